@@ -1,13 +1,17 @@
 import type { ViteUserConfig } from "vitest/config";
+import SummaryReporter from "./scripts/summary-reporter.ts";
 
 // Workspace packages are tested from their sources, without a build.
 const conditions = ["source", "module", "node", "development|production"];
 const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
+const summaryFile = process.env["DOPPEL_TEST_SUMMARY"];
+
 const config: ViteUserConfig = {
-  ...shared,
   test: {
     pool: "forks",
+    reporters: summaryFile === undefined ? ["default"] : ["default", new SummaryReporter(summaryFile)],
+    tags: [{ name: "slow", description: "Takes more than a few seconds", timeout: 180_000 }],
     projects: [
       {
         ...shared,
@@ -20,7 +24,8 @@ const config: ViteUserConfig = {
       {
         ...shared,
         test: {
-          name: "slow",
+          // Whole programs through the built CLI, or whole packages: `vitest run --project end-to-end`.
+          name: "end-to-end",
           include: ["apps/*/test/**/*.test.ts", "packages/*/test/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,

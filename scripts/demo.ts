@@ -1,0 +1,43 @@
+// What `npm start` shows. A step is a command somebody could type; what it prints is what they would see.
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+
+interface Step {
+  readonly title: string;
+  readonly command: readonly [string, ...string[]];
+  /** Exit status that means success; 0 unless given. */
+  readonly status?: number;
+  /** Files that another tool must have made first; without them the step is left out, and says so. */
+  readonly needs?: readonly string[];
+}
+
+const steps: readonly Step[] = [
+  {
+    title: "A static x86-64 Linux program",
+    command: ["./doppel", "run", "guests/bin/hello"],
+    needs: ["guests/bin/hello"],
+  },
+];
+
+let failures = 0;
+for (const { title, command, status = 0, needs = [] } of steps) {
+  console.log(`\n${title}\n$ ${command.join(" ")}`);
+  const missing = needs.filter((file) => !existsSync(join(root, file)));
+  if (missing.length > 0) {
+    console.log(`(left out: ${missing.join(", ")} is not here)`);
+    continue;
+  }
+  const startedMs = performance.now();
+  const [file, ...args] = command;
+  const result = spawnSync(file, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
+  const ended = result.error?.message ?? result.signal ?? `exit status ${result.status}`;
+  const ok = result.status === status;
+  console.log(`(${ok ? "" : "FAILED: "}${ended}, ${seconds} s)`);
+  if (!ok) failures += 1;
+}
+process.exitCode = failures === 0 ? 0 : 1;
