@@ -20,7 +20,7 @@ const allowedImports: Readonly<Record<string, readonly string[] | "*">> = {
 };
 
 const packageOf = (path: string): string | undefined => /^packages\/([^/]+)\//.exec(path)?.[1];
-const isTest = (path: string): boolean => /\.test\.ts$/.test(path) || /^(apps|packages)\/[^/]+\/test\//.test(path);
+const isTest = (path: string): boolean => path.endsWith(".test.ts") || /^(apps|packages)\/[^/]+\/test\//.test(path);
 const isSource = (path: string): boolean => /\.(ts|mts|mjs|js)$/.test(path) && !/(^|\/)golden\//.test(path);
 
 /** Module names a text imports or re-exports, statically or dynamically. */
