@@ -25,11 +25,14 @@ prepare();
 process.exit(tasks[task]());
 
 function start() {
+  if (!build()) return 1;
   return run("node", ["scripts/demo.ts", ...taskArguments]);
 }
 
 /** Runs every test and ends with the line `N passed, N failed`, whatever became of the runner. */
 function test() {
+  // Most tests run from the sources, so a package that does not build is one failure, not the end.
+  const built = build();
   const scratch = mkdtempSync(join(tmpdir(), "doppel-test-"));
   const summaryFile = join(scratch, "summary.json");
   const status = run("node", [bin("vitest", "vitest.mjs"), "run", ...taskArguments], {
@@ -41,12 +44,13 @@ function test() {
   // A runner that died, or complained of something outside the tests, is a failure of its own.
   if (status !== 0 && counts.failed === 0) counts.failed = 1;
   if (counts.passed + counts.failed === 0) counts.failed = 1;
+  if (!built) counts.failed += 1;
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
   console.log(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`);
   return counts.failed > 0 ? 1 : 0;
 }
 
-/** Brings the checkout to the point where sources, dependencies and build agree; quick when they already do. */
+/** Makes Node, pnpm and the dependencies what this checkout asks for; quick when they already are. */
 function prepare() {
   const ownMajor = Number(process.versions.node.split(".")[0]);
   const wanted = { pnpm: pnpmVersion };
@@ -55,8 +59,22 @@ function prepare() {
   process.env.PATH = [join(toolchain, "node_modules", ".bin"), process.env.PATH].join(delimiter);
   process.env.TURBO_TELEMETRY_DISABLED = "1";
 
-  must("pnpm", ["install", "--frozen-lockfile", "--reporter=append-only", "--loglevel=warn"]);
-  must("node", [bin("turbo", "bin/turbo"), "run", "build", "--output-logs=errors-only"]);
+  const install = ["install", "--frozen-lockfile", "--reporter=append-only", "--loglevel=warn"];
+  if (run("pnpm", install) === 0) return;
+  giveUp(`\`pnpm ${install.join(" ")}\` failed.`);
+}
+
+/** Builds what changed; goes on past a package that fails, so that one run shows every failure. */
+function build() {
+  const status = run("node", [
+    bin("turbo", "bin/turbo"),
+    "run",
+    "build",
+    "--output-logs=errors-only",
+    "--continue=always",
+  ]);
+  if (status !== 0) console.error("\nThe build failed.");
+  return status === 0;
 }
 
 function installToolchain(wanted) {
@@ -78,11 +96,16 @@ function installToolchain(wanted) {
   const status = run("npm", ["install", "--prefix", aside, "--no-audit", "--no-fund", "--loglevel=error"]);
   if (status !== 0) {
     rmSync(aside, { recursive: true, force: true });
-    console.error(`npm could not install ${list.join(" and ")}; is the package registry reachable?`);
-    process.exit(1);
+    giveUp(`npm could not install ${list.join(" and ")}; is the package registry reachable?`);
   }
   rmSync(toolchain, { recursive: true, force: true });
   renameSync(aside, toolchain);
+}
+
+function giveUp(message) {
+  console.error(`\n${message}`);
+  if (task === "test") console.log("\n0 passed, 1 failed");
+  process.exit(1);
 }
 
 function installedVersion(name) {
@@ -92,14 +115,6 @@ function installedVersion(name) {
 
 function bin(packageName, file) {
   return join(root, "node_modules", packageName, file);
-}
-
-function must(command, args) {
-  const status = run(command, args);
-  if (status === 0) return;
-  console.error(`\n\`${[command, ...args].join(" ").replaceAll(`${root}/`, "")}\` failed.`);
-  if (task === "test") console.log("\n0 passed, 1 failed");
-  process.exit(1);
 }
 
 function run(command, args, environment = {}) {
