@@ -1,0 +1,86 @@
+// Builds the guest programs: `node guests/build.ts` into guests/bin/, and records what they print in expected.json.
+//
+// The flags leave nothing of the machine in the bytes (no build id, no compiler identification, no paths), so the same
+// compiler and linker give the same bytes; compiler.txt says which ones made those in bin/.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type GuestProgram, type GuestRun, programs } from "./programs.ts";
+
+const home = import.meta.dirname;
+
+const flags = [
+  "-O2",
+  "-std=gnu11",
+  "-static",
+  "-nostdlib",
+  "-ffreestanding",
+  "-fno-pie",
+  "-no-pie",
+  "-mno-red-zone",
+  "-fno-asynchronous-unwind-tables",
+  "-fno-stack-protector",
+  "-fcf-protection=none",
+  "-fno-ident",
+  "-ffp-contract=off",
+  // Or memcpy and memset would be compiled into calls of themselves.
+  "-fno-tree-loop-distribute-patterns",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Ilib",
+  "-Wl,--build-id=none",
+  "-Wl,-z,noseparate-code",
+  "-Wl,-z,max-page-size=4096",
+  "-Wl,-z,noexecstack",
+  "-s",
+];
+
+/** The first lines of the compiler's and the linker's version, or undefined when there is no working `cc`. */
+export function toolchain(): string | undefined {
+  const lines = ["--version", "-Wl,--version"].map((flag) => {
+    const { status, stdout } = spawnSync("cc", [flag], { encoding: "utf8" });
+    return status === 0 ? stdout.split("\n")[0] : undefined;
+  });
+  return lines.includes(undefined) ? undefined : `${lines.join("\n")}\n`;
+}
+
+/** Compiles one program; the error holds what the compiler said. */
+export function compile(program: GuestProgram, output: string): void {
+  const width = program.bits === 32 ? ["-m32"] : [];
+  const args = [...width, ...flags, "-o", output, program.source, "lib/guest.c"];
+  const { status, stderr, error } = spawnSync("cc", args, { cwd: home, encoding: "utf8" });
+  if (status !== 0) throw new Error(`cc failed on ${program.source}: ${error?.message ?? stderr}`);
+}
+
+/** Runs a program natively the way expected.json describes, with an environment of one variable. */
+export function runNatively(program: GuestProgram, file: string): GuestRun {
+  const { stdout, status, error } = spawnSync(file, program.args, {
+    input: program.stdin,
+    env: { GUEST: "yes" },
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+  if (error) throw error;
+  return { stdout, status: status ?? -1 };
+}
+
+if (import.meta.main) {
+  const version = toolchain();
+  if (version === undefined) {
+    console.error("guests/build.ts: there is no working cc; install a C compiler (Debian: gcc)");
+    process.exit(1);
+  }
+  const bin = join(home, "bin");
+  mkdirSync(bin, { recursive: true });
+  const expected: Record<string, GuestRun> = {};
+  for (const program of programs) {
+    const file = join(bin, program.name);
+    compile(program, file);
+    expected[program.name] = runNatively(program, file);
+  }
+  writeFileSync(join(bin, "compiler.txt"), version);
+  writeFileSync(join(home, "expected.json"), `${JSON.stringify(expected, null, 2)}\n`);
+  console.log(`${programs.length} programs in ${bin}`);
+}

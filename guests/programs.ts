@@ -1,0 +1,51 @@
+// The guest programs: where each one's source is, and a short run of it that a test can compare.
+
+export interface GuestProgram {
+  readonly name: string;
+  readonly source: string;
+  readonly bits: 64 | 32;
+  /** A quick run: arguments and standard input. Its output and status are in expected.json. */
+  readonly args: readonly string[];
+  readonly stdin: string;
+}
+
+const program = (
+  name: string,
+  { bits = 64, args = [], stdin = "", folder = "src" }: Partial<GuestProgram & { folder: string }> = {},
+): GuestProgram => ({ name, source: `${folder}/${name}.c`, bits, args, stdin });
+
+const kernel = (name: string, size: number): GuestProgram => program(name, { folder: "kernels", args: [String(size)] });
+
+export const programs: readonly GuestProgram[] = [
+  program("hello"),
+  program("hello32", { bits: 32 }),
+  program("sum"),
+  program("flags"),
+  program("fault"),
+  program("fork"),
+  program("threads"),
+  program("selfmod", { args: ["500"] }),
+  program("echo", { args: ["one", "two words", ""] }),
+  program("cat", { stdin: "a line\nand another\n" }),
+
+  // The size argument scales a kernel's work linearly, but for fib (exponential) and matmul and mandelbrot (its powers).
+  kernel("aes", 10_000),
+  kernel("chase", 50_000),
+  kernel("fib", 20),
+  kernel("hash64", 200_000),
+  kernel("interpreter", 10_000),
+  kernel("mandelbrot", 40),
+  kernel("matmul", 30),
+  kernel("nbody", 2_000),
+  kernel("qsort", 5_000),
+  kernel("search", 50_000),
+  kernel("sha256", 100_001),
+  kernel("sieve", 100_000),
+  kernel("table", 100_000),
+];
+
+/** What a program printed and how it ended. */
+export interface GuestRun {
+  readonly stdout: string;
+  readonly status: number;
+}
