@@ -9,7 +9,7 @@
  *   416    segment bases ES CS SS DS FS GS              6 x 8 bytes
  *   464    segment selectors ES CS SS DS FS GS          6 x u16
  *   476    MXCSR
- *   480    x87: control, status (without TOP), opcode u16; TOP u8; 8 tag bytes; instruction and data pointers u64
+ *   480    x87: control, status (without TOP), opcode u16; TOP u8; 8 tag bytes (see TagBit); instruction and data pointers u64
  *   512    x87 registers R0..R7                         8 x 16 bytes (an MMX register is the low 8)
  *   640    privileged state, for whole machines         384 bytes
  *  1024    vector registers 0..31                       32 x 64 bytes (room for 512 bits)
@@ -57,6 +57,22 @@ export const Slot = {
   /** ES CS SS DS FS GS bases: `segmentBase + Segment.fs` … */
   segmentBase: 22,
   xmm: 28,
+  /** The low 64 bits of x87 registers R0..R7. */
+  mmx: 44,
+  /** The eight tag bytes, R0 lowest. */
+  ftag: 52,
+  /** The x87 opcode in bits 0..15, TOP in bits 16..23. */
+  fopTop: 53,
+  /** Vector operands of a helper, and the result it leaves in the first. */
+  vectorA: 54,
+  vectorB: 55,
+} as const;
+
+/** Bits of an x87 tag byte. 0: the register is empty. */
+export const TagBit = {
+  occupied: 1,
+  /** Last written by an MMX instruction: bits 64..79 count as all ones, whatever memory says (SDM vol. 1, 9.5.1). */
+  mmx: 2,
 } as const;
 
 export const registerNames = [
@@ -80,6 +96,14 @@ export const slots: readonly StateSlot[] = [
     { length: 16 },
     (_, index): StateSlot => ({ name: `xmm${index}`, offset: StateOffset.xmm + VECTOR_STRIDE * index, type: "v128" }),
   ),
+  ...Array.from(
+    { length: 8 },
+    (_, index): StateSlot => ({ name: `mm${index}`, offset: StateOffset.fpr + 16 * index, type: "i64" }),
+  ),
+  { name: "ftag", offset: StateOffset.ftag, type: "i64" },
+  { name: "fopTop", offset: StateOffset.fop, type: "i32" },
+  { name: "vectorA", offset: StateOffset.scratch, type: "v128" },
+  { name: "vectorB", offset: StateOffset.scratch + 16, type: "v128" },
 ];
 
 /** Translation modes: bits of the mode word a context runs in; part of what a fragment is keyed by. */
@@ -112,4 +136,10 @@ export const Vector = {
 } as const;
 
 /** Services translated code asks of the supervisor. */
-export const Service = { syscall: 1, interrupt80: 2, sysenter: 3 } as const;
+export const Service = {
+  syscall: 1,
+  interrupt80: 2,
+  sysenter: 3,
+  /** MXCSR may ask for another mode now (`modeForMxcsr`): leave if it does, so that what follows runs in that mode. */
+  modeChange: 4,
+} as const;
