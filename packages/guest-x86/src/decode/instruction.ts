@@ -43,7 +43,7 @@ export const Flow = {
   next: 0,
   /** Direct unconditional jump: `target`. */
   jump: 1,
-  /** Direct conditional jump (Jcc, LOOP, JCXZ, XBEGIN): `target` or the next instruction. */
+  /** Direct conditional jump (Jcc, LOOP, JCXZ): `target` or the next instruction. */
   branch: 2,
   /** Direct call: `target`. */
   call: 3,

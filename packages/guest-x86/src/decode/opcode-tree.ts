@@ -1,0 +1,116 @@
+// From an opcode to a form: a table by opcode map and byte, whose entry is either a form or a small decision tree over what
+// surrounds the opcode. The tree is derived from the constraints of the rows that share the opcode.
+//
+// An entry is 0 (undefined), a form number, or `firstNode` + the offset of a node in `nodes`. A node is its dimension, then one entry
+// per value:
+//
+//   | dimension | entry for value 0 | entry for value 1 | …
+import {
+  FormBit,
+  formB,
+  formBits,
+  formCount,
+  formL,
+  formMap,
+  formMods,
+  formModes,
+  formOpcode,
+  formOperandSizes,
+  formPrefixes,
+  formRegs,
+  formRms,
+  formW,
+} from "./form-table.ts";
+
+export const mapCount = 7;
+export const firstNode = 2048;
+
+/** What a node looks at, in the order in which trees look. */
+export const Dimension = {
+  /** 0: 16- and 32-bit mode, 1: 64-bit mode. */
+  mode: 0,
+  /** Mandatory prefix: 0 none, 1 = 66, 2 = F3, 3 = F2. */
+  prefix: 1,
+  /** 0: memory, 1: register. */
+  mod: 2,
+  reg: 3,
+  rm: 4,
+  w: 5,
+  b: 6,
+  /** 0: 16, 1: 32, 2: 64 bits. */
+  operandSize: 7,
+  /** VEX.L. */
+  l: 8,
+} as const;
+
+const dimensionMasks: readonly Uint8Array[] = [formModes, formPrefixes, formMods, formRegs, formRms, formW, formB, formOperandSizes, formL];
+const dimensionSizes: readonly number[] = [2, 4, 2, 8, 8, 2, 2, 3, 2];
+const legacyDimensions = 8;
+
+export const nodes: Uint16Array = new Uint16Array(8192);
+let nodeEnd = 0;
+
+/** Entry per opcode: `opcodeEntries[map << 8 | opcode]`. */
+export const opcodeEntries: Uint16Array = new Uint16Array(mapCount << 8);
+/** 1 where a ModRM byte follows the opcode. */
+export const opcodeHasModrm: Uint8Array = new Uint8Array(mapCount << 8);
+/** Pairs of forms that match the same bytes though neither is marked `rest`; a mistake in the rows (tests check it is empty). */
+export const ambiguousForms: number[] = [];
+
+function build(rows: number[], from: number): number {
+  if (rows.length === 0) return 0;
+  const first = rows[0] as number;
+  for (let dimension = from; dimension < (formBits[first] & FormBit.vex ? 9 : legacyDimensions); dimension++) {
+    const masks = dimensionMasks[dimension] as Uint8Array;
+    const size = dimensionSizes[dimension] as number;
+    const full = (1 << size) - 1;
+    let constrained = false;
+    for (let i = 0; i < rows.length; i++) if (masks[rows[i] as number] !== full) constrained = true;
+    if (!constrained) continue;
+    const node = nodeEnd;
+    nodeEnd += size + 1;
+    nodes[node] = dimension;
+    let same = true;
+    for (let value = 0; value < size; value++) {
+      const matching: number[] = [];
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i] as number;
+        if (((masks[row] as number) >> value) & 1) matching.push(row);
+      }
+      nodes[node + 1 + value] = build(matching, dimension + 1);
+      if (nodes[node + 1 + value] !== nodes[node + 1]) same = false;
+    }
+    if (same) {
+      nodeEnd = node;
+      return nodes[node + 1] as number;
+    }
+    return firstNode + node;
+  }
+  let chosen = first;
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i] as number;
+    if (formBits[chosen] & FormBit.rest) chosen = row;
+    else if (!(formBits[row] & FormBit.rest)) ambiguousForms.push(chosen, row);
+  }
+  return chosen;
+}
+
+const rowsByOpcode: (number[] | undefined)[] = new Array(mapCount << 8);
+for (let form = 1; form < formCount; form++) {
+  const bits = formBits[form] as number;
+  const opcode = ((formMap[form] as number) << 8) | (formOpcode[form] as number);
+  const count = bits & FormBit.opcodeRegister ? 8 : bits & FormBit.opcodeCondition ? 16 : 1;
+  for (let i = 0; i < count; i++) {
+    const rows = rowsByOpcode[opcode + i];
+    if (rows === undefined) rowsByOpcode[opcode + i] = [form];
+    else rows.push(form);
+    if (bits & FormBit.modrm) opcodeHasModrm[opcode + i] = 1;
+  }
+}
+for (let opcode = 0; opcode < rowsByOpcode.length; opcode++) {
+  const rows = rowsByOpcode[opcode];
+  if (rows !== undefined) opcodeEntries[opcode] = build(rows, 0);
+}
+
+/** Length of `nodes` in use. */
+export const nodeCount: number = nodeEnd;
