@@ -1,0 +1,168 @@
+/**
+ * The control flow of a region: successors, reverse postorder, dominators, and which edges stay inside.
+ *
+ * Structured code needs a reducible graph; an edge that would enter a loop elsewhere than at its header is made an
+ * exit instead (it goes through a slot, to a region of its own).
+ */
+import { type Block, type RegionBuilder, Terminator } from "../ir/region.ts";
+
+export class FlowGraph {
+  /** Block indices in reverse postorder; unreachable blocks are absent. */
+  order: number[] = [];
+  /** Position in `order`, or -1. */
+  position: Int32Array = new Int32Array(256);
+  immediateDominator: Int32Array = new Int32Array(256);
+  /** Children in the dominator tree, by block index, in reverse postorder. */
+  children: number[][] = [];
+  isLoopHeader: Uint8Array = new Uint8Array(256);
+  /** Needs a label of its own: reached by a forward edge other than from its dominator alone. */
+  isMerge: Uint8Array = new Uint8Array(256);
+  predecessors: number[][] = [];
+  private readonly blockOfKey: Map<number, number> = new Map();
+  private readonly stackBlock: number[] = [];
+  private readonly stackEdge: number[] = [];
+
+  /** Index of the block that `key` names, or -1 when it is outside the region. */
+  blockAt(key: number): number {
+    return this.blockOfKey.get(key) ?? -1;
+  }
+
+  /** The nth successor key of a block, or undefined. */
+  private successor(block: Block, edge: number): number | undefined {
+    switch (block.terminator) {
+      case Terminator.jump:
+        return edge === 0 ? block.target : undefined;
+      case Terminator.branch:
+        return edge === 0 ? block.target : edge === 1 ? block.next : undefined;
+      case Terminator.call:
+      case Terminator.callIndirect:
+      case Terminator.service:
+        return edge === 0 ? block.next : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  build(region: RegionBuilder): void {
+    const { blocks } = region;
+    const count = blocks.length;
+    if (this.position.length < count) {
+      this.position = new Int32Array(count * 2);
+      this.immediateDominator = new Int32Array(count * 2);
+      this.isLoopHeader = new Uint8Array(count * 2);
+      this.isMerge = new Uint8Array(count * 2);
+    }
+    this.blockOfKey.clear();
+    for (let index = 0; index < count; index++) this.blockOfKey.set(blocks[index]!.key, index);
+    this.position.fill(-1, 0, count);
+    this.isLoopHeader.fill(0, 0, count);
+    this.isMerge.fill(0, 0, count);
+    for (let index = 0; index < count; index++) {
+      this.children[index] = [];
+      this.predecessors[index] = [];
+    }
+    this.number(blocks);
+    this.dominate();
+    this.classify(blocks);
+  }
+
+  private number(blocks: readonly Block[]): void {
+    const { stackBlock, stackEdge, position } = this;
+    const postorder: number[] = [];
+    stackBlock.length = 0;
+    stackEdge.length = 0;
+    stackBlock.push(0);
+    stackEdge.push(0);
+    position[0] = -2;
+    while (stackBlock.length > 0) {
+      const top = stackBlock.length - 1;
+      const block = stackBlock[top]!;
+      const key = this.successor(blocks[block]!, stackEdge[top]!++);
+      if (key === undefined) {
+        postorder.push(block);
+        stackBlock.pop();
+        stackEdge.pop();
+        continue;
+      }
+      const next = this.blockAt(key);
+      if (next < 0) continue;
+      this.predecessors[next]!.push(block);
+      if (position[next] !== -1) continue;
+      position[next] = -2;
+      stackBlock.push(next);
+      stackEdge.push(0);
+    }
+    this.order = postorder.reverse();
+    for (let index = 0; index < this.order.length; index++) position[this.order[index]!] = index;
+  }
+
+  /** Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm". */
+  private dominate(): void {
+    const { order, position, immediateDominator: idom } = this;
+    for (const block of order) idom[block] = -1;
+    idom[0] = 0;
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (let index = 1; index < order.length; index++) {
+        const block = order[index]!;
+        let dominator = -1;
+        for (const predecessor of this.predecessors[block]!) {
+          if (idom[predecessor] === -1) continue;
+          if (dominator === -1) {
+            dominator = predecessor;
+            continue;
+          }
+          let a = predecessor;
+          while (a !== dominator) {
+            while (position[a]! > position[dominator]!) a = idom[a]!;
+            while (position[dominator]! > position[a]!) dominator = idom[dominator]!;
+          }
+        }
+        if (idom[block] !== dominator) {
+          idom[block] = dominator;
+          changed = true;
+        }
+      }
+    }
+    for (let index = 1; index < order.length; index++) {
+      const block = order[index]!;
+      this.children[idom[block]!]!.push(block);
+    }
+  }
+
+  private classify(blocks: readonly Block[]): void {
+    for (const block of this.order) {
+      let forward = 0;
+      for (const predecessor of this.predecessors[block]!) {
+        if (this.position[predecessor]! >= this.position[block]!) {
+          if (this.dominates(block, predecessor)) this.isLoopHeader[block] = 1;
+          continue;
+        }
+        forward++;
+        if (predecessor !== this.immediateDominator[block]) this.isMerge[block] = 1;
+      }
+      if (forward > 1) this.isMerge[block] = 1;
+      // A branch with equal targets is two edges from one block.
+      const source = blocks[this.immediateDominator[block]!]!;
+      if (source.terminator === Terminator.branch && source.target === source.next) this.isMerge[block] = 1;
+    }
+  }
+
+  dominates(above: number, below: number): boolean {
+    let block = below;
+    while (this.position[block]! > this.position[above]!) block = this.immediateDominator[block]!;
+    return block === above;
+  }
+
+  /** The block an edge goes to inside the region, or -1 where it must leave through a slot. */
+  inside(from: number, key: number): number {
+    const to = this.blockAt(key);
+    if (to < 0) return -1;
+    if (this.position[to]! <= this.position[from]! && !this.dominates(to, from)) return -1;
+    return to;
+  }
+
+  isBackEdge(from: number, to: number): boolean {
+    return this.position[to]! <= this.position[from]!;
+  }
+}

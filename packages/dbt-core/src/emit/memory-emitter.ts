@@ -1,0 +1,186 @@
+/**
+ * Guest memory accesses: a soft-TLB look-up in line, a call when it misses.
+ *
+ * ```text
+ *   entry = context + ((address >> pageShift) & mask) * entrySize
+ *   delta = address - entry.tag                 (unsigned, 64 bits)
+ *   delta < pageSize - size + 1 ?               one comparison: right page, and all bytes on it
+ *     host = entry.host + delta
+ *   : slow path, which returns a host offset, or 0 to leave the region
+ * ```
+ */
+import { Op } from "../ir/op.ts";
+import { Access, Header, type TlbLayout } from "../layout.ts";
+import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { BLOCK_EMPTY, type LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { Wasm } from "./wasm-opcodes.ts";
+
+const I32 = 0x7f;
+
+interface MemoryShape {
+  readonly size: number;
+  readonly opcode: number;
+}
+
+const LOADS: Readonly<Record<number, MemoryShape>> = {
+  [Op.load8U]: { size: Access.bytes1, opcode: Wasm.i32Load8U },
+  [Op.load8S]: { size: Access.bytes1, opcode: Wasm.i32Load8S },
+  [Op.load16U]: { size: Access.bytes2, opcode: Wasm.i32Load16U },
+  [Op.load16S]: { size: Access.bytes2, opcode: Wasm.i32Load16S },
+  [Op.load32]: { size: Access.bytes4, opcode: Wasm.i32Load },
+  [Op.load64]: { size: Access.bytes8, opcode: Wasm.i64Load },
+  [Op.loadF32]: { size: Access.bytes4, opcode: Wasm.f32Load },
+  [Op.loadF64]: { size: Access.bytes8, opcode: Wasm.f64Load },
+  [Op.loadV128]: { size: Access.bytes16, opcode: Wasm.v128Load },
+  [Op.loadV128Zero32]: { size: Access.bytes4, opcode: Wasm.v128Load32Zero },
+  [Op.loadV128Zero64]: { size: Access.bytes8, opcode: Wasm.v128Load64Zero },
+};
+
+const STORES: Readonly<Record<number, MemoryShape>> = {
+  [Op.store8]: { size: Access.bytes1, opcode: Wasm.i32Store8 },
+  [Op.store16]: { size: Access.bytes2, opcode: Wasm.i32Store16 },
+  [Op.store32]: { size: Access.bytes4, opcode: Wasm.i32Store },
+  [Op.store64]: { size: Access.bytes8, opcode: Wasm.i64Store },
+  [Op.storeF32]: { size: Access.bytes4, opcode: Wasm.f32Store },
+  [Op.storeF64]: { size: Access.bytes8, opcode: Wasm.f64Store },
+  [Op.storeV128]: { size: Access.bytes16, opcode: Wasm.v128Store },
+};
+
+export class MemoryEmitter {
+  private readonly tlb: TlbLayout;
+  private out!: ByteWriter;
+  private imports!: RegionImports;
+  private entry = -1;
+  private delta = -1;
+  private host = -1;
+  private locals!: LocalPool;
+
+  constructor(tlb: TlbLayout) {
+    this.tlb = tlb;
+  }
+
+  begin(locals: LocalPool, out: ByteWriter, imports: RegionImports): void {
+    this.locals = locals;
+    this.out = out;
+    this.imports = imports;
+    this.entry = this.delta = this.host = -1;
+  }
+
+  private get(local: number): void {
+    this.out.u8(Wasm.localGet);
+    this.out.u32(local);
+  }
+
+  /** Pushes 1 when the access hits; leaves `entry` and `delta` set. */
+  private check(address: number, tag: number, size: number): void {
+    const { out, tlb } = this;
+    if (this.entry < 0) {
+      this.entry = this.locals.permanent("i32");
+      this.delta = this.locals.permanent("i64");
+      this.host = this.locals.permanent("i32");
+    }
+    this.get(address);
+    this.get(address);
+    out.u8(Wasm.i64Const);
+    out.s32(tlb.pageShift - tlb.entryShift);
+    out.u8(Wasm.i64ShrU);
+    out.u8(Wasm.i32WrapI64);
+    out.u8(Wasm.i32Const);
+    out.s32(((1 << tlb.indexBits) - 1) << tlb.entryShift);
+    out.u8(Wasm.i32And);
+    this.get(Parameter.context);
+    out.u8(Wasm.i32Add);
+    out.u8(Wasm.localTee);
+    out.u32(this.entry);
+    out.u8(Wasm.i64Load);
+    out.u8(3);
+    out.u32(tlb.offset + tag);
+    out.u8(Wasm.i64Sub);
+    out.u8(Wasm.localTee);
+    out.u32(this.delta);
+    out.u8(Wasm.i64Const);
+    out.s32((1 << tlb.pageShift) - size + 1);
+    out.u8(Wasm.i64LtU);
+  }
+
+  private pushHost(): void {
+    const { out } = this;
+    this.get(this.delta);
+    out.u8(Wasm.i32WrapI64);
+    this.get(this.entry);
+    out.u8(Wasm.i32Load);
+    out.u8(2);
+    out.u32(this.tlb.offset + this.tlb.host);
+    out.u8(Wasm.i32Add);
+  }
+
+  private pushSlowArguments(address: number): void {
+    this.get(Parameter.context);
+    this.get(address);
+  }
+
+  private access(opcode: number): void {
+    this.out.opcode(opcode);
+    this.out.u8(0);
+    this.out.u32(0);
+  }
+
+  /** `faultDepth`: relative depth of the fault exit at this point. */
+  load(op: number, address: number, offset: number, result: number, faultDepth: number): void {
+    const { out } = this;
+    const { size, opcode } = LOADS[op]!;
+    this.check(address, this.tlb.readTag, size);
+    out.u8(Wasm.if);
+    out.u8(I32);
+    this.pushHost();
+    out.u8(Wasm.else);
+    this.pushSlowArguments(address);
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(this.imports.slowLoad);
+    out.u8(Wasm.localTee);
+    out.u32(this.host);
+    out.u8(Wasm.i32Eqz);
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth + 1);
+    this.get(this.host);
+    out.u8(Wasm.end);
+    this.access(opcode);
+    out.u8(Wasm.localSet);
+    out.u32(result);
+  }
+
+  store(op: number, address: number, offset: number, value: number, faultDepth: number): void {
+    const { out } = this;
+    const { size, opcode } = STORES[op]!;
+    this.check(address, this.tlb.writeTag, size);
+    out.u8(Wasm.if);
+    out.u8(BLOCK_EMPTY);
+    this.pushHost();
+    this.get(value);
+    this.access(opcode);
+    out.u8(Wasm.else);
+    if (op === Op.storeV128) {
+      this.get(Parameter.context);
+      this.get(value);
+      out.opcode(Wasm.v128Store);
+      out.u8(4);
+      out.u32(Header.storeValue);
+      this.pushSlowArguments(address);
+    } else {
+      this.pushSlowArguments(address);
+      this.get(value);
+      if (op === Op.storeF32) out.u8(Wasm.i32ReinterpretF32);
+      if (op === Op.storeF64) out.u8(Wasm.i64ReinterpretF64);
+      else if (op !== Op.store64) out.u8(Wasm.i64ExtendI32U);
+    }
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(op === Op.storeV128 ? this.imports.slowStoreVector : this.imports.slowStore);
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth + 1);
+    out.u8(Wasm.end);
+  }
+}

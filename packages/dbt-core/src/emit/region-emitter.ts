@@ -1,0 +1,613 @@
+/**
+ * A region becomes one WebAssembly function: `(context i32, address i64, slot i32, depth i32) -> i64`.
+ *
+ * `address` is the guest-virtual address the region runs at; `slot` the table slot it was called through (for the
+ * stub that resolves it); `depth` how many more guest calls may nest as wasm calls. The result is the guest address
+ * to go on at, or -1 when the region left for a reason it put into the context header.
+ *
+ * Control flow follows Ramsey, "Beyond Relooper" (ICFP 2022): the dominator tree, with a wasm block around a node for
+ * each merge below it and a loop for each header. State slots are locals from the region's entry to its exits.
+ * A fault branches to a shared exit that spills what may be dirty, so the hot path carries no spills.
+ */
+import { Op } from "../ir/op.ts";
+import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type CodeLayout, EngineExit, Header } from "../layout.ts";
+import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { FlowGraph } from "./flow-graph.ts";
+import { MemoryEmitter } from "./memory-emitter.ts";
+import { SlotSets } from "./slot-sets.ts";
+import { Wasm } from "./wasm-opcodes.ts";
+import { BLOCK_EMPTY, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { ValueEmitter } from "./value-emitter.ts";
+
+/** Above this many distinct sets of dirty slots, further faulting blocks share one exit that spills them all. */
+const MAX_FAULT_EXITS = 12;
+
+export interface EmitOptions {
+  /** Code addresses wrap at 32 bits. */
+  readonly narrowAddresses: boolean;
+}
+
+interface FaultExit {
+  low: number;
+  high: number;
+}
+
+export class RegionEmitter {
+  readonly graph: FlowGraph = new FlowGraph();
+  readonly sets: SlotSets = new SlotSets();
+  private readonly locals: LocalPool = new LocalPool();
+  private readonly values: ValueEmitter;
+  private readonly memory: MemoryEmitter;
+  private region!: RegionBuilder;
+  private out!: ByteWriter;
+  private imports!: RegionImports;
+  private link!: LinkTarget;
+  private options!: EmitOptions;
+
+  private readonly faultExits: FaultExit[] = [];
+  private faultExitOfBlock: Int32Array = new Int32Array(256);
+  /** Labels in scope, outermost first: block index for a merge or loop header, -1 - n for fault exit n, or `ANONYMOUS`. */
+  private readonly labels: number[] = [];
+  private budget = -1;
+  private result = -1;
+
+  constructor(layout: CodeLayout) {
+    this.memory = new MemoryEmitter(layout.tlb);
+    this.values = new ValueEmitter(this.locals);
+  }
+
+  /** Writes the function's body (local declarations and code) to `out`. */
+  emit(region: RegionBuilder, imports: RegionImports, link: LinkTarget, options: EmitOptions, out: ByteWriter, code: ByteWriter): void {
+    this.region = region;
+    this.imports = imports;
+    this.link = link;
+    this.options = options;
+    this.out = code;
+    this.graph.build(region);
+    this.sets.compute(region, this.graph);
+    this.planFaultExits();
+    this.locals.reset();
+    this.values.begin(region, this.sets, code);
+    this.memory.begin(this.locals, code, imports);
+    this.budget = this.locals.permanent("i32");
+    this.result = this.locals.permanent("i64");
+
+    code.reset();
+    this.labels.length = 0;
+    this.entry();
+    for (let exit = this.faultExits.length - 1; exit >= 0; exit--) {
+      code.u8(Wasm.block);
+      code.u8(BLOCK_EMPTY);
+      this.labels.push(-1 - exit);
+    }
+    this.tree(0);
+    for (let exit = 0; exit < this.faultExits.length; exit++) {
+      code.u8(Wasm.end);
+      this.labels.pop();
+      this.leaveAtFault(this.faultExits[exit]!);
+    }
+    if (this.faultExits.length === 0) code.u8(Wasm.unreachable);
+    code.u8(Wasm.end);
+
+    this.locals.declare(out);
+    out.raw(code.bytes, 0, code.length);
+  }
+
+  // Fault exits: one per distinct set of slots that may be dirty where something may fault.
+
+  private planFaultExits(): void {
+    const { graph, sets } = this;
+    this.faultExits.length = 0;
+    if (this.faultExitOfBlock.length < this.region.blocks.length) {
+      this.faultExitOfBlock = new Int32Array(this.region.blocks.length * 2);
+    }
+    for (const block of graph.order) {
+      const low = (sets.dirtyIn.low[block]! | sets.writes.low[block]!) >>> 0;
+      const high = (sets.dirtyIn.high[block]! | sets.writes.high[block]!) >>> 0;
+      if (!this.needsFaultExit(block)) continue;
+      let exit = this.faultExits.findIndex((candidate) => candidate.low === low && candidate.high === high);
+      if (exit < 0) {
+        exit = this.faultExits.length;
+        this.faultExits.push({ low, high });
+      }
+      this.faultExitOfBlock[block] = exit;
+    }
+    if (this.faultExits.length > MAX_FAULT_EXITS) this.mergeFaultExits();
+  }
+
+  /** One exit for all: every slot any block may have dirty, which then must be valid from each such block's start. */
+  private mergeFaultExits(): void {
+    let low = 0;
+    let high = 0;
+    for (const exit of this.faultExits) {
+      low |= exit.low;
+      high |= exit.high;
+    }
+    this.faultExits.length = 0;
+    this.faultExits.push({ low: low >>> 0, high: high >>> 0 });
+    for (const block of this.graph.order) this.faultExitOfBlock[block] = 0;
+    this.sets.requireEverywhere(this.region, this.graph, low, high);
+  }
+
+  private needsFaultExit(block: number): boolean {
+    if (this.sets.faults[block] === 1) return true;
+    const { terminator, target, next } = this.region.blocks[block]!;
+    const edges = terminator === Terminator.jump ? [target] : terminator === Terminator.branch ? [target, next]
+      : terminator === Terminator.call || terminator === Terminator.callIndirect || terminator === Terminator.service ? [next] : [];
+    return edges.some((key) => {
+      const to = this.graph.inside(block, key);
+      return to >= 0 && this.graph.isBackEdge(block, to);
+    });
+  }
+
+  // Entry and exits.
+
+  private entry(): void {
+    this.loadHeader(Header.budget, this.budget);
+    for (let slot = 0; slot < this.region.slots.length; slot++) {
+      if (this.sets.liveIn.has(0, slot)) this.values.loadSlot(slot);
+    }
+  }
+
+  private loadHeader(offset: number, local: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    out.u8(Wasm.i32Load);
+    out.u8(2);
+    out.u32(offset);
+    out.u8(Wasm.localSet);
+    out.u32(local);
+  }
+
+  private storeHeaderConstant(offset: number, value: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    out.u8(Wasm.i32Const);
+    out.s32(value);
+    out.u8(Wasm.i32Store);
+    out.u8(2);
+    out.u32(offset);
+  }
+
+  private storeBudget(): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    out.u8(Wasm.localGet);
+    out.u32(this.budget);
+    out.u8(Wasm.i32Store);
+    out.u8(2);
+    out.u32(Header.budget);
+  }
+
+  /** Pushes the guest-virtual address of a guest offset. */
+  private pushAddress(offset: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.address);
+    if (offset !== 0) {
+      out.u8(Wasm.i64Const);
+      out.s32(offset);
+      out.u8(Wasm.i64Add);
+      this.narrow();
+    }
+  }
+
+  private narrow(): void {
+    if (!this.options.narrowAddresses) return;
+    this.out.u8(Wasm.i32WrapI64);
+    this.out.u8(Wasm.i64ExtendI32U);
+  }
+
+  private storeInstructionPointer(push: () => void): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    push();
+    out.u8(Wasm.i64Store);
+    out.u8(3);
+    out.u32(Header.instructionPointer);
+  }
+
+  private leave(): void {
+    this.out.u8(Wasm.i64Const);
+    this.out.s32(-1);
+    this.out.u8(Wasm.return);
+  }
+
+  private leaveAtFault(exit: FaultExit): void {
+    const { out } = this;
+    this.spill(exit.low, exit.high);
+    this.storeBudget();
+    this.storeInstructionPointer(() => {
+      out.u8(Wasm.localGet);
+      out.u32(Parameter.address);
+      out.u8(Wasm.localGet);
+      out.u32(Parameter.context);
+      out.u8(Wasm.i64Load32S);
+      out.u8(2);
+      out.u32(Header.exitOffset);
+      out.u8(Wasm.i64Add);
+      this.narrow();
+    });
+    this.leave();
+  }
+
+  private spill(low: number, high: number): void {
+    for (let slot = 0; slot < this.region.slots.length; slot++) {
+      const dirty = slot < 32 ? (low & (1 << slot)) !== 0 : (high & (1 << (slot - 32))) !== 0;
+      if (dirty) this.values.spillSlot(slot);
+    }
+  }
+
+  private spillBlock(block: number): void {
+    const { dirtyIn, writes } = this.sets;
+    this.spill(dirtyIn.low[block]! | writes.low[block]!, dirtyIn.high[block]! | writes.high[block]!);
+  }
+
+  // The dominator tree.
+
+  private tree(block: number): void {
+    const merges: number[] = [];
+    for (const child of this.graph.children[block]!) if (this.graph.isMerge[child] === 1) merges.push(child);
+    const loop = this.graph.isLoopHeader[block] === 1;
+    if (loop) {
+      this.out.u8(Wasm.loop);
+      this.out.u8(BLOCK_EMPTY);
+      this.labels.push(block);
+    }
+    this.within(block, merges, merges.length);
+    if (loop) {
+      this.out.u8(Wasm.end);
+      this.labels.pop();
+    }
+  }
+
+  /** Merge nodes later in the order are further out. */
+  private within(block: number, merges: readonly number[], count: number): void {
+    if (count === 0) {
+      this.block(block);
+      return;
+    }
+    const merge = merges[count - 1]!;
+    this.out.u8(Wasm.block);
+    this.out.u8(BLOCK_EMPTY);
+    this.labels.push(merge);
+    this.within(block, merges, count - 1);
+    this.out.u8(Wasm.end);
+    this.labels.pop();
+    this.tree(merge);
+  }
+
+  private labelDepth(label: number): number {
+    // A loop header's own merge label is no longer in scope inside the loop, so the innermost match is the right one.
+    for (let index = this.labels.length - 1; index >= 0; index--) {
+      if (this.labels[index] === label) return this.labels.length - 1 - index;
+    }
+    throw new Error(`no label for ${label}`);
+  }
+
+  private branchTo(label: number, opcode: number): void {
+    this.out.u8(opcode);
+    this.out.u32(this.labelDepth(label));
+  }
+
+  private openIf(type: number = BLOCK_EMPTY): void {
+    this.out.u8(Wasm.if);
+    this.out.u8(type);
+    this.labels.push(ANONYMOUS);
+  }
+
+  private close(): void {
+    this.out.u8(Wasm.end);
+    this.labels.pop();
+  }
+
+  /** Goes from `from` to the block or slot that `key` names. `clean`: nothing is dirty (after a call). */
+  private edge(from: number, key: number, clean: boolean): void {
+    const { graph, out } = this;
+    const to = graph.inside(from, key);
+    if (to < 0) {
+      this.leaveThroughSlot(from, key, clean);
+    } else if (graph.isBackEdge(from, to)) {
+      out.u8(Wasm.localGet);
+      out.u32(this.budget);
+      out.u8(Wasm.i32Const);
+      out.s32(1);
+      out.u8(Wasm.i32Sub);
+      out.u8(Wasm.localTee);
+      out.u32(this.budget);
+      out.u8(Wasm.i32Const);
+      out.s32(0);
+      out.u8(Wasm.i32LtS);
+      this.openIf();
+      this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
+      this.storeHeaderConstant(Header.exitOffset, keyOffset(key));
+      this.branchTo(-1 - this.faultExitOfBlock[from]!, Wasm.br);
+      this.close();
+      this.branchTo(to, Wasm.br);
+    } else if (graph.isMerge[to] === 1) {
+      this.branchTo(to, Wasm.br);
+    } else {
+      this.tree(to);
+    }
+  }
+
+  /** Control-flow targets of an exit are whole instructions: going on at a later part would repeat the first. */
+  private leaveThroughSlot(from: number, key: number, clean: boolean): void {
+    const { out } = this;
+    if (!clean) this.spillBlock(from);
+    const offset = keyOffset(key);
+    if (offset <= this.region.blocks[from]!.offset) this.spendBudget(offset);
+    this.storeBudget();
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    this.pushAddress(offset);
+    const slot = this.link.slotFor(offset);
+    out.u8(Wasm.i32Const);
+    out.s32(slot);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.depth);
+    out.u8(Wasm.i32Const);
+    out.s32(slot);
+    out.u8(Wasm.returnCallIndirect);
+    out.u32(this.imports.regionType);
+    out.u32(0);
+  }
+
+  /** Leaves on the budget at guest offset `offset`; everything is in the context block already. */
+  private spendBudget(offset: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(this.budget);
+    out.u8(Wasm.i32Const);
+    out.s32(1);
+    out.u8(Wasm.i32Sub);
+    out.u8(Wasm.localTee);
+    out.u32(this.budget);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.i32LtS);
+    this.openIf();
+    this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
+    this.storeInstructionPointer(() => this.pushAddress(offset));
+    this.storeBudget();
+    this.leave();
+    this.close();
+  }
+
+  // Blocks.
+
+  private block(index: number): void {
+    const block = this.region.blocks[index]!;
+    this.values.beginBlock(block, this.sets.dirtyIn.low[index]!, this.sets.dirtyIn.high[index]!);
+    const { op, immediate, x, y } = this.region;
+    let offset = keyOffset(block.key);
+    for (let node = block.firstNode; node < block.endNode; node++) {
+      const code = op[node]!;
+      if (code === Op.instruction) {
+        offset = immediate[node]!;
+      } else if (code === Op.setState) {
+        if (this.sets.deadSet[node] === 0) this.values.set(immediate[node]!, x[node]!);
+      } else if (code >= Op.load8U && code <= Op.loadV128Zero64) {
+        const address = this.values.toLocal(x[node]!);
+        const value = this.values.resultLocal(node);
+        this.memory.load(code, address, offset, value, this.faultDepth(index));
+      } else if (code >= Op.store8 && code <= Op.storeV128) {
+        const address = this.values.toLocal(x[node]!);
+        const value = this.values.toLocal(y[node]!);
+        this.memory.store(code, address, offset, value, this.faultDepth(index));
+      } else if (code === Op.exitIf) {
+        this.exitIf(index, node, offset);
+      } else if (code === Op.callHelper) {
+        this.callHelper(index, node, offset);
+      } else {
+        this.values.note(node);
+      }
+    }
+    this.terminate(index, block);
+    this.values.endBlock();
+  }
+
+  private faultDepth(block: number): number {
+    return this.labelDepth(-1 - this.faultExitOfBlock[block]!);
+  }
+
+  private exitIf(block: number, node: number, offset: number): void {
+    const { region } = this;
+    this.values.push(region.x[node]!);
+    this.openIf();
+    this.storeHeaderConstant(Header.exitCode, region.immediate[node]!);
+    this.storeHeaderConstant(Header.exitPayload, region.y[node]!);
+    this.storeHeaderConstant(Header.exitOffset, offset);
+    this.branchTo(-1 - this.faultExitOfBlock[block]!, Wasm.br);
+    this.close();
+  }
+
+  private callHelper(block: number, node: number, offset: number): void {
+    const { region, out } = this;
+    const helper = region.immediate[node]!;
+    const declaration = region.helpers[helper]!;
+    this.values.spillFor(declaration.reads);
+    this.values.releaseFor(declaration.writes);
+    if (declaration.exits) this.storeHeaderConstant(Header.exitOffset, offset);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    const start = region.x[node]!;
+    for (let index = 0; index < region.y[node]!; index++) this.values.push(region.callArguments[start + index]!);
+    out.u8(Wasm.call);
+    out.u32(this.imports.helper(helper));
+    if (declaration.exits) {
+      out.u8(Wasm.brIf);
+      out.u32(this.faultDepth(block));
+    } else if (declaration.result !== undefined) {
+      this.values.setHelperResult(node, declaration.result);
+    }
+    this.values.reloadFor(declaration.writes);
+  }
+
+  private terminate(index: number, block: Block): void {
+    const { out } = this;
+    switch (block.terminator) {
+      case Terminator.jump:
+        this.edge(index, block.target, false);
+        break;
+      case Terminator.branch:
+        this.values.push(block.value);
+        this.openIf();
+        this.edge(index, block.target, false);
+        out.u8(Wasm.else);
+        this.edge(index, block.next, false);
+        this.close();
+        break;
+      case Terminator.jumpIndirect: {
+        const target = this.values.toLocal(block.value);
+        this.spillBlock(index);
+        this.storeBudget();
+        this.jumpThroughCache(target, Wasm.returnCall);
+        break;
+      }
+      case Terminator.call:
+      case Terminator.callIndirect:
+        this.call(index, block);
+        break;
+      case Terminator.return: {
+        this.values.push(block.value);
+        out.u8(Wasm.localSet);
+        out.u32(this.result);
+        this.spillBlock(index);
+        this.storeBudget();
+        out.u8(Wasm.localGet);
+        out.u32(this.result);
+        out.u8(Wasm.return);
+        break;
+      }
+      case Terminator.service:
+        this.spillBlock(index);
+        this.storeBudget();
+        this.storeInstructionPointer(() => this.pushAddress(keyOffset(block.next)));
+        out.u8(Wasm.localGet);
+        out.u32(Parameter.context);
+        out.u8(Wasm.i32Const);
+        out.s32(block.target);
+        out.u8(Wasm.call);
+        out.u32(this.imports.service);
+        this.openIf();
+        this.leave();
+        this.close();
+        this.reload(index, block.next);
+        this.edge(index, block.next, true);
+        break;
+      case Terminator.exit:
+        this.spillBlock(index);
+        this.storeBudget();
+        this.storeHeaderConstant(Header.exitCode, block.target);
+        this.storeHeaderConstant(Header.exitPayload, block.payload);
+        this.storeInstructionPointer(() => this.pushAddress(keyOffset(block.next)));
+        this.leave();
+        break;
+      default:
+        throw new Error(`block ${block.key} does not end`);
+    }
+  }
+
+  private jumpThroughCache(target: number, opcode: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    out.u8(Wasm.localGet);
+    out.u32(target);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.depth);
+    if (opcode === Wasm.call) {
+      out.u8(Wasm.i32Const);
+      out.s32(1);
+      out.u8(Wasm.i32Sub);
+    }
+    out.u8(opcode);
+    out.u32(this.imports.jump);
+  }
+
+  /** Guest call as wasm call while the depth lasts; then as a jump, whose return goes by way of the engine. */
+  private call(index: number, block: Block): void {
+    const { out } = this;
+    const indirect = block.terminator === Terminator.callIndirect;
+    const target = indirect ? this.values.toLocal(block.value) : -1;
+    const offset = keyOffset(block.target);
+    this.spillBlock(index);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.depth);
+    out.u8(Wasm.i32Eqz);
+    this.openIf();
+    if (indirect) {
+      this.storeBudget();
+      this.jumpThroughCache(target, Wasm.returnCall);
+    } else {
+      this.spendBudget(offset);
+      this.storeBudget();
+      this.callSlot(offset, Wasm.returnCallIndirect);
+    }
+    this.close();
+    this.storeBudget();
+    if (indirect) this.jumpThroughCache(target, Wasm.call);
+    else this.callSlot(offset, Wasm.callIndirect);
+    out.u8(Wasm.localTee);
+    out.u32(this.result);
+    this.pushAddress(keyOffset(block.next));
+    out.u8(Wasm.i64Ne);
+    this.openIf();
+    out.u8(Wasm.localGet);
+    out.u32(this.result);
+    out.u8(Wasm.return);
+    this.close();
+    this.reload(index, block.next);
+    this.edge(index, block.next, true);
+  }
+
+  private callSlot(offset: number, opcode: number): void {
+    const { out } = this;
+    const slot = this.link.slotFor(offset);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    this.pushAddress(offset);
+    out.u8(Wasm.i32Const);
+    out.s32(slot);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.depth);
+    if (opcode === Wasm.callIndirect) {
+      out.u8(Wasm.i32Const);
+      out.s32(1);
+      out.u8(Wasm.i32Sub);
+    }
+    out.u8(Wasm.i32Const);
+    out.s32(slot);
+    out.u8(opcode);
+    out.u32(this.imports.regionType);
+    out.u32(0);
+  }
+
+  /** After a call everything is in the context block: brings back what is needed from the next block on. */
+  private reload(from: number, key: number): void {
+    this.loadHeader(Header.budget, this.budget);
+    const to = this.graph.inside(from, key);
+    if (to < 0) return;
+    const backEdge = this.graph.isBackEdge(from, to);
+    for (let slot = 0; slot < this.region.slots.length; slot++) {
+      // A back edge may leave on the budget through an exit that spills this block's dirty slots.
+      const needed = this.sets.liveIn.has(to, slot) || (backEdge && this.faultSpills(from, slot));
+      if (needed) this.values.loadSlot(slot);
+    }
+  }
+
+  private faultSpills(block: number, slot: number): boolean {
+    const exit = this.faultExits[this.faultExitOfBlock[block]!]!;
+    return slot < 32 ? (exit.low & (1 << slot)) !== 0 : (exit.high & (1 << (slot - 32))) !== 0;
+  }
+}
+
+const ANONYMOUS = 0x7fffffff;

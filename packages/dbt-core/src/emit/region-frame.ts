@@ -1,0 +1,77 @@
+/** What a region's function is made of besides its code: parameters, locals, imports, links. */
+import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
+import type { ByteWriter } from "../wasm/byte-writer.ts";
+
+export const Parameter = { context: 0, address: 1, slot: 2, depth: 3, count: 4 } as const;
+
+/** Wasm's empty block type. */
+export const BLOCK_EMPTY = 0x40;
+
+/** Function and type indices in the module a region is emitted into. */
+export interface RegionImports {
+  readonly regionType: number;
+  readonly slowLoad: number;
+  readonly slowStore: number;
+  readonly slowStoreVector: number;
+  readonly service: number;
+  /** Goes to the guest address given, through the jump cache. Same type as a region. */
+  readonly jump: number;
+  /** The function index of helper n; asking for it makes the module import it. */
+  helper(index: number): number;
+}
+
+/** Gives the table slot for a direct transfer to a guest offset (relative to the region's entry). */
+export interface LinkTarget {
+  slotFor(offset: number): number;
+}
+
+const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
+
+/**
+ * The locals of a function. Permanent ones keep their value; temporary ones are free again at the end of a block.
+ */
+export class LocalPool {
+  private readonly types: number[] = [];
+  private readonly free: number[][] = TYPES.map(() => []);
+  private readonly used: number[][] = TYPES.map(() => []);
+
+  reset(): void {
+    this.types.length = 0;
+    for (const list of this.free) list.length = 0;
+    for (const list of this.used) list.length = 0;
+  }
+
+  permanent(type: ValueType): number {
+    this.types.push(VALUE_TYPE_CODE[type]);
+    return Parameter.count + this.types.length - 1;
+  }
+
+  temporary(type: ValueType): number {
+    const kind = TYPES.indexOf(type);
+    const local = this.free[kind]!.pop() ?? this.permanent(type);
+    this.used[kind]!.push(local);
+    return local;
+  }
+
+  releaseTemporaries(): void {
+    for (let kind = 0; kind < TYPES.length; kind++) {
+      const used = this.used[kind]!;
+      for (const local of used) this.free[kind]!.push(local);
+      used.length = 0;
+    }
+  }
+
+  /** The declaration vector: runs of equal types. */
+  declare(out: ByteWriter): void {
+    let runs = 0;
+    for (let index = 0; index < this.types.length; index++) if (index === 0 || this.types[index] !== this.types[index - 1]) runs++;
+    out.u32(runs);
+    for (let index = 0; index < this.types.length; ) {
+      let end = index;
+      while (end < this.types.length && this.types[end] === this.types[index]) end++;
+      out.u32(end - index);
+      out.u8(this.types[index]!);
+      index = end;
+    }
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Values of one block become wasm expressions.
+ *
+ * A pure value is emitted where it is first used: as part of the expression when that is its only use, through a
+ * temporary local otherwise. A value that is (or was just put) in a state slot's local is read from there until that
+ * local gets another value; whoever still needs it then has it moved to a temporary first.
+ */
+import { Op } from "../ir/op.ts";
+import { operations, type ValueType } from "../ir/operations.ts";
+import type { Block, RegionBuilder, StateSet } from "../ir/region.ts";
+import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { type LocalPool, Parameter } from "./region-frame.ts";
+import type { SlotSets } from "./slot-sets.ts";
+import { Wasm } from "./wasm-opcodes.ts";
+
+const ARITY: Uint8Array = Uint8Array.from(operations, (operation) => operation.operands.length);
+const OPCODE: Int32Array = Int32Array.from(operations, (operation) => operation.opcode);
+const HAS_EFFECT: Uint8Array = Uint8Array.from(operations, (operation) =>
+  operation.pure || operation.name.startsWith("getState") || operation.name.startsWith("helperResult") ? 0 : 1,
+);
+const IMMEDIATE = { none: 0, lane: 1, shuffle: 2, i32: 3, i64: 4, v128: 5 } as const;
+const IMMEDIATE_KIND: Uint8Array = Uint8Array.from(operations, (operation) => IMMEDIATE[operation.immediate]);
+const NO_LOCAL = -1;
+
+export class ValueEmitter {
+  private readonly locals: LocalPool;
+  private region!: RegionBuilder;
+  private out!: ByteWriter;
+  private uses: Int32Array = new Int32Array(4096);
+  /** The local a node's value can be read from now, or NO_LOCAL. */
+  private home: Int32Array = new Int32Array(4096);
+  private slotLocal: Int32Array = new Int32Array(64);
+  private residents: number[][] = [];
+  private dirtyLow = 0;
+  private dirtyHigh = 0;
+
+  constructor(locals: LocalPool) {
+    this.locals = locals;
+  }
+
+  begin(region: RegionBuilder, sets: SlotSets, out: ByteWriter): void {
+    this.region = region;
+    this.out = out;
+    if (this.uses.length < region.nodeCount) {
+      this.uses = new Int32Array(region.op.length);
+      this.home = new Int32Array(region.op.length);
+    } else {
+      this.uses.fill(0, 0, region.nodeCount);
+    }
+    this.home.fill(NO_LOCAL, 0, region.nodeCount);
+    this.slotLocal.fill(NO_LOCAL);
+    while (this.residents.length < region.slots.length) this.residents.push([]);
+    this.countUses(region, sets);
+  }
+
+  /** Operands come before their users, so one backward sweep counts the uses by what is itself used. */
+  private countUses(region: RegionBuilder, sets: SlotSets): void {
+    const { op, x, y, z } = region;
+    const { uses } = this;
+    for (const block of region.blocks) if (block.value >= 0) uses[block.value]!++;
+    for (let node = region.nodeCount - 1; node >= 0; node--) {
+      const code = op[node]!;
+      if (code === Op.setState) {
+        if (sets.deadSet[node] === 0) uses[x[node]!]!++;
+      } else if (code === Op.callHelper) {
+        const start = x[node]!;
+        for (let index = 0; index < y[node]!; index++) uses[region.callArguments[start + index]!]!++;
+      } else if (HAS_EFFECT[code] === 1 || uses[node]! > 0) {
+        const arity = ARITY[code]!;
+        if (arity > 0) uses[x[node]!]!++;
+        if (arity > 1) uses[y[node]!]!++;
+        if (arity > 2) uses[z[node]!]!++;
+      }
+    }
+  }
+
+  beginBlock(_block: Block, dirtyLow: number, dirtyHigh: number): void {
+    for (const list of this.residents) list.length = 0;
+    this.dirtyLow = dirtyLow;
+    this.dirtyHigh = dirtyHigh;
+  }
+
+  endBlock(): void {
+    this.locals.releaseTemporaries();
+  }
+
+  /** Takes note of a node that needs no code by itself. */
+  note(node: number): void {
+    const code = this.region.op[node]!;
+    if (code < Op.getStateI32 || code > Op.getStateV128) return;
+    if (this.uses[node] === 0) return;
+    const slot = this.region.immediate[node]!;
+    this.home[node] = this.localOfSlot(slot);
+    this.residents[slot]!.push(node);
+  }
+
+  /** Emits the node's value onto the wasm stack. */
+  push(node: number): void {
+    const left = --this.uses[node]!;
+    const home = this.home[node]!;
+    if (home !== NO_LOCAL) {
+      this.local(Wasm.localGet, home);
+      return;
+    }
+    const shareable = this.tree(node);
+    if (left > 0 && shareable) {
+      const local = this.locals.temporary(this.region.typeOf(node));
+      this.home[node] = local;
+      this.local(Wasm.localTee, local);
+    }
+  }
+
+  /** Puts the node's value into some local that stays valid to the end of the current node. */
+  toLocal(node: number): number {
+    const home = this.home[node]!;
+    if (home !== NO_LOCAL) {
+      this.uses[node]!--;
+      return home;
+    }
+    const left = --this.uses[node]!;
+    const shareable = this.tree(node);
+    const local = this.locals.temporary(this.region.typeOf(node));
+    this.local(Wasm.localSet, local);
+    if (left > 0 && shareable) this.home[node] = local;
+    return local;
+  }
+
+  /** A local for the result of a node with effects. */
+  resultLocal(node: number): number {
+    const local = this.locals.temporary(this.region.typeOf(node));
+    this.home[node] = local;
+    return local;
+  }
+
+  /** Emits the operation itself. Returns false for what is cheaper to repeat than to keep. */
+  private tree(node: number): boolean {
+    const { op, x, y, z, immediate } = this.region;
+    const { out } = this;
+    const code = op[node]!;
+    if (code === Op.regionBase) {
+      this.local(Wasm.localGet, Parameter.address);
+      return false;
+    }
+    const arity = ARITY[code]!;
+    if (arity > 0) this.push(x[node]!);
+    if (arity > 1) this.push(y[node]!);
+    if (arity > 2) this.push(z[node]!);
+    const opcode = OPCODE[code]!;
+    if (opcode < 0) throw new Error(`${operations[code]!.name} is used before it was emitted`);
+    out.opcode(opcode);
+    switch (IMMEDIATE_KIND[code]) {
+      case IMMEDIATE.lane:
+        out.u8(immediate[node]!);
+        return true;
+      case IMMEDIATE.shuffle:
+      case IMMEDIATE.v128:
+        out.raw(this.region.wide, immediate[node]!, immediate[node]! + 16);
+        return true;
+      case IMMEDIATE.i32:
+        out.s32(immediate[node]!);
+        return false;
+      case IMMEDIATE.i64:
+        out.s64(immediate[node]!, x[node]!);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  private local(opcode: number, local: number): void {
+    this.out.u8(opcode);
+    this.out.u32(local);
+  }
+
+  // State slots.
+
+  private localOfSlot(slot: number): number {
+    let local = this.slotLocal[slot]!;
+    if (local === NO_LOCAL) {
+      local = this.locals.permanent(this.region.slots[slot]!.type);
+      this.slotLocal[slot] = local;
+    }
+    return local;
+  }
+
+  set(slot: number, node: number): void {
+    const local = this.localOfSlot(slot);
+    if (slot < 32) this.dirtyLow |= 1 << slot;
+    else this.dirtyHigh |= 1 << (slot - 32);
+    if (this.home[node] === local) {
+      this.uses[node]!--;
+      return;
+    }
+    const keep = this.home[node] === NO_LOCAL && this.uses[node]! > 1;
+    if (keep) {
+      this.uses[node]!--;
+      const shareable = this.tree(node);
+      this.release(slot);
+      this.local(Wasm.localSet, local);
+      if (shareable) {
+        this.home[node] = local;
+        this.residents[slot]!.push(node);
+      }
+    } else {
+      this.push(node);
+      this.release(slot);
+      this.local(Wasm.localSet, local);
+    }
+  }
+
+  /** Moves values that live in the slot's local and are still needed to temporaries: the local is about to change. */
+  private release(slot: number): void {
+    const list = this.residents[slot]!;
+    const local = this.slotLocal[slot]!;
+    for (const node of list) {
+      if (this.uses[node]! > 0 && this.home[node] === local) {
+        const temporary = this.locals.temporary(this.region.typeOf(node));
+        this.local(Wasm.localGet, local);
+        this.local(Wasm.localSet, temporary);
+        this.home[node] = temporary;
+      }
+    }
+    list.length = 0;
+  }
+
+  loadSlot(slot: number): void {
+    const { offset, type } = this.region.slots[slot]!;
+    const local = this.localOfSlot(slot);
+    const { out } = this;
+    this.local(Wasm.localGet, Parameter.context);
+    out.opcode(type === "i32" ? Wasm.i32Load : type === "i64" ? Wasm.i64Load : type === "f64" ? Wasm.f64Load : Wasm.v128Load);
+    out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
+    out.u32(offset);
+    this.local(Wasm.localSet, local);
+  }
+
+  spillSlot(slot: number): void {
+    const { offset, type, name } = this.region.slots[slot]!;
+    const local = this.slotLocal[slot]!;
+    if (local === NO_LOCAL) throw new Error(`state slot ${name} is spilled but was never loaded or set`);
+    const { out } = this;
+    this.local(Wasm.localGet, Parameter.context);
+    this.local(Wasm.localGet, local);
+    out.opcode(type === "i32" ? Wasm.i32Store : type === "i64" ? Wasm.i64Store : type === "f64" ? Wasm.f64Store : Wasm.v128Store);
+    out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
+    out.u32(offset);
+  }
+
+  private isDirty(slot: number): boolean {
+    return slot < 32 ? (this.dirtyLow & (1 << slot)) !== 0 : (this.dirtyHigh & (1 << (slot - 32))) !== 0;
+  }
+
+  /** Before a helper that reads state from the context block. */
+  spillFor(set: StateSet): void {
+    if (set === "none") return;
+    if (set === "all") {
+      for (let slot = 0; slot < this.region.slots.length; slot++) if (this.isDirty(slot)) this.spillSlot(slot);
+    } else {
+      for (const slot of set) if (this.isDirty(slot)) this.spillSlot(slot);
+    }
+  }
+
+  /** Before a helper that writes state: nobody may go on using the old locals. */
+  releaseFor(set: StateSet): void {
+    if (set === "none") return;
+    if (set === "all") for (let slot = 0; slot < this.region.slots.length; slot++) this.release(slot);
+    else for (const slot of set) this.release(slot);
+  }
+
+  reloadFor(set: StateSet): void {
+    if (set === "none") return;
+    if (set === "all") {
+      for (let slot = 0; slot < this.region.slots.length; slot++) if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
+    } else {
+      for (const slot of set) if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
+    }
+  }
+
+  /** Takes a helper's result, which is on the wasm stack, for the result node behind the call. */
+  setHelperResult(call: number, type: ValueType): void {
+    const node = call + 1;
+    if (this.uses[node] === 0) {
+      this.out.u8(Wasm.drop);
+      return;
+    }
+    const local = this.locals.temporary(type);
+    this.home[node] = local;
+    this.local(Wasm.localSet, local);
+  }
+}

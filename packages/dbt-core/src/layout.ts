@@ -1,0 +1,75 @@
+/**
+ * Where emitted code finds things: the context block, one per processor of the guest.
+ *
+ * ```text
+ *  context pointer (first parameter of every region)
+ *     0  exit code i32        why a region left
+ *     4  exit offset i32      guest offset of the instruction, relative to the region's entry
+ *     8  exit payload i64     error code, service number …
+ *    16  instruction pointer  guest-virtual, valid when no region runs
+ *    24  budget i32           what is left before a region must return to the engine
+ *    28  (free)
+ *    32  fault address i64
+ *    40  fault access i32     0 read, 1 write, 2 execute
+ *    48  store value v128     what a slow vector store is to write
+ *    64  bounce v128 x 2      where a slow load leaves the bytes of an access that straddles pages or reaches a device
+ *   128  (free)
+ *   256  guest state          the frontend's, up to `guestStateEnd`
+ *  4096  soft TLB             see `TlbLayout`
+ *        jump cache           see `JumpCacheLayout`
+ * ```
+ */
+export const Header = {
+  exitCode: 0,
+  exitOffset: 4,
+  exitPayload: 8,
+  instructionPointer: 16,
+  budget: 24,
+  faultAddress: 32,
+  faultAccess: 40,
+  storeValue: 48,
+  bounce: 64,
+  guestState: 256,
+  guestStateEnd: 4096,
+} as const;
+
+/** The engine's own exit codes; those of guest architectures start at 64. */
+export const EngineExit = {
+  /** The budget is used up; nothing happened. */
+  budget: 1,
+  /** An access to guest memory failed: fault address and access are in the header. */
+  pageFault: 2,
+  /** The instruction is to be tried again (translated code it came from was discarded). */
+  retry: 3,
+  /** The supervisor asked to leave after a service; the instruction pointer stands behind the instruction. */
+  service: 4,
+} as const;
+
+/**
+ * The soft TLB as emitted code reads it. An entry: the tag for reads, the tag for writes (each the page's virtual
+ * address, or something no address with this index can match), and the page's byte offset in WebAssembly memory.
+ */
+export interface TlbLayout {
+  /** Bytes from the context pointer to entry 0. */
+  readonly offset: number;
+  readonly indexBits: number;
+  readonly entryShift: number;
+  readonly readTag: number;
+  readonly writeTag: number;
+  readonly host: number;
+  readonly pageShift: number;
+}
+
+/** Direct-mapped cache from guest-virtual code addresses to table indices: { address i64, index i32, unused i32 }. */
+export interface JumpCacheLayout {
+  readonly offset: number;
+  readonly indexBits: number;
+}
+
+export interface CodeLayout {
+  readonly tlb: TlbLayout;
+  readonly jumpCache: JumpCacheLayout;
+}
+
+/** Size codes of slow memory accesses: what is read or written at `info & 0xff`; `info >> 8` is the exit offset. */
+export const Access = { bytes1: 1, bytes2: 2, bytes4: 4, bytes8: 8, bytes16: 16 } as const;
