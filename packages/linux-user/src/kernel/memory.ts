@@ -16,7 +16,7 @@ export interface UserMemory {
   fill(address: number, length: number, byte: number): void;
   /** Bytes up to the NUL, without it; ENAMETOOLONG when there is none within `limit` (default PATH_MAX, 4096). */
   readCStringBytes(address: number, limit?: number): Uint8Array;
-  /** The same, decoded as UTF-8. */
+  /** The same as a byte string (each UTF-16 unit is one byte, 0 to 255), the form of all paths and names. */
   readCString(address: number, limit?: number): string;
   readU8(address: number): number;
   readU16(address: number): number;
@@ -59,6 +59,10 @@ export interface PageSource {
    * under another version is read again at the next mmap. Absent: never.
    */
   version?(): string;
+  /** The first mapping of the file was made: keep what `readAt` needs, an unlinked host file for instance. */
+  mapped?(): void;
+  /** The last mapping went away; dirty pages were written back before. */
+  unmapped?(): void;
   /** True for memfd, tmpfs and shm: the page cache is the file, there is nothing behind it. */
   readonly memoryOnly?: boolean;
 }
