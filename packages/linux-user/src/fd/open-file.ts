@@ -40,8 +40,8 @@ export abstract class OpenFile implements MappableFile {
   /** Status flags as F_GETFL gives them. */
   flags: number;
   offset = 0;
-  /** Woken when `poll()` may have changed. */
-  readonly queue: WaitQueue = new WaitQueue();
+  /** Woken when `poll()` may have changed; the two ends of a pipe share one. */
+  readonly queue: WaitQueue;
   /** Where it was opened, for /proc/PID/fd and fchdir. */
   inode: Inode | undefined = undefined;
   directory: Inode | undefined = undefined;
@@ -55,8 +55,9 @@ export abstract class OpenFile implements MappableFile {
   ownerSignal = 0;
   #holders = 1;
 
-  constructor(flags: number) {
+  constructor(flags: number, queue: WaitQueue = new WaitQueue()) {
     this.flags = flags & ~CREATION_FLAGS;
+    this.queue = queue;
   }
 
   get readable(): boolean {
@@ -123,6 +124,11 @@ export abstract class OpenFile implements MappableFile {
     return -EINVAL;
   }
 
+  /** When a blocking read gives up (SO_RCVTIMEO, VTIME), on the monotonic clock; none by default. */
+  readDeadlineNs(_task: Task): number | undefined {
+    return undefined;
+  }
+
   readAt(_into: Transfer, _offset: number): number {
     return -ESPIPE;
   }
@@ -177,8 +183,30 @@ export abstract class OpenFile implements MappableFile {
     return this.inode?.setTimes(atimeNs, mtimeNs) ?? -EINVAL;
   }
 
+  /** fcntl F_ADD_SEALS and F_GET_SEALS of a memfd. */
+  addSeals(_seals: number): number {
+    return -EINVAL;
+  }
+
+  seals(): number {
+    return -EINVAL;
+  }
+
   mappable(): PageSource | "anonymous" | number {
     return -ENODEV;
+  }
+
+  /**
+   * Opening /proc/PID/fd/N of it: a new description of the same pipe, terminal or memory file; undefined when opening
+   * the inode again does it.
+   */
+  reopen(_flags: number, _task: Task): OpenFile | Failure | undefined {
+    return undefined;
+  }
+
+  /** An open(2) that still waits: the other end of a FIFO is missing. */
+  get openPending(): boolean {
+    return false;
   }
 
   /** What readlink(/proc/PID/fd/N) says. */

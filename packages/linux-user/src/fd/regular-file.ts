@@ -8,7 +8,7 @@ import type { PageCache, PageSource } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { failed, O_APPEND, SEEK_DATA, SEEK_HOLE, type Failure } from "../vfs/constants.ts";
-import type { FileStatus, Inode } from "../vfs/inode.ts";
+import type { DirectoryEntry, FileStatus, Inode } from "../vfs/inode.ts";
 import { OpenFile, seekWithin } from "./open-file.ts";
 import type { Transfer } from "./transfer.ts";
 
@@ -202,7 +202,7 @@ export class RegularFile extends OpenFile {
 /** An open directory. The offset counts entries; the list is read when the offset is 0, as rewinddir(3) expects. */
 export class DirectoryFile extends OpenFile {
   readonly #inode: Inode;
-  #entries: ReturnType<OpenFile["entries"]> = [];
+  #entries: DirectoryEntry[] | Failure = [];
   #loaded = false;
 
   constructor(inode: Inode, flags: number) {
@@ -233,12 +233,21 @@ export class DirectoryFile extends OpenFile {
     return target;
   }
 
-  override entries(task: Task): ReturnType<OpenFile["entries"]> {
+  override entries(task: Task): DirectoryEntry[] | Failure {
     if (this.offset === 0 || !this.#loaded) {
       this.#loaded = true;
-      this.#entries = this.#inode.list(task);
+      this.#entries = this.#withMounts(this.#inode.list(task));
     }
     return this.#entries;
+  }
+
+  /** Mount points that the file system below does not have are listed too. */
+  #withMounts(entries: DirectoryEntry[] | Failure): DirectoryEntry[] | Failure {
+    const { mounts } = this.#inode;
+    if (failed(entries) || mounts === undefined) return entries;
+    const names = new Set(entries.map((entry) => entry.name));
+    const covers = [...mounts].filter(([name]) => !names.has(name));
+    return [...entries, ...covers.map(([name, { root }]) => ({ name, type: root.type, ino: 1n }))];
   }
 
   override sync(): 0 {

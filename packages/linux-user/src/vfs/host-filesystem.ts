@@ -154,8 +154,8 @@ export class HostInode extends Inode {
     if (this.removed) return -ENOENT;
     const entries = this.#host.list(this.hostPath());
     if (failed(entries)) return entries;
-    // Node does not say inode numbers with a listing; 1 is a valid "ask stat", as overlay file systems do.
-    return entries.map(({ name, type }) => ({ name, type, ino: 1n }));
+    // Node does not say inode numbers with a listing: getdents asks for each.
+    return entries.map(({ name, type }) => ({ name, type, ino: undefined }));
   }
 
   override access(mode: number, _caller: Caller): 0 | Failure {

@@ -19,7 +19,8 @@ export interface DirectoryEntry {
   readonly name: string;
   /** The S_IFMT bits. */
   readonly type: number;
-  readonly ino: bigint;
+  /** Undefined when only a stat of the name would tell. */
+  readonly ino: bigint | undefined;
 }
 
 /** Who asks: procfs answers /proc/self by it, terminals and FIFOs look at its process. */
