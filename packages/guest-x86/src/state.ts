@@ -4,14 +4,14 @@
  *
  *     0    the engine's header (exit code and payload, budget; see dbt-core)
  *   256    RAX RCX RDX RBX RSP RBP RSI RDI R8..R15      16 x 8 bytes, in encoding order
- *   384    the flags record: operation i32, C i32, A i64, B i64   (see lift/flags.ts)
- *   408    DF as 0 or 1 (i32); 412 the other system bits of EFLAGS (i32)
+ *   384    the flags record: operation i32; 388 DF as 0 or 1 (i32); 392 A, B, result i64   (see lift/flags.ts)
  *   416    segment bases ES CS SS DS FS GS              6 x 8 bytes
  *   464    segment selectors ES CS SS DS FS GS          6 x u16
  *   476    MXCSR
  *   480    x87: control, status (without TOP), opcode u16; TOP u8; 8 tag bytes (see TagBit); instruction and data pointers u64
  *   512    x87 registers R0..R7                         8 x 16 bytes (an MMX register is the low 8)
- *   640    privileged state, for whole machines         384 bytes
+ *   640    the system bits of EFLAGS (i32), TSC_AUX (u32)
+ *   648    privileged state, for whole machines         376 bytes
  *  1024    vector registers 0..31                       32 x 64 bytes (room for 512 bits)
  *  3072    scratch for helpers                          512 bytes
  */
@@ -20,11 +20,10 @@ import type { StateSlot } from "@doppel/dbt-core";
 export const StateOffset = {
   gpr: 256,
   flagOperation: 384,
-  flagC: 388,
+  direction: 388,
   flagA: 392,
   flagB: 400,
-  direction: 408,
-  systemFlags: 412,
+  flagResult: 408,
   segmentBase: 416,
   segmentSelector: 464,
   mxcsr: 476,
@@ -36,7 +35,9 @@ export const StateOffset = {
   fip: 496,
   fdp: 504,
   fpr: 512,
-  privileged: 640,
+  systemFlags: 640,
+  tscAux: 644,
+  privileged: 648,
   xmm: 1024,
   scratch: 3072,
   scratchLength: 512,
@@ -51,7 +52,7 @@ export const Slot = {
   flagOperation: 16,
   flagA: 17,
   flagB: 18,
-  flagC: 19,
+  flagResult: 19,
   direction: 20,
   mxcsr: 21,
   /** ES CS SS DS FS GS bases: `segmentBase + Segment.fs` … */
@@ -66,6 +67,7 @@ export const Slot = {
   /** Vector operands of a helper, and the result it leaves in the first. */
   vectorA: 54,
   vectorB: 55,
+  systemFlags: 56,
 } as const;
 
 /** Bits of an x87 tag byte. 0: the register is empty. */
@@ -86,7 +88,7 @@ export const slots: readonly StateSlot[] = [
   { name: "flagOperation", offset: StateOffset.flagOperation, type: "i32" },
   { name: "flagA", offset: StateOffset.flagA, type: "i64" },
   { name: "flagB", offset: StateOffset.flagB, type: "i64" },
-  { name: "flagC", offset: StateOffset.flagC, type: "i32" },
+  { name: "flagResult", offset: StateOffset.flagResult, type: "i64" },
   { name: "direction", offset: StateOffset.direction, type: "i32" },
   { name: "mxcsr", offset: StateOffset.mxcsr, type: "i32" },
   ...segmentNames.map(
@@ -104,6 +106,7 @@ export const slots: readonly StateSlot[] = [
   { name: "fopTop", offset: StateOffset.fop, type: "i32" },
   { name: "vectorA", offset: StateOffset.scratch, type: "v128" },
   { name: "vectorB", offset: StateOffset.scratch + 16, type: "v128" },
+  { name: "systemFlags", offset: StateOffset.systemFlags, type: "i32" },
 ];
 
 /** Translation modes: bits of the mode word a context runs in; part of what a fragment is keyed by. */

@@ -1,0 +1,15 @@
+export { bigintAlgebra, type FlagAlgebra, numberAlgebra } from "./algebra.ts";
+export { flagsOf, normalisedRecord, type PackedRecord, unpack } from "./packed.ts";
+export {
+  FlagBit,
+  FlagCondition,
+  FlagKind,
+  FLAGS_MASK,
+  type FlagRecord,
+  isPending,
+  operationKind,
+  operationWidth,
+  OperationWord,
+  operationWord,
+} from "./record.ts";
+export { adjust, carry, overflow, parity, resolveCondition, resolveFlag, resultOf, sign, zero } from "./resolve.ts";

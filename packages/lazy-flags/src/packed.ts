@@ -1,0 +1,88 @@
+/**
+ * A record as four plain values (the operation word and three 64-bit values), as it lies in a processor's memory, and
+ * its resolution to a flags word: for debuggers, signal delivery, checkpoints and interpreters.
+ */
+import { bigintAlgebra, numberAlgebra } from "./algebra.ts";
+import {
+  FlagBit,
+  FlagKind,
+  FLAGS_MASK,
+  type FlagRecord,
+  operationKind,
+  operationWidth,
+  operationWord,
+  OperationWord,
+} from "./record.ts";
+import { adjust, carry, overflow, parity, sign, zero } from "./resolve.ts";
+
+/** A record whose values are plain; narrower ones are zero-extended. */
+export interface PackedRecord {
+  operation: number;
+  a: bigint;
+  b: bigint;
+  result: bigint;
+}
+
+/** The record as the rules read it. */
+export function unpack(packed: PackedRecord): FlagRecord<bigint> {
+  const { operation, a, b, result } = packed;
+  const bit = (has: boolean, mask: number): bigint | undefined =>
+    has ? ((operation & mask) === 0 ? 0n : 1n) : undefined;
+  return {
+    kind: operationKind(operation),
+    width: operationWidth(operation),
+    carryWidth: 64,
+    a,
+    b,
+    result,
+    addend: undefined,
+    carryIn: bit((operation & OperationWord.carryIn) !== 0, OperationWord.carryIn),
+    carry: bit((operation & OperationWord.carryGiven) !== 0, OperationWord.carry),
+    overflow: bit((operation & OperationWord.overflowGiven) !== 0, OperationWord.overflow),
+  };
+}
+
+/** The flags word of a record (see `FlagBit`). */
+export function flagsOf(packed: PackedRecord): number {
+  const record = unpack(packed);
+  if (record.width < 64 && record.a >> 32n === 0n && record.b >> 32n === 0n) return narrowFlags(record);
+  return Number(
+    carry(record, bigintAlgebra) |
+      (parity(record, bigintAlgebra) << 2n) |
+      (adjust(record, bigintAlgebra) << 4n) |
+      (zero(record, bigintAlgebra) << 6n) |
+      (sign(record, bigintAlgebra) << 7n) |
+      (overflow(record, bigintAlgebra) << 11n),
+  );
+}
+
+function narrowFlags(record: FlagRecord<bigint>): number {
+  const narrow = (value: bigint | undefined): number | undefined => (value === undefined ? undefined : Number(value));
+  const small: FlagRecord<number> = {
+    kind: record.kind,
+    width: record.width,
+    carryWidth: 32,
+    a: Number(record.a),
+    b: Number(record.b),
+    result: Number(BigInt.asUintN(32, record.result)),
+    addend: undefined,
+    carryIn: narrow(record.carryIn),
+    carry: narrow(record.carry),
+    overflow: narrow(record.overflow),
+  };
+  return (
+    (carry(small, numberAlgebra) << FlagBit.carry) |
+    (parity(small, numberAlgebra) << FlagBit.parity) |
+    (adjust(small, numberAlgebra) << FlagBit.adjust) |
+    (zero(small, numberAlgebra) << FlagBit.zero) |
+    (sign(small, numberAlgebra) << FlagBit.sign) |
+    (overflow(small, numberAlgebra) << FlagBit.overflow)
+  );
+}
+
+/** The normalised record that stands for a flags word; other bits of `word` are dropped. */
+export function normalisedRecord(word: number): PackedRecord {
+  const carryBit = (word & 1) === 0 ? 0 : OperationWord.carry;
+  const operation = operationWord(FlagKind.given, 64) | OperationWord.carryGiven | carryBit;
+  return { operation, a: 0n, b: 0n, result: BigInt(word & FLAGS_MASK) };
+}
