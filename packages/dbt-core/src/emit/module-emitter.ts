@@ -1,0 +1,179 @@
+/**
+ * A batch of regions becomes one WebAssembly module. Instantiating it puts its functions into consecutive slots of the
+ * process's table (an active element segment), so no JavaScript function object is ever made for a region.
+ */
+import type { HelperDeclaration, RegionBuilder } from "../ir/region.ts";
+import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
+import type { CodeLayout } from "../layout.ts";
+import { ByteWriter } from "../wasm/byte-writer.ts";
+import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
+import type { LinkTarget, RegionImports } from "./region-frame.ts";
+
+const SECTION = { type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
+const KIND = { function: 0, table: 1, memory: 2 } as const;
+const FUNCTION_TYPE = 0x60;
+const FUNCREF = 0x70;
+const MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
+
+/** Imported functions that every module may call, in index order: name, parameters, result. */
+const FIXED_IMPORTS: readonly (readonly [string, readonly ValueType[], ValueType])[] = [
+  ["jump", ["i32", "i64", "i32", "i32"], "i64"],
+  ["slowLoad", ["i32", "i64", "i32"], "i32"],
+  ["slowStore", ["i32", "i64", "i64", "i32"], "i32"],
+  ["slowStoreVector", ["i32", "i64", "i32"], "i32"],
+  ["service", ["i32", "i32"], "i32"],
+];
+
+/** Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. */
+export const ImportModule = { engine: "e", helpers: "h", memory: "memory", table: "table" } as const;
+
+export class ModuleEmitter implements RegionImports {
+  readonly regionType = 0;
+  readonly jump = 0;
+  readonly slowLoad = 1;
+  readonly slowStore = 2;
+  readonly slowStoreVector = 3;
+  readonly service = 4;
+
+  private readonly regionEmitter: RegionEmitter;
+  private readonly helpers: readonly HelperDeclaration[];
+  private readonly memoryPages: number;
+  private readonly code: ByteWriter = new ByteWriter(1 << 18);
+  private readonly body: ByteWriter = new ByteWriter();
+  private readonly scratch: ByteWriter = new ByteWriter();
+  private readonly out: ByteWriter = new ByteWriter(1 << 18);
+  private readonly section: ByteWriter = new ByteWriter(1 << 18);
+  private readonly types: string[] = [];
+  private readonly helperImports: number[] = [];
+  private readonly helperIndex: Map<number, number> = new Map();
+  regionCount = 0;
+
+  /** @param memoryPages size and maximum of the imported memory, in 64 KiB pages */
+  constructor(layout: CodeLayout, helpers: readonly HelperDeclaration[], memoryPages: number) {
+    this.regionEmitter = new RegionEmitter(layout);
+    this.helpers = helpers;
+    this.memoryPages = memoryPages;
+  }
+
+  begin(): void {
+    this.code.reset();
+    this.types.length = 0;
+    this.helperImports.length = 0;
+    this.helperIndex.clear();
+    this.regionCount = 0;
+    for (const [, parameters, result] of FIXED_IMPORTS) this.type(parameters, result);
+  }
+
+  helper(index: number): number {
+    let imported = this.helperIndex.get(index);
+    if (imported === undefined) {
+      imported = FIXED_IMPORTS.length + this.helperImports.length;
+      this.helperImports.push(index);
+      this.helperIndex.set(index, imported);
+    }
+    return imported;
+  }
+
+  /** Bytes of code so far. */
+  get codeBytes(): number {
+    return this.code.length;
+  }
+
+  addRegion(region: RegionBuilder, link: LinkTarget, options: EmitOptions): void {
+    this.body.reset();
+    this.regionEmitter.emit(region, this, link, options, this.body, this.scratch);
+    this.code.u32(this.body.length);
+    this.code.raw(this.body.bytes, 0, this.body.length);
+    this.regionCount++;
+  }
+
+  private type(parameters: readonly ValueType[], result: ValueType | undefined): number {
+    const key = `${parameters.join(",")}:${result ?? ""}`;
+    const known = this.types.indexOf(key);
+    if (known >= 0) return known;
+    this.types.push(key);
+    return this.types.length - 1;
+  }
+
+  /** The module's bytes. Region n is put into table slot `firstSlot + n`. */
+  finish(firstSlot: number): Uint8Array<ArrayBuffer> {
+    const { out } = this;
+    out.reset();
+    out.raw(MAGIC);
+    const helperTypes = this.helperImports.map((index) => {
+      const declaration = this.helpers[index]!;
+      return this.type(["i32", ...declaration.parameters], declaration.exits ? "i32" : declaration.result);
+    });
+    this.writeSection(SECTION.type, (writer) => this.writeTypes(writer));
+    this.writeSection(SECTION.import, (writer) => this.writeImports(writer, helperTypes));
+    this.writeSection(SECTION.function, (writer) => {
+      writer.u32(this.regionCount);
+      for (let index = 0; index < this.regionCount; index++) writer.u32(this.regionType);
+    });
+    this.writeSection(SECTION.element, (writer) => {
+      writer.u32(1);
+      writer.u32(0);
+      writer.u8(0x41);
+      writer.s32(firstSlot);
+      writer.u8(0x0b);
+      writer.u32(this.regionCount);
+      const firstFunction = FIXED_IMPORTS.length + this.helperImports.length;
+      for (let index = 0; index < this.regionCount; index++) writer.u32(firstFunction + index);
+    });
+    this.writeSection(SECTION.code, (writer) => {
+      writer.u32(this.regionCount);
+      writer.raw(this.code.bytes, 0, this.code.length);
+    });
+    return out.toBytes();
+  }
+
+  private writeSection(id: number, write: (writer: ByteWriter) => void): void {
+    this.out.u8(id);
+    this.out.sized(this.section, write);
+  }
+
+  private writeTypes(writer: ByteWriter): void {
+    writer.u32(this.types.length);
+    for (const type of this.types) {
+      const [parameters, result] = type.split(":") as [string, string];
+      const list = parameters.split(",") as ValueType[];
+      writer.u8(FUNCTION_TYPE);
+      writer.u32(list.length);
+      for (const parameter of list) writer.u8(VALUE_TYPE_CODE[parameter]);
+      if (result === "") {
+        writer.u32(0);
+      } else {
+        writer.u32(1);
+        writer.u8(VALUE_TYPE_CODE[result as ValueType]);
+      }
+    }
+  }
+
+  private writeImports(writer: ByteWriter, helperTypes: readonly number[]): void {
+    writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length);
+    for (const [name, parameters, result] of FIXED_IMPORTS) {
+      writer.name(ImportModule.engine);
+      writer.name(name);
+      writer.u8(KIND.function);
+      writer.u32(this.type(parameters, result));
+    }
+    for (let index = 0; index < this.helperImports.length; index++) {
+      writer.name(ImportModule.helpers);
+      writer.name(this.helpers[this.helperImports[index]!]!.name);
+      writer.u8(KIND.function);
+      writer.u32(helperTypes[index]!);
+    }
+    writer.name(ImportModule.engine);
+    writer.name(ImportModule.table);
+    writer.u8(KIND.table);
+    writer.u8(FUNCREF);
+    writer.u8(0);
+    writer.u32(1);
+    writer.name(ImportModule.engine);
+    writer.name(ImportModule.memory);
+    writer.u8(KIND.memory);
+    writer.u8(1);
+    writer.u32(this.memoryPages);
+    writer.u32(this.memoryPages);
+  }
+}

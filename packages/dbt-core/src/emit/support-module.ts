@@ -1,0 +1,239 @@
+/**
+ * The wasm functions every process has one instance of, bound to its trampoline table.
+ *
+ *   jump      to a guest address known only at run time: the jump cache, else the resolver
+ *   trap      the stub that unlinked slots hold: asks the resolver, then goes on through what it answers
+ *   leave     what the resolver answers when there is nowhere to go: returns -1
+ *   run       the dispatch loop: jump, and jump again to whatever address comes back, until something leaves
+ *   slow*     turn 64-bit parameters into halves for the JavaScript slow paths
+ */
+import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
+import { type CodeLayout, EngineExit, Header } from "../layout.ts";
+import { ByteWriter } from "../wasm/byte-writer.ts";
+import { Wasm } from "./wasm-opcodes.ts";
+
+const { localGet, localSet, localTee, i32Const, i64Const, i32Load, i64Load, i32Store, i64Store, end } = Wasm;
+const I64_SHR_U = 0x88;
+const I64_SHL = 0x86;
+const I64_OR = 0x84;
+const I64_EQ = 0x51;
+const I32_XOR = 0x73;
+const I32_SHL = 0x74;
+const TABLE_COPY = [0xfc, 0x0e, 0x00, 0x00];
+
+interface SupportFunction {
+  readonly name: string;
+  readonly parameters: readonly ValueType[];
+  readonly result: ValueType | undefined;
+  readonly locals: readonly ValueType[];
+  readonly code: readonly number[];
+}
+
+function s32(value: number): number[] {
+  const writer = new ByteWriter(8);
+  writer.s32(value);
+  return [...writer.toBytes()];
+}
+function u32(value: number): number[] {
+  const writer = new ByteWriter(8);
+  writer.u32(value);
+  return [...writer.toBytes()];
+}
+
+const IMPORTS: readonly (readonly [string, readonly ValueType[]])[] = [
+  ["resolve", ["i32", "i32", "i32", "i32"]],
+  ["slowLoad", ["i32", "i32", "i32", "i32"]],
+  ["slowStore", ["i32", "i32", "i32", "i32", "i32", "i32"]],
+  ["slowStoreVector", ["i32", "i32", "i32", "i32"]],
+];
+
+/** Halves of the i64 in local n. */
+const low = (local: number): number[] => [localGet, local, Wasm.i32WrapI64];
+const high = (local: number): number[] => [localGet, local, i64Const, 32, I64_SHR_U, Wasm.i32WrapI64];
+
+function functions(layout: CodeLayout): SupportFunction[] {
+  const { jumpCache } = layout;
+  const region: readonly ValueType[] = ["i32", "i64", "i32", "i32"];
+  const mask = (1 << jumpCache.indexBits) - 1;
+  const firstDefined = IMPORTS.length;
+  const trap = firstDefined + 1;
+  const jump = firstDefined;
+  const spend = [
+    localGet, 0, localGet, 0, i32Load, 2, ...u32(Header.budget), i32Const, ...s32(1), Wasm.i32Sub, localTee, 4,
+    i32Store, 2, ...u32(Header.budget),
+    localGet, 4, i32Const, ...s32(0), Wasm.i32LtS, Wasm.if, 0x40,
+    localGet, 0, i32Const, ...s32(EngineExit.budget), i32Store, 2, ...u32(Header.exitCode),
+    localGet, 0, localGet, 1, i64Store, 3, ...u32(Header.instructionPointer),
+    i64Const, ...s32(-1), Wasm.return, end,
+  ];
+  return [
+    {
+      name: "jump",
+      parameters: region,
+      result: "i64",
+      locals: ["i32"],
+      code: [
+        ...spend,
+        // entry = context + ((address ^ address >> 12) & mask) * 16
+        ...low(1), localGet, 1, i64Const, ...s32(12), I64_SHR_U, Wasm.i32WrapI64, I32_XOR,
+        i32Const, ...s32(mask), Wasm.i32And, i32Const, ...s32(4), I32_SHL, localGet, 0, Wasm.i32Add, localTee, 4,
+        i64Load, 3, ...u32(jumpCache.offset), localGet, 1, I64_EQ, Wasm.if, 0x40,
+        localGet, 0, localGet, 1, i32Const, ...s32(0), localGet, 3,
+        localGet, 4, i32Load, 2, ...u32(jumpCache.offset + 8),
+        Wasm.returnCallIndirect, 0, 0, end,
+        localGet, 0, localGet, 1, i32Const, ...s32(0), localGet, 3, Wasm.returnCall, trap,
+      ],
+    },
+    {
+      name: "trap",
+      parameters: region,
+      result: "i64",
+      locals: [],
+      code: [
+        localGet, 0, localGet, 1, localGet, 2, localGet, 3,
+        localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 0,
+        Wasm.returnCallIndirect, 0, 0,
+      ],
+    },
+    { name: "leave", parameters: region, result: "i64", locals: [], code: [i64Const, ...s32(-1)] },
+    {
+      name: "run",
+      parameters: ["i32", "i32", "i32", "i32"],
+      result: undefined,
+      locals: ["i64"],
+      code: [
+        localGet, 1, Wasm.i64ExtendI32U, localGet, 2, Wasm.i64ExtendI32U, i64Const, 32, I64_SHL, I64_OR, localSet, 4,
+        Wasm.loop, 0x40,
+        localGet, 0, localGet, 4, i32Const, ...s32(0), localGet, 3, Wasm.call, jump, localTee, 4,
+        i64Const, ...s32(-1), Wasm.i64Ne, Wasm.brIf, 0,
+        end,
+      ],
+    },
+    {
+      name: "slowLoad",
+      parameters: ["i32", "i64", "i32"],
+      result: "i32",
+      locals: [],
+      code: [localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 1],
+    },
+    {
+      name: "slowStore",
+      parameters: ["i32", "i64", "i64", "i32"],
+      result: "i32",
+      locals: [],
+      code: [localGet, 0, ...low(1), ...high(1), ...low(2), ...high(2), localGet, 3, Wasm.call, 2],
+    },
+    {
+      name: "slowStoreVector",
+      parameters: ["i32", "i64", "i32"],
+      result: "i32",
+      locals: [],
+      code: [localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 3],
+    },
+    {
+      name: "copySlot",
+      parameters: ["i32", "i32"],
+      result: undefined,
+      locals: [],
+      code: [localGet, 0, localGet, 1, i32Const, ...s32(1), ...TABLE_COPY],
+    },
+  ];
+}
+
+/** What an instance of the support module exports. */
+export interface SupportExports {
+  readonly jump: CallableFunction;
+  readonly trap: CallableFunction;
+  readonly leave: CallableFunction;
+  readonly run: (context: number, addressLow: number, addressHigh: number, depth: number) => void;
+  readonly slowLoad: CallableFunction;
+  readonly slowStore: CallableFunction;
+  readonly slowStoreVector: CallableFunction;
+  readonly copySlot: (to: number, from: number) => void;
+}
+
+/** JavaScript's side of the support module; addresses and values are i32 halves, low first. */
+export interface SupportImports {
+  resolve(context: number, low: number, high: number, slot: number): number;
+  slowLoad(context: number, low: number, high: number, info: number): number;
+  slowStore(context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number): number;
+  slowStoreVector(context: number, low: number, high: number, info: number): number;
+}
+
+export function supportModule(layout: CodeLayout, memoryPages: number): Uint8Array<ArrayBuffer> {
+  const defined = functions(layout);
+  const out = new ByteWriter(4096);
+  const scratch = new ByteWriter(4096);
+  const body = new ByteWriter(1024);
+  // Type 0 must be the regions'.
+  const types: (readonly [readonly ValueType[], ValueType | undefined])[] = [
+    [["i32", "i64", "i32", "i32"], "i64"],
+    ...IMPORTS.map(([, parameters]) => [parameters, "i32"] as const),
+    ...defined.map((definition) => [definition.parameters, definition.result] as const),
+  ];
+  out.raw(Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00));
+  const section = (id: number, write: (writer: ByteWriter) => void): void => {
+    out.u8(id);
+    out.sized(scratch, write);
+  };
+  section(1, (writer) => {
+    writer.u32(types.length);
+    for (const [parameters, result] of types) {
+      writer.u8(0x60);
+      writer.u32(parameters.length);
+      for (const parameter of parameters) writer.u8(VALUE_TYPE_CODE[parameter]);
+      writer.u32(result === undefined ? 0 : 1);
+      if (result !== undefined) writer.u8(VALUE_TYPE_CODE[result]);
+    }
+  });
+  section(2, (writer) => {
+    writer.u32(IMPORTS.length + 2);
+    IMPORTS.forEach(([name], index) => {
+      writer.name("j");
+      writer.name(name);
+      writer.u8(0);
+      writer.u32(1 + index);
+    });
+    writer.name("e");
+    writer.name("table");
+    writer.raw(Uint8Array.of(1, 0x70, 0, 1));
+    writer.name("e");
+    writer.name("memory");
+    writer.u8(2);
+    writer.u8(1);
+    writer.u32(memoryPages);
+    writer.u32(memoryPages);
+  });
+  section(3, (writer) => {
+    writer.u32(defined.length);
+    defined.forEach((definition, index) => {
+      // The region-typed functions must share type 0 for calls through the table.
+      const isRegion = definition.result === "i64";
+      writer.u32(isRegion ? 0 : 1 + IMPORTS.length + index);
+    });
+  });
+  section(7, (writer) => {
+    writer.u32(defined.length);
+    defined.forEach((definition, index) => {
+      writer.name(definition.name);
+      writer.u8(0);
+      writer.u32(IMPORTS.length + index);
+    });
+  });
+  section(10, (writer) => {
+    writer.u32(defined.length);
+    for (const definition of defined) {
+      body.reset();
+      body.u32(definition.locals.length);
+      for (const local of definition.locals) {
+        body.u32(1);
+        body.u8(VALUE_TYPE_CODE[local]);
+      }
+      body.raw(Uint8Array.from(definition.code));
+      body.u8(end);
+      writer.u32(body.length);
+      writer.raw(body.bytes, 0, body.length);
+    }
+  });
+  return out.toBytes();
+}

@@ -1,0 +1,79 @@
+/**
+ * A process's private trampolines: a WebAssembly table whose slots start as traps.
+ *
+ * Running into a trap asks the resolver, which links the slot to a fragment for this process only. Everything a
+ * process can undo (a remap, a discard) is putting traps back.
+ */
+import type { CodeHeap, Fragment, HeapModule, TableOfProcess } from "./code-heap.ts";
+
+/** Copies one table element onto another; WebAssembly's table.copy, which needs no function object in JavaScript. */
+export type CopySlot = (to: number, from: number) => void;
+
+const GROWTH = 4096;
+
+export class TrampolineTable<Module> implements TableOfProcess<Module> {
+  readonly table: WebAssembly.Table;
+  private copySlot: CopySlot = () => {
+    throw new Error("the table has no trap stub yet");
+  };
+  private trapSlot = -1;
+  private readonly heap: CodeHeap<Module>;
+  private readonly instantiated: Set<number> = new Set();
+  private readonly slotsOf: Map<Fragment<Module>, Set<number>> = new Map();
+  readonly statistics: { linked: number; traps: number; instances: number } = { linked: 0, traps: 0, instances: 0 };
+
+  constructor(heap: CodeHeap<Module>) {
+    this.heap = heap;
+    this.table = new WebAssembly.Table({ initial: GROWTH, element: "anyfunc" });
+    heap.attach(this);
+  }
+
+  /** Fills every slot from `firstFree` with the stub at `trapSlot`. */
+  setTrap(trapSlot: number, firstFree: number, copySlot: CopySlot): void {
+    this.trapSlot = trapSlot;
+    this.copySlot = copySlot;
+    const stub: unknown = this.table.get(trapSlot);
+    for (let slot = firstFree; slot < this.table.length; slot++) this.table.set(slot, stub);
+  }
+
+  growTo(slots: number): void {
+    if (slots <= this.table.length) return;
+    const wanted = Math.max(slots, Math.min(this.table.length * 2, this.table.length + 65536));
+    this.table.grow(wanted - this.table.length, this.table.get(this.trapSlot));
+  }
+
+  /** Whether the module's fragments are in this table; `instantiate` puts them there if not. */
+  ensure(container: HeapModule<Module>, instantiate: (module: Module) => void): void {
+    if (this.instantiated.has(container.id)) return;
+    this.growTo(this.heap.slotCount);
+    instantiate(container.module);
+    this.instantiated.add(container.id);
+    this.statistics.instances++;
+  }
+
+  link(slot: number, fragment: Fragment<Module>): void {
+    this.copySlot(slot, fragment.homeSlot);
+    let slots = this.slotsOf.get(fragment);
+    if (slots === undefined) this.slotsOf.set(fragment, (slots = new Set()));
+    slots.add(slot);
+    this.statistics.linked++;
+  }
+
+  unlinkFragment(fragment: Fragment<Module>): void {
+    const slots = this.slotsOf.get(fragment);
+    if (slots === undefined) return;
+    for (const slot of slots) this.copySlot(slot, this.trapSlot);
+    this.slotsOf.delete(fragment);
+  }
+
+  /** Traps in all link slots again. */
+  unlinkAll(): void {
+    for (const slots of this.slotsOf.values()) for (const slot of slots) this.copySlot(slot, this.trapSlot);
+    this.slotsOf.clear();
+  }
+
+  dispose(): void {
+    this.heap.detach(this);
+    this.slotsOf.clear();
+  }
+}
