@@ -8,12 +8,14 @@
  *   416    segment bases ES CS SS DS FS GS              6 x 8 bytes
  *   464    segment selectors ES CS SS DS FS GS          6 x u16
  *   476    MXCSR
- *   480    x87: control, status (without TOP), opcode u16; TOP u8; 8 tag bytes (see TagBit); instruction and data pointers u64
+ *   480    x87: control, status (without TOP), opcode u16; TOP u8; which registers MMX wrote, a bit each (u8);
+ *          8 tag bytes (1 empty, 0 in use); instruction and data pointers u64
  *   512    x87 registers R0..R7                         8 x 16 bytes (an MMX register is the low 8)
  *   640    the system bits of EFLAGS (i32), TSC_AUX (u32)
  *   648    privileged state, for whole machines         376 bytes
  *  1024    vector registers 0..31                       32 x 64 bytes (room for 512 bits)
- *  3072    scratch for helpers                          512 bytes
+ *  3072    scratch for helpers: x87 operands, images    512 bytes
+ *  3584    vector operands A, B, result of helpers      3 x 64 bytes
  */
 import type { StateSlot } from "@doppel/dbt-core";
 
@@ -31,6 +33,8 @@ export const StateOffset = {
   fsw: 482,
   fop: 484,
   ftop: 486,
+  /** Registers whose bits 64..79 count as all ones, whatever memory says: an MMX instruction wrote them last. */
+  mmxWritten: 487,
   ftag: 488,
   fip: 496,
   fdp: 504,
@@ -41,7 +45,8 @@ export const StateOffset = {
   xmm: 1024,
   scratch: 3072,
   scratchLength: 512,
-  end: 3584,
+  vectorOperands: 3584,
+  end: 3776,
 } as const;
 
 export const VECTOR_STRIDE = 64;
@@ -62,19 +67,15 @@ export const Slot = {
   mmx: 44,
   /** The eight tag bytes, R0 lowest. */
   ftag: 52,
-  /** The x87 opcode in bits 0..15, TOP in bits 16..23. */
+  /** The x87 opcode in bits 0..15, TOP in bits 16..23, `mmxWritten` in bits 24..31. */
   fopTop: 53,
-  /** Vector operands of a helper, and the result it leaves in the first. */
+  /** Vector operands of a helper. */
   vectorA: 54,
   vectorB: 55,
   systemFlags: 56,
-} as const;
-
-/** Bits of an x87 tag byte. 0: the register is empty. */
-export const TagBit = {
-  occupied: 1,
-  /** Last written by an MMX instruction: bits 64..79 count as all ones, whatever memory says (SDM vol. 1, 9.5.1). */
-  mmx: 2,
+  /** The vector result of a helper, and the start of the x87 scratch area, where stores leave their bits. */
+  vectorResult: 57,
+  x87Scratch: 58,
 } as const;
 
 export const registerNames = [
@@ -104,9 +105,11 @@ export const slots: readonly StateSlot[] = [
   ),
   { name: "ftag", offset: StateOffset.ftag, type: "i64" },
   { name: "fopTop", offset: StateOffset.fop, type: "i32" },
-  { name: "vectorA", offset: StateOffset.scratch, type: "v128" },
-  { name: "vectorB", offset: StateOffset.scratch + 16, type: "v128" },
+  { name: "vectorA", offset: StateOffset.vectorOperands, type: "v128" },
+  { name: "vectorB", offset: StateOffset.vectorOperands + 64, type: "v128" },
   { name: "systemFlags", offset: StateOffset.systemFlags, type: "i32" },
+  { name: "vectorResult", offset: StateOffset.vectorOperands + 128, type: "v128" },
+  { name: "x87Scratch", offset: StateOffset.scratch, type: "v128" },
 ];
 
 /** Translation modes: bits of the mode word a context runs in; part of what a fragment is keyed by. */
