@@ -11,3 +11,11 @@ export {
   Terminator,
 } from "./ir/region.ts";
 export { Flow, type Frontend } from "./port-frontend.ts";
+export { type Context, Engine, type EngineOptions, type EngineStatistics, RESERVED_SLOTS, type ServiceHandler } from "./engine/engine.ts";
+export * from "./engine/ports.ts";
+export { type CodeView, Translator, type TranslatorOptions, type TranslatorStatistics } from "./engine/translator.ts";
+export { ImportModule, ModuleEmitter } from "./emit/module-emitter.ts";
+export { RegionEmitter } from "./emit/region-emitter.ts";
+export { type CodeLayout, EngineExit, Header, type TlbLayout } from "./layout.ts";
+export { ByteWriter } from "./wasm/byte-writer.ts";
+export { RegionDiscovery } from "./region/discovery.ts";

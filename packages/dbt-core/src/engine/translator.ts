@@ -1,0 +1,143 @@
+/**
+ * Translates batches: the region asked for, and the regions it calls or jumps to directly, in one module.
+ *
+ * A module costs V8 about 50 microseconds whatever is in it, and what a function calls is likely to be needed next.
+ */
+import { ModuleEmitter } from "../emit/module-emitter.ts";
+import { RegionBuilder } from "../ir/region.ts";
+import type { CodeLayout } from "../layout.ts";
+import type { Frontend } from "../port-frontend.ts";
+import { RegionDiscovery } from "../region/discovery.ts";
+import type { FragmentPort, HeapPort, MemoryPort } from "./ports.ts";
+
+const PAGE_SHIFT = 12;
+const PAGE_BYTES = 1 << PAGE_SHIFT;
+
+export interface TranslatorOptions {
+  /** Regions in a batch at most. */
+  readonly batchRegions: number;
+  /** Guest instructions in a region at most. */
+  readonly regionInstructions: number;
+  /** Code bytes after which a batch takes no further region. */
+  readonly batchBytes: number;
+}
+
+/** One process's view of its code while a batch is translated. */
+export interface CodeView {
+  /** Physical page that code at this virtual page is fetched from, or negative. */
+  fetch(virtualAddress: number): number;
+  /** Heap mode (translation mode and alias number) for code on this physical page seen at this virtual address. */
+  heapMode(page: number, virtualAddress: number): number;
+  readonly mode: number;
+  readonly narrow: boolean;
+}
+
+export interface TranslatorStatistics {
+  regions: number;
+  instructions: number;
+  modules: number;
+  wasmBytes: number;
+  discoverMs: number;
+  emitMs: number;
+  compileMs: number;
+}
+
+interface Emitted {
+  page: number;
+  offset: number;
+  mode: number;
+  otherPages: { distance: number; page: number }[];
+  sources: { page: number; start: number; end: number }[];
+}
+
+export class Translator<F extends FragmentPort> {
+  readonly statistics: TranslatorStatistics = {
+    regions: 0, instructions: 0, modules: 0, wasmBytes: 0, discoverMs: 0, emitMs: 0, compileMs: 0,
+  };
+  private readonly heap: HeapPort<F>;
+  private readonly memory: MemoryPort;
+  private readonly builder: RegionBuilder;
+  private readonly discovery: RegionDiscovery;
+  private readonly emitter: ModuleEmitter;
+  private readonly options: TranslatorOptions;
+  /** Where the last failed translation faulted. */
+  faultAddress = -1;
+
+  constructor(frontend: Frontend, layout: CodeLayout, memory: MemoryPort, heap: HeapPort<F>, options: TranslatorOptions) {
+    this.heap = heap;
+    this.memory = memory;
+    this.options = options;
+    this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
+    this.discovery = new RegionDiscovery(frontend, { instructions: options.regionInstructions }, memory.bytes);
+    this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
+  }
+
+  /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
+  translate(address: number, view: CodeView): F | undefined {
+    const { statistics } = this;
+    const batch: Emitted[] = [];
+    const queue: number[] = [address];
+    const queued = new Set<number>(queue);
+    this.emitter.begin();
+    for (let head = 0; head < queue.length && batch.length < this.options.batchRegions; head++) {
+      const entry = queue[head]!;
+      const page = view.fetch(entry);
+      if (page < 0) continue;
+      const mode = view.heapMode(page, entry);
+      const offset = entry % PAGE_BYTES;
+      if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
+      const started = performance.now();
+      const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder);
+      const discovered = performance.now();
+      statistics.discoverMs += discovered - started;
+      if (!found) {
+        if (head === 0) {
+          this.faultAddress = this.discovery.faultAddress;
+          return undefined;
+        }
+        continue;
+      }
+      batch.push(this.emit(page, offset, mode, view));
+      statistics.emitMs += performance.now() - discovered;
+      if (this.emitter.codeBytes > this.options.batchBytes) break;
+      for (const exit of this.discovery.exits) {
+        const target = entry + exit;
+        if (target < 0 || queued.has(target)) continue;
+        queued.add(target);
+        queue.push(target);
+      }
+    }
+    return this.finish(batch);
+  }
+
+  private emit(page: number, offset: number, mode: number, view: CodeView): Emitted {
+    const sources = this.discovery.sourceRanges();
+    for (const source of sources) this.memory.guard(source.page, source.start, source.end - source.start);
+    this.emitter.addRegion(
+      this.builder,
+      { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
+      { narrowAddresses: view.narrow },
+    );
+    this.statistics.regions++;
+    this.statistics.instructions += this.builder.instructionCount;
+    const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
+    return { page, offset, mode, otherPages, sources };
+  }
+
+  private finish(batch: readonly Emitted[]): F {
+    const { heap, statistics } = this;
+    const firstSlot = heap.reserveHomeSlots(batch.length);
+    const bytes = this.emitter.finish(firstSlot);
+    const started = performance.now();
+    const container = heap.addModule(new WebAssembly.Module(bytes));
+    statistics.compileMs += performance.now() - started;
+    statistics.modules++;
+    statistics.wasmBytes += bytes.length;
+    let first: F | undefined;
+    batch.forEach((region, index) => {
+      const fragment = heap.add({ ...region, container, homeSlot: firstSlot + index });
+      first ??= fragment;
+    });
+    return first!;
+  }
+}
