@@ -19,7 +19,7 @@ import {
   UNSUPPORTED,
   ZERO,
 } from "./f80-round.ts";
-import { ieeeResult, roundF32, roundF64, setF32, setF64, UNMASKED_UNDERFLOW } from "./ieee-round.ts";
+import { ieeeResult, roundF32, roundF64, setF32, setF64 } from "./ieee-round.ts";
 import { EXP, HI, LO, REST, unrounded } from "./significand.ts";
 
 export { ieeeResult };
@@ -117,8 +117,7 @@ function loadUnrounded(lo: number, hi: number, se: number): void {
 
 /** Unmasked overflow or underflow leaves memory alone, and is then the only exception raised. */
 function storeFlags(flags: number, fcw: number): number {
-  const fatal = flags & (OE | UE) & ~fcw;
-  return fatal !== 0 ? flags & ~(PE | C1) : flags;
+  return (flags & (OE | UE) & ~fcw) !== 0 ? flags & ~(PE | C1) : flags;
 }
 
 /** f80 -> f64 under the rounding mode of `fcw`, into `ieeeResult`; returns IE, OE, UE, PE and C1. */
@@ -139,7 +138,7 @@ export function f80ToF64(lo: number, hi: number, se: number, fcw: number): numbe
     return kind === SNAN ? IE : 0;
   }
   loadUnrounded(lo, hi, se);
-  return storeFlags(roundF64(sign, (fcw >>> 10) & 3, (fcw & UE) === 0 ? UNMASKED_UNDERFLOW : 0), fcw);
+  return storeFlags(roundF64(sign, (fcw >>> 10) & 3, ~fcw & (OE | UE)), fcw);
 }
 
 /** f80 -> f32 under the rounding mode of `fcw`, into `ieeeResult[0]`; returns IE, OE, UE, PE and C1. */
@@ -160,5 +159,5 @@ export function f80ToF32(lo: number, hi: number, se: number, fcw: number): numbe
     return kind === SNAN ? IE : 0;
   }
   loadUnrounded(lo, hi, se);
-  return storeFlags(roundF32(sign, (fcw >>> 10) & 3, (fcw & UE) === 0 ? UNMASKED_UNDERFLOW : 0), fcw);
+  return storeFlags(roundF32(sign, (fcw >>> 10) & 3, ~fcw & (OE | UE)), fcw);
 }

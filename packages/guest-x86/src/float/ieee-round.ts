@@ -11,10 +11,14 @@ import { EXP, HI, LO, REST, shiftRightSticky, unrounded } from "./significand.ts
 /** The last narrow result: [lo, hi]; a 32-bit result is in lo, with hi zero. */
 export const ieeeResult: Int32Array = new Int32Array(2);
 
-/** Options of the rounding functions; an unmasked exception makes the stored bits meaningless to SSE and FST. */
-export const UNMASKED_UNDERFLOW = 1;
-/** Flush results that are tiny to zero; only has effect while underflow is masked. */
-export const FLUSH_TO_ZERO = 2;
+/**
+ * Options of the rounding functions. An unmasked exception means that the result will not be used; PE then tells
+ * whether rounding with an unbounded exponent was inexact.
+ */
+export const UNMASKED_UNDERFLOW: number = UE;
+export const UNMASKED_OVERFLOW: number = OE;
+/** Flush results that are tiny to zero, unless underflow is unmasked. */
+export const FLUSH_TO_ZERO = 1;
 
 export function setF64(hi: number, lo: number): void {
   ieeeResult[0] = lo;
@@ -43,8 +47,10 @@ export function roundF64(sign: number, mode: number, options: number): number {
   let rest = unrounded[REST];
   let tiny = false;
   if (exp <= 0) {
-    tiny = !(exp === 0 && carriesOut(sign, mode, hi === -1 && (lo | 0x7ff) === -1, (lo << 21) | (rest !== 0 ? 1 : 0)));
-    if (tiny && options === FLUSH_TO_ZERO) {
+    const unbounded = (lo << 21) | (rest !== 0 ? 1 : 0);
+    tiny = !(exp === 0 && carriesOut(sign, mode, hi === -1 && (lo | 0x7ff) === -1, unbounded));
+    if (tiny && (options & UNMASKED_UNDERFLOW) !== 0) return unbounded !== 0 ? UE | PE : UE;
+    if (tiny && (options & FLUSH_TO_ZERO) !== 0) {
       setF64(sign << 31, 0);
       return UE | PE;
     }
@@ -64,6 +70,7 @@ export function roundF64(sign: number, mode: number, options: number): number {
     if (low === 0) high = (high + 1) | 0;
   }
   if (high >= 0x7ff00000 || exp >= 0x7ff) {
+    if ((options & UNMASKED_OVERFLOW) !== 0) return tail !== 0 ? OE | PE : OE;
     if (overflowsToInfinity(sign, mode)) {
       setF64((sign << 31) | 0x7ff00000, 0);
       return OE | PE | C1;
@@ -73,7 +80,7 @@ export function roundF64(sign: number, mode: number, options: number): number {
   }
   setF64((sign << 31) | high, low);
   const flags = tail === 0 ? 0 : up ? PE | C1 : PE;
-  return tiny && (tail !== 0 || (options & UNMASKED_UNDERFLOW) !== 0) ? flags | UE : flags;
+  return tiny && tail !== 0 ? flags | UE : flags;
 }
 
 /** Rounds `unrounded` to 32-bit format in `ieeeResult`; returns OE, UE, PE and C1 (magnitude went up). */
@@ -83,8 +90,10 @@ export function roundF32(sign: number, mode: number, options: number): number {
   let low = unrounded[LO] | unrounded[REST];
   let tiny = false;
   if (exp <= 0) {
-    tiny = !(exp === 0 && carriesOut(sign, mode, (hi | 0xff) === -1, (hi << 24) | (low !== 0 ? 1 : 0)));
-    if (tiny && options === FLUSH_TO_ZERO) {
+    const unbounded = (hi << 24) | (low !== 0 ? 1 : 0);
+    tiny = !(exp === 0 && carriesOut(sign, mode, (hi | 0xff) === -1, unbounded));
+    if (tiny && (options & UNMASKED_UNDERFLOW) !== 0) return unbounded !== 0 ? UE | PE : UE;
+    if (tiny && (options & FLUSH_TO_ZERO) !== 0) {
       setF32(sign << 31);
       return UE | PE;
     }
@@ -97,11 +106,12 @@ export function roundF32(sign: number, mode: number, options: number): number {
   const up = roundsUp(mode, sign, hi & 0x100, tail);
   const bits = (hi >>> 8) + ((exp === 0 ? 0 : exp - 1) << 23) + (up ? 1 : 0);
   if (bits >= 0x7f800000 || exp >= 0xff) {
+    if ((options & UNMASKED_OVERFLOW) !== 0) return tail !== 0 ? OE | PE : OE;
     const infinite = overflowsToInfinity(sign, mode);
     setF32((sign << 31) | (infinite ? 0x7f800000 : 0x7f7fffff));
     return infinite ? OE | PE | C1 : OE | PE;
   }
   setF32((sign << 31) | bits);
   const flags = tail === 0 ? 0 : up ? PE | C1 : PE;
-  return tiny && (tail !== 0 || (options & UNMASKED_UNDERFLOW) !== 0) ? flags | UE : flags;
+  return tiny && tail !== 0 ? flags | UE : flags;
 }

@@ -9,11 +9,16 @@
  *   0   u8[15] instruction, u8 length        16  u64 flags (arithmetic flags)     24  u64 rax
  *   32  FXSAVE area: bytes 0..415 (x87 header, ST0..7, XMM0..15)          448 u8[128] memory operand
  */
+#include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
+
+#define FAULTED 0x1000 /* flags of an instruction that raised #MF or #XM; the image is what the handler saw */
 
 struct record {
   uint8_t code[16];
@@ -56,28 +61,43 @@ static stub stub_for(const uint8_t *code) {
   return table[slot].run = (stub)(void *)start;
 }
 
+static sigjmp_buf recover;
+static uint8_t image[512] __attribute__((aligned(16)));
+
+static void on_exception(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)info;
+  memcpy(image, ((ucontext_t *)context)->uc_mcontext.fpregs, sizeof image);
+  siglongjmp(recover, 1);
+}
+
 int main(void) {
+  struct sigaction action = {.sa_sigaction = on_exception, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  sigaction(SIGFPE, &action, 0);
   size_t size = 1 << 20;
   heap = mmap(0, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (heap == MAP_FAILED) return 2;
   heap_end = heap + size;
   static struct record r;
   static uint8_t initial[512] __attribute__((aligned(16)));
-  static uint8_t image[512] __attribute__((aligned(16)));
   static uint8_t memory[512] __attribute__((aligned(64)));
   __asm__ volatile("fninit; fxsave (%0)" ::"r"(initial) : "memory");
   while (fread(&r, sizeof r, 1, stdin) == 1) {
-    uint64_t flags_rax[2] = {(r.flags & 0x8d5) | 0x202, r.rax};
+    static uint64_t flags_rax[2];
+    static int faulted;
+    flags_rax[0] = (r.flags & 0x8d5) | 0x202;
+    flags_rax[1] = r.rax;
     memcpy(image, initial, sizeof image);
     memcpy(image, r.image, sizeof r.image);
     memcpy(image + 28, initial + 28, 4); /* MXCSR_MASK */
     memcpy(memory, r.memory, sizeof r.memory);
-    stub run = stub_for(r.code);
-    run(image, memory, flags_rax);
+    static stub run;
+    run = stub_for(r.code);
+    faulted = sigsetjmp(recover, 0);
+    if (!faulted) run(image, memory, flags_rax);
     __asm__ volatile("fxrstor (%0)" ::"r"(initial) : "memory");
     memcpy(r.image, image, sizeof r.image);
     memcpy(r.memory, memory, sizeof r.memory);
-    r.flags = flags_rax[0] & 0x8d5;
+    r.flags = faulted ? FAULTED : flags_rax[0] & 0x8d5;
     r.rax = flags_rax[1];
     if (fwrite(&r, sizeof r, 1, stdout) != 1) return 4;
   }
