@@ -71,6 +71,11 @@ export interface Context {
   narrow: boolean;
   /** Runs from the header's instruction pointer; returns the exit code. */
   run(budget: number): number;
+  /**
+   * Host offset of `length` bytes on one page that may be read (written) at the guest-virtual address, entered into
+   * the TLB; 0 where an ordinary access has to find out.
+   */
+  hostRange(low: number, high: number, length: number, write: boolean): number;
   /** Mappings of this range change or lose rights. */
   invalidate(start: number, length: number): void;
   invalidateAll(): void;
@@ -342,7 +347,6 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     return page;
   }
 
-  /** Host offset of `length` bytes at (low, high) when they are on one page that may be accessed so; else 0. Fills the TLB. */
   hostRange(low: number, high: number, length: number, write: boolean): number {
     if ((low & PAGE_MASK) + length > PAGE_BYTES) return 0;
     const page = this.look(low, high, write ? 1 : 0);

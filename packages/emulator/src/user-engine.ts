@@ -1,0 +1,184 @@
+/**
+ * The translator, its memory and its code heap, as the Linux kernel's execution engine.
+ */
+import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
+import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
+import {
+  createHelpers, ExitCode, ExtendedState, hwcap, ModeBit, Service, Vector, X86Frontend,
+} from "@doppel/guest-x86";
+import type {
+  Access, AddressSpacePort, EngineContext, EngineExit as KernelExit, ExecutionEngine, ExitReason, GuestCpu, GuestMode,
+} from "@doppel/linux-user";
+import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
+import { X86Cpu } from "./x86-cpu.ts";
+
+const TWO_32 = 2 ** 32;
+
+const EXCEPTION_REASON: Readonly<Record<number, ExitReason>> = {
+  [Vector.divideError]: "divide-error",
+  [Vector.debug]: "debug",
+  [Vector.breakpoint]: "breakpoint",
+  [Vector.overflow]: "overflow",
+  [Vector.bound]: "bound",
+  [Vector.invalidOpcode]: "invalid-opcode",
+  [Vector.generalProtection]: "general-protection",
+  [Vector.alignmentCheck]: "alignment-check",
+  [Vector.floatingPoint]: "x87-error",
+  [Vector.simdFloatingPoint]: "simd-error",
+};
+
+export interface UserEngineOptions {
+  /** Guest-physical memory in bytes. */
+  readonly memoryBytes: number;
+  /** 32 random bits. */
+  readonly random: () => number;
+  /** Nanoseconds of some monotonic clock, for the time-stamp counter. */
+  readonly monotonicNs: () => number;
+}
+
+export class UserEngine implements ExecutionEngine {
+  readonly memory: PhysicalMemory;
+  readonly hwcap: number = hwcap;
+  readonly heap: CodeHeap<WebAssembly.Module>;
+  readonly translator: Engine<Fragment<WebAssembly.Module>>;
+  readonly extended: ExtendedState;
+  readonly contexts: Map<number, UserContext> = new Map();
+
+  constructor(options: UserEngineOptions) {
+    this.memory = new PhysicalMemory(options.memoryBytes);
+    this.heap = new CodeHeap(RESERVED_SLOTS);
+    this.extended = new ExtendedState(this.memory.memory.buffer);
+    this.translator = new Engine({
+      memory: this.memory,
+      tlb: { shape: softTlbShape, create: (offset) => new SoftTlb(this.memory.words, offset) },
+      heap: this.heap,
+      createTable: () => new TrampolineTable(this.heap),
+      frontend: new X86Frontend(),
+      granuleShift: GRANULE_SHIFT,
+      helpers: createHelpers({
+        buffer: this.memory.memory.buffer,
+        hostRange: (cpu, low, high, length, write) => this.contextAt(cpu).context.hostRange(low, high, length, write),
+        timestamp: () => options.monotonicNs(),
+        random: () => options.random(),
+        loadSegment: (cpu, _segment, selector) => this.contextAt(cpu).current!.baseOf(selector),
+      }),
+      service: (context, code) => {
+        // The mode is the processor's to know: what MXCSR says may have changed.
+        if (code === Service.modeChange) return this.contextAt(context.pointer).modeChanged();
+        return true;
+      },
+    });
+  }
+
+  contextAt(pointer: number): UserContext {
+    const context = this.contexts.get(pointer >>> 0);
+    if (context === undefined) throw new Error(`no context at ${pointer}`);
+    return context;
+  }
+
+  createContext(space: AddressSpacePort): EngineContext {
+    const context = this.translator.createContext(space);
+    if (context === undefined) throw new RangeError("guest memory has no room for another process");
+    return new UserContext(this, context);
+  }
+}
+
+class UserContext implements EngineContext {
+  readonly context: Context;
+  current: X86Cpu | undefined;
+  private readonly engine: UserEngine;
+  private readonly exit: { -readonly [K in keyof KernelExit]: KernelExit[K] } = {
+    reason: "budget", address: 0, access: 0, fault: 0, spent: 0,
+  };
+
+  constructor(engine: UserEngine, context: Context) {
+    this.engine = engine;
+    this.context = context;
+    engine.contexts.set(context.pointer, this);
+  }
+
+  createCpu(mode: GuestMode): GuestCpu {
+    return new X86Cpu(mode);
+  }
+
+  modeChanged(): boolean {
+    return this.current!.mode !== this.context.mode;
+  }
+
+  run(cpu: GuestCpu, budget: number): KernelExit {
+    if (!(cpu instanceof X86Cpu)) throw new TypeError("this engine runs x86 threads");
+    const { memory, extended } = this.engine;
+    const { context, exit } = this;
+    if (this.current !== cpu) {
+      this.current?.leave(memory.bytes);
+      cpu.enter(memory.view, memory.bytes, context.pointer, extended);
+      this.current = cpu;
+    }
+    let left = budget;
+    for (;;) {
+      context.mode = cpu.mode;
+      context.narrow = (context.mode & ModeBit.long) === 0;
+      const code = context.run(left);
+      left = memory.view.getInt32(context.pointer + Header.budget, true);
+      exit.spent = budget - left;
+      exit.address = 0;
+      exit.access = 0;
+      exit.fault = 0;
+      if (code === EngineExit.service && this.payload() === Service.modeChange) continue;
+      exit.reason = this.reason(code);
+      return exit;
+    }
+  }
+
+  private payload(): number {
+    return this.engine.memory.view.getInt32(this.context.pointer + Header.exitPayload, true);
+  }
+
+  private reason(code: number): ExitReason {
+    const { exit, engine, context } = this;
+    switch (code) {
+      case EngineExit.budget:
+        return "budget";
+      case EngineExit.service:
+        return this.payload() === Service.syscall ? "syscall64" : "syscall32";
+      case EngineExit.pageFault: {
+        const { view } = engine.memory;
+        exit.fault = this.payload();
+        if (exit.fault === FAULT_NON_CANONICAL) return "general-protection";
+        exit.address =
+          view.getUint32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +
+          view.getUint32(context.pointer + Header.faultAddress, true);
+        exit.access = view.getInt32(context.pointer + Header.faultAccess, true) as Access;
+        return "page-fault";
+      }
+      case ExitCode.halt:
+      case ExitCode.privileged:
+      case ExitCode.interrupt:
+        return "general-protection";
+      default: {
+        const reason = EXCEPTION_REASON[code - ExitCode.exception];
+        if (reason === undefined) throw new Error(`translated code left with code ${code}, which nobody defines`);
+        return reason;
+      }
+    }
+  }
+
+  invalidate(start: number, length: number): void {
+    this.context.invalidate(start, length);
+  }
+
+  invalidateAll(): void {
+    this.context.invalidateAll();
+  }
+
+  fork(space: AddressSpacePort): EngineContext {
+    return this.engine.createContext(space);
+  }
+
+  dispose(): void {
+    this.current?.leave(this.engine.memory.bytes);
+    this.current = undefined;
+    this.engine.contexts.delete(this.context.pointer);
+    this.context.dispose();
+  }
+}
