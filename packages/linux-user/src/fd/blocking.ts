@@ -43,6 +43,7 @@ export function writeTo(task: Task, file: OpenFile, from: Transfer, done = 0): S
     if (count === -EPIPE && done === 0) return brokenPipe(task);
     if (count === -EPIPE) task.sendSignal({ signal: SIGPIPE, code: SI_KERNEL });
     if (count !== -EAGAIN || file.nonblocking) return done > 0 ? done : count;
+    // Only streams go on after a part; an eventfd waits for its one value.
     return task.block({
       on: [file.queue],
       retry: () => writeTo(task, file, from, done),

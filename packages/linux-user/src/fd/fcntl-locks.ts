@@ -4,7 +4,7 @@ import type { SyscallArguments } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { failed } from "../vfs/constants.ts";
-import { guestOf } from "../vfs/handler-tools.ts";
+import { filesOf, guestOf } from "../vfs/handler-tools.ts";
 import type { FileLocks, RangeLock } from "./locks.ts";
 import type { OpenFile } from "./open-file.ts";
 
@@ -84,6 +84,16 @@ function answerGetlk(task: Task, locks: FileLocks, wanted: RangeLock, at: number
   return 0;
 }
 
+/** A process loses its record locks on a file with any close of it, by whatever descriptor (fcntl(2)). */
+function dropAtClose(task: Task): void {
+  const files = filesOf(task);
+  const { locks } = guestOf(task);
+  files.onClose ??= (file) => {
+    const key = locks.isEmpty ? undefined : lockKeyOf(file);
+    if (key !== undefined) locks.drop(key, files);
+  };
+}
+
 /** F_GETLK, F_SETLK, F_SETLKW, their 64-bit names on i386, and their F_OFD_ forms. */
 export function fcntlLock(task: Task, file: OpenFile, command: number, args: SyscallArguments): SyscallResult {
   const ofFile = command >= F_OFD_GETLK;
@@ -118,7 +128,8 @@ export function fcntlLock(task: Task, file: OpenFile, command: number, args: Sys
       return waits ? task.block({ on: [locks.queue], retry: attempt }) : -EAGAIN;
     }
     locks.set(wanted, false);
-    file.closeHooks.add(() => table.drop(key, owner));
+    if (ofFile) file.closeHooks.set(owner, () => table.drop(key, owner));
+    else dropAtClose(task);
     return 0;
   };
   return attempt();

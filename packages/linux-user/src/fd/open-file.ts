@@ -48,8 +48,8 @@ export abstract class OpenFile implements MappableFile {
   name = "";
   /** Names the description among all: lock owners, epoll, kcmp. */
   readonly identity: number = nextIdentity++;
-  /** Run once at the last close: epoll sets, locks. */
-  readonly closeHooks: Set<() => void> = new Set();
+  /** Run once at the last close: epoll sets, locks. By whoever set it, so that it is set once. */
+  readonly closeHooks: Map<object, () => void> = new Map();
   /** fcntl F_SETOWN, F_SETSIG. */
   owner = 0;
   ownerSignal = 0;
@@ -99,7 +99,7 @@ export abstract class OpenFile implements MappableFile {
 
   release(): void {
     if (--this.#holders !== 0) return;
-    for (const hook of this.closeHooks) hook();
+    for (const hook of this.closeHooks.values()) hook();
     this.closeHooks.clear();
     this.closed();
   }
@@ -144,6 +144,11 @@ export abstract class OpenFile implements MappableFile {
   /** Events that are true now; never POLLNVAL. */
   poll(_task: Task | undefined): number {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+
+  /** The queues whose wake may change `poll(task)`. */
+  queues(_task: Task): readonly WaitQueue[] {
+    return [this.queue];
   }
 
   ioctl(_task: Task, _request: number, _argument: number): SyscallResult {

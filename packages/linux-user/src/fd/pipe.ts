@@ -23,7 +23,7 @@ export class Pipe {
   readonly bytes: ByteQueue = new ByteQueue();
   readonly queue: WaitQueue = new WaitQueue();
   readonly inode: Inode;
-  capacity = DEFAULT_PIPE_BYTES;
+  capacity: number = DEFAULT_PIPE_BYTES;
   readers = 0;
   writers = 0;
   /** How often either side was opened: what a waiting FIFO open watches. */
@@ -182,7 +182,7 @@ export class FifoTable {
     this.#pipes.set(key, pipe);
     const file = openPipe(pipe, flags, false);
     if (!failed(file)) {
-      file.closeHooks.add(() => {
+      file.closeHooks.set(this, () => {
         if (pipe.readers + pipe.writers <= 1) this.#pipes.delete(key);
       });
     }

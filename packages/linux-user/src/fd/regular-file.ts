@@ -10,10 +10,12 @@ import type { SyscallResult } from "../kernel/wait.ts";
 import { failed, O_APPEND, SEEK_DATA, SEEK_HOLE, type Failure } from "../vfs/constants.ts";
 import type { DirectoryEntry, FileStatus, Inode } from "../vfs/inode.ts";
 import { OpenFile, seekWithin } from "./open-file.ts";
-import type { Transfer } from "./transfer.ts";
+import { drain, gather, HOST_CALL_BYTES, readInto, type Transfer } from "./transfer.ts";
 
 /** The bytes of one open regular file. */
 export interface FileContent {
+  /** The bytes live in the page cache alone. */
+  readonly inMemory: boolean;
   size(): number | Failure;
   read(into: Uint8Array, offset: number): number | Failure;
   write(from: Uint8Array, offset: number): number | Failure;
@@ -74,15 +76,8 @@ export class RegularFile extends OpenFile {
     if (source !== undefined && source.memoryOnly !== true) this.#cache!.flush(source);
     // A size of 0 proves nothing: files under a passed-through /sys or /proc have none.
     const limit = size === 0 ? 65536 : size - offset;
-    let done = 0;
     if (limit <= 0) return 0;
-    for (const piece of into.next(limit)) {
-      const count = this.content.read(piece, offset + done);
-      if (failed(count)) return done > 0 ? done : count;
-      done += count;
-      if (count < piece.length) break;
-    }
-    return done;
+    return readInto(into, limit, (bytes, done) => this.content.read(bytes, offset + done));
   }
 
   override write(from: Transfer, _task: Task): number {
@@ -100,14 +95,16 @@ export class RegularFile extends OpenFile {
     if (offset + from.remaining > MAX_OFFSET) return -EFBIG;
     const source = this.#cached();
     let done = 0;
-    for (const piece of from.next(from.remaining)) {
-      const count = this.content.write(piece, offset + done);
+    while (from.remaining > 0) {
+      // In-memory files may grow the guest's memory while they take the bytes: those are copied first.
+      const bytes = (this.content.inMemory ? drain : gather)(from, HOST_CALL_BYTES);
+      const count = this.content.write(bytes, offset + done);
       if (failed(count)) return done > 0 ? done : count;
       if (source !== undefined && source.memoryOnly !== true) {
-        this.#cache!.write(source, offset + done, piece.subarray(0, count));
+        this.#cache!.write(source, offset + done, bytes.subarray(0, count));
       }
       done += count;
-      if (count < piece.length) break;
+      if (count < bytes.length) break;
     }
     return done;
   }

@@ -10,21 +10,7 @@ import { fcntlLock, lockKeyOf } from "./fcntl-locks.ts";
 import type { OpenFile } from "./open-file.ts";
 import { PipeFile } from "./pipe.ts";
 
-const sysClose: SyscallHandler = (task, args) => {
-  const files = filesOf(task);
-  const file = files.get(args.i32(0));
-  if (file === undefined) return -EBADF;
-  dropProcessLocks(task, file);
-  return files.close(args.i32(0));
-};
-
-/** A process loses its record locks on a file with any close of it (fcntl(2)). */
-function dropProcessLocks(task: Task, file: OpenFile): void {
-  const { locks } = guestOf(task);
-  if (locks.isEmpty) return;
-  const key = lockKeyOf(file);
-  if (key !== undefined) locks.drop(key, task.files);
-}
+const sysClose: SyscallHandler = (task, args) => filesOf(task).close(args.i32(0));
 
 const CLOSE_RANGE_UNSHARE = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
@@ -163,7 +149,7 @@ const sysFlock: SyscallHandler = (task, args) => {
   const attempt = (): SyscallResult => {
     const fileLocks = locks.of(key);
     if (fileLocks.tryFlock(file, kind === LOCK_EX ? "exclusive" : "shared")) {
-      file.closeHooks.add(() => locks.drop(key, file));
+      file.closeHooks.set(file, () => locks.drop(key, file));
       return 0;
     }
     if ((operation & LOCK_NB) !== 0) return -EAGAIN;

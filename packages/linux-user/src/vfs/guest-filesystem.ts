@@ -8,6 +8,7 @@ import type { PageCache } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
 import type { FileTable } from "../fd/file-table.ts";
 import { LockTable } from "../fd/locks.ts";
+import { MemoryFile } from "../fd/memory-file.ts";
 import { RegularFile } from "../fd/regular-file.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import { fromText, toText } from "./byte-string.ts";
@@ -114,8 +115,7 @@ export class GuestFilesystem implements FilesystemPort {
   createMemoryFile(task: Task, name: string, flags: number): OpenFile | number {
     const { fsuid, fsgid } = task.credentials;
     const inode = new TmpfsInode(this.memoryFiles, S_IFREG | 0o777, fsuid, fsgid);
-    const file = inode.openFile(2 | flags);
-    if (failed(file)) return file;
+    const file = new MemoryFile(inode, flags, this.pageCache);
     file.name = `/memfd:${name} (deleted)`;
     return file;
   }

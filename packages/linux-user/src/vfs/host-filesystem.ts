@@ -311,6 +311,7 @@ export class HostInode extends Inode {
 
 /** An open host file. */
 class HostContent implements FileContent {
+  readonly inMemory = false;
   readonly #filesystem: HostFilesystem;
   readonly #path: string;
   readonly file: HostFile;

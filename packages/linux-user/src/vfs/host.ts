@@ -95,20 +95,24 @@ export type HostRandom = (into: Uint8Array) => void;
 /** One of the three inherited streams, as the host gave it to us. */
 export interface HostStream {
   readonly kind: "terminal" | "pipe" | "socket" | "file" | "character" | "closed";
-  readonly status: HostStatus;
-  /** For `file`: positioned access, and where the inherited descriptor stands. */
+  /** What fstat(2) of the host says of it. */
+  status(): HostStatus | Failure;
+  /** The host's own O_ flags of it, as far as they are known. */
+  readonly flags: number;
+  /** For `file`: positioned access beside the stream's own offset. */
   readonly file?: HostFile;
-  readonly append?: boolean;
-  readonly position?: number;
+  /** For `file`: where the inherited descriptor stands; others may move it too. */
+  tell?(): number;
   /**
-   * Bytes, 0 at the end of input, -EAGAIN when nothing is there yet: then `onReadable` calls back once. Not for
-   * `file`.
+   * Bytes, at the descriptor's own offset for `file`; 0 at the end of input; -EAGAIN when nothing is there yet: then
+   * `onReadable` calls back.
    */
   read(into: Uint8Array): number | Failure;
-  /** Bytes written now; -EAGAIN when the reader is slow (then `onWritable` calls back once), -EPIPE. */
+  /** Bytes written now; -EAGAIN when the reader is slow (then `onWritable` calls back), -EPIPE. */
   write(from: Uint8Array): number | Failure;
   /** Bytes that `read` would give now; -1 at the end of input. */
   available(): number;
+  /** Called back once, when `available` has changed. Asking is what starts reading from the host. */
   onReadable(callback: () => void): void;
   onWritable(callback: () => void): void;
 }

@@ -387,7 +387,8 @@ class TmpfsPageSource implements PageSource {
   }
 }
 
-class TmpfsContent implements FileContent {
+export class TmpfsContent implements FileContent {
+  readonly inMemory = true;
   readonly #inode: TmpfsInode;
   readonly #cache: PageCache;
 
