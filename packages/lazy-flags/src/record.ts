@@ -99,15 +99,15 @@ export const OperationWord = {
   spareShift: 8,
   spareMask: 63,
   carryInBit: 16,
-  carryIn: 1 << 16,
-  carryGiven: 1 << 17,
+  carryIn: 0x10000,
+  carryGiven: 0x20000,
   carryBit: 18,
-  carry: 1 << 18,
-  overflowGiven: 1 << 19,
+  carry: 0x40000,
+  overflowGiven: 0x80000,
   overflowBit: 20,
-  overflow: 1 << 20,
+  overflow: 0x100000,
   /** What decides carry, besides `a` and `b`. */
-  carryMask: (1 << 16) | (1 << 17) | (1 << 18),
+  carryMask: 0x70000,
 } as const;
 
 /** The constant part of an operation word. */

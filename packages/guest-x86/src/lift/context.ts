@@ -8,6 +8,10 @@
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
 import { type Instruction, type Operand, OperandKind, registerRip, Segment } from "../decode/instruction.ts";
 import { ExitCode, ModeBit, Slot, Vector } from "../state.ts";
+import { isZeroExtended } from "./flag-algebra.ts";
+import { FlagState } from "./flags.ts";
+
+const noArguments: readonly number[] = [];
 
 export type Lifter = (context: LiftContext, instruction: Instruction) => void;
 
@@ -18,10 +22,20 @@ export class LiftContext {
   mode = 0;
   /** Part of a multi-part instruction being lifted. */
   part = 0;
+  /** The record of the last flag-setting instruction. */
+  readonly flags: FlagState;
+
+  private destinationAddress = -1;
+  // Arguments of helper calls, so that a call allocates nothing.
+  private readonly arguments1: [number] = [0];
+  private readonly arguments2: [number, number] = [0, 0];
+  private readonly arguments3: [number, number, number] = [0, 0, 0];
+  private readonly arguments4: [number, number, number, number] = [0, 0, 0, 0];
 
   constructor(builder: RegionBuilder, instruction: Instruction) {
     this.b = builder;
     this.instruction = instruction;
+    this.flags = new FlagState(builder);
   }
 
   get long(): boolean {
@@ -52,7 +66,7 @@ export class LiftContext {
     } else {
       const mask = width === 8 ? 0xff : 0xffff;
       const kept = b.binary(Op.i64And, b.get(register), b.i64(~mask));
-      const narrow = b.unary(Op.i64ExtendI32U, b.binary(Op.i32And, value, b.i32(mask)));
+      const narrow = b.unary(Op.i64ExtendI32U, this.zeroExtend(value, width));
       b.set(register, b.binary(Op.i64Or, kept, narrow));
     }
   }
@@ -60,7 +74,7 @@ export class LiftContext {
   writeHighByte(register: number, value: number): void {
     const { b } = this;
     const kept = b.binary(Op.i64And, b.get(register), b.i64(~0xff00));
-    const shifted = b.binary(Op.i32Shl, b.binary(Op.i32And, value, b.i32(0xff)), b.i32(8));
+    const shifted = b.binary(Op.i32Shl, this.zeroExtend(value, 8), b.i32(8));
     b.set(register, b.binary(Op.i64Or, kept, b.unary(Op.i64ExtendI32U, shifted)));
   }
 
@@ -91,6 +105,28 @@ export class LiftContext {
     } else {
       this.writeRegister(operand.register, operand.width, value);
     }
+  }
+
+  /** Reads an operand that is written afterwards: `writeDestination` uses the same address. */
+  readDestination(operand: Operand): number {
+    if (operand.kind !== OperandKind.mem) return this.readOperand(operand);
+    this.destinationAddress = this.effectiveAddress();
+    return this.loadMemory(this.destinationAddress, operand.width);
+  }
+
+  writeDestination(operand: Operand, value: number): void {
+    if (operand.kind !== OperandKind.mem) this.writeOperand(operand, value);
+    else this.storeMemory(this.destinationAddress, operand.width, value);
+  }
+
+  /** Whether both operands are the same register (or the same part of one). */
+  sameRegister(first: Operand, second: Operand): boolean {
+    return (
+      first.kind === OperandKind.gpr &&
+      second.kind === OperandKind.gpr &&
+      first.register === second.register &&
+      first.high === second.high
+    );
   }
 
   /** Integer load of 8 to 64 bits; 8- and 16-bit values are zero-extended. */
@@ -160,7 +196,7 @@ export class LiftContext {
   // Narrow values.
 
   zeroExtend(value: number, width: number): number {
-    if (width >= 32) return value;
+    if (width >= 32 || isZeroExtended(this.b, value, width)) return value;
     return this.b.binary(Op.i32And, value, this.b.i32(width === 8 ? 0xff : 0xffff));
   }
 
@@ -174,6 +210,112 @@ export class LiftContext {
     return width === 64 ? value : this.b.unary(Op.i64ExtendI32U, this.zeroExtend(value, width));
   }
 
+  // Values that are whole, whatever the width: a narrow one's arithmetic is done in 32 bits.
+
+  constant(value: number, width: number): number {
+    return width === 64 ? this.b.i64(value) : this.b.i32(value);
+  }
+
+  /** `op32` for widths up to 32, `op64` for 64. */
+  binary(op32: number, op64: number, a: number, b: number, width: number): number {
+    return this.b.binary(width === 64 ? op64 : op32, a, b);
+  }
+
+  /** The low half of a 64-bit value, or a narrower value, as i32. */
+  toI32(value: number, width: number): number {
+    return width === 64 ? this.b.unary(Op.i32WrapI64, value) : value;
+  }
+
+  /** A value of any width as an i64, sign-extended. */
+  toI64Signed(value: number, width: number): number {
+    return width === 64 ? value : this.b.unary(Op.i64ExtendI32S, this.signExtend(value, width));
+  }
+
+  /** An i32 as a value of `width` bits, zero-extended. */
+  fromI32(value: number, width: number): number {
+    return width === 64 ? this.b.unary(Op.i64ExtendI32U, value) : value;
+  }
+
+  // The stack (Intel SDM vol. 1, 6.2): addressed with 64 bits in 64-bit mode, else 32, in 16-bit segments 16.
+
+  get stackWidth(): number {
+    return this.long ? 64 : (this.mode & ModeBit.small) === 0 ? 32 : 16;
+  }
+
+  /** The linear address `offset` bytes from a stack pointer value (i64). */
+  stackAddress(pointer: number, offset: number): number {
+    const { b } = this;
+    const { stackWidth } = this;
+    const sum = b.binary(Op.i64Add, pointer, b.i64(offset));
+    return this.linearAddress(stackWidth === 64 ? sum : this.truncateAddress(sum, stackWidth), Segment.ss);
+  }
+
+  /** Sets rSP to `pointer` (i64) plus `offset`, in the stack's width. */
+  setStackPointer(pointer: number, offset: number): void {
+    const { b } = this;
+    this.setPointer(Slot.rsp, b.binary(Op.i64Add, pointer, b.i64(offset)), this.stackWidth);
+  }
+
+  /** Sets a register to an i64 of which the low `width` bits count. */
+  setPointer(register: number, value: number, width: number): void {
+    if (width === 64) this.b.set(register, value);
+    else this.writeRegister(register, width, this.b.unary(Op.i32WrapI64, value));
+  }
+
+  push(value: number, width: number): void {
+    const pointer = this.b.get(Slot.rsp);
+    this.storeMemory(this.stackAddress(pointer, -width / 8), width, value);
+    this.setStackPointer(pointer, -width / 8);
+  }
+
+  /** Loads what is on top of the stack; `extra` more bytes are released with it. */
+  pop(width: number, extra = 0): number {
+    const pointer = this.b.get(Slot.rsp);
+    const value = this.loadMemory(this.stackAddress(pointer, 0), width);
+    this.setStackPointer(pointer, width / 8 + extra);
+    return value;
+  }
+
+  // Helpers.
+
+  helper0(helper: number): number {
+    return this.b.callHelper(helper, noArguments);
+  }
+  helper1(helper: number, a: number): number {
+    this.arguments1[0] = a;
+    return this.b.callHelper(helper, this.arguments1);
+  }
+  helper2(helper: number, a: number, b: number): number {
+    this.arguments2[0] = a;
+    this.arguments2[1] = b;
+    return this.b.callHelper(helper, this.arguments2);
+  }
+  helper3(helper: number, a: number, b: number, c: number): number {
+    this.arguments3[0] = a;
+    this.arguments3[1] = b;
+    this.arguments3[2] = c;
+    return this.b.callHelper(helper, this.arguments3);
+  }
+  helper4(helper: number, a: number, b: number, c: number, d: number): number {
+    this.arguments4[0] = a;
+    this.arguments4[1] = b;
+    this.arguments4[2] = c;
+    this.arguments4[3] = d;
+    return this.b.callHelper(helper, this.arguments4);
+  }
+
+  /** A 64-bit value of two i32 halves. */
+  joinHalves(low: number, high: number): number {
+    const { b } = this;
+    const upper = b.binary(Op.i64Shl, b.unary(Op.i64ExtendI32U, high), b.i64(32));
+    return b.binary(Op.i64Or, b.unary(Op.i64ExtendI32U, low), upper);
+  }
+
+  highHalf(value: number): number {
+    const { b } = this;
+    return b.unary(Op.i32WrapI64, b.binary(Op.i64ShrU, value, b.i64(32)));
+  }
+
   // Exceptions.
 
   /** Raises exception `vector` when `condition` is not zero, with the state before the instruction. */
@@ -184,6 +326,11 @@ export class LiftContext {
   /** Ends the block by raising an exception. */
   raise(vector: number, errorCode = 0): void {
     this.b.exit(ExitCode.exception + vector, errorCode);
+  }
+
+  /** Leaves for whoever owns the machine to carry the instruction out. */
+  privileged(): void {
+    this.b.exit(ExitCode.privileged, this.instruction.mnemonic);
   }
 
   undefinedInstruction(): void {

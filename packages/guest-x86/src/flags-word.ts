@@ -1,0 +1,64 @@
+/**
+ * RFLAGS as a word, read from and written to a context block: for signals, checkpoints, debuggers and helpers.
+ * Layout of RFLAGS: Intel SDM vol. 1, 3.4.3.
+ */
+import { FLAGS_MASK, flagsOf, normalisedRecord, type PackedRecord } from "@doppel/lazy-flags";
+import { StateOffset } from "./state.ts";
+
+export const RFlags = {
+  carry: 0x1,
+  parity: 0x4,
+  adjust: 0x10,
+  zero: 0x40,
+  sign: 0x80,
+  trap: 0x100,
+  interrupt: 0x200,
+  direction: 0x400,
+  overflow: 0x800,
+  ioPrivilege: 0x3000,
+  nestedTask: 0x4000,
+  resume: 0x10000,
+  virtual8086: 0x20000,
+  alignmentCheck: 0x40000,
+  identification: 0x200000,
+  /** Bit 1 is always set. */
+  fixed: 0x2,
+} as const;
+
+/** The bits kept in StateOffset.systemFlags: all that are neither condition flags nor DF. */
+export const SYSTEM_FLAGS: number =
+  RFlags.trap | RFlags.interrupt | RFlags.ioPrivilege | RFlags.nestedTask |
+  RFlags.resume | RFlags.virtual8086 | RFlags.alignmentCheck | (3 << 19) | RFlags.identification;
+
+/** What POPF changes of them outside the supervisor (IOPL < CPL = 3; SDM vol. 2, POPF, table 4-16). */
+export const USER_SYSTEM_FLAGS: number =
+  RFlags.trap | RFlags.nestedTask | RFlags.alignmentCheck | RFlags.identification;
+
+const record: PackedRecord = { operation: 0, a: 0n, b: 0n, result: 0n };
+
+/** CF, PF, AF, ZF, SF and OF of the context block at `cpu`, from its flags record. */
+export function readConditionFlags(view: DataView, cpu: number): number {
+  record.operation = view.getInt32(cpu + StateOffset.flagOperation, true);
+  record.a = view.getBigUint64(cpu + StateOffset.flagA, true);
+  record.b = view.getBigUint64(cpu + StateOffset.flagB, true);
+  record.result = view.getBigUint64(cpu + StateOffset.flagResult, true);
+  return flagsOf(record);
+}
+
+/** RFLAGS of the context block at `cpu`, exact. The record is left as it is. */
+export function readFlags(view: DataView, cpu: number): number {
+  const direction = view.getInt32(cpu + StateOffset.direction, true) === 0 ? 0 : RFlags.direction;
+  const system = view.getInt32(cpu + StateOffset.systemFlags, true) & SYSTEM_FLAGS;
+  return readConditionFlags(view, cpu) | direction | system | RFlags.fixed;
+}
+
+/** Sets RFLAGS; the record becomes normalised. The caller masks what may be changed. */
+export function writeFlags(view: DataView, cpu: number, value: number): void {
+  const { operation, a, b, result } = normalisedRecord(value & FLAGS_MASK);
+  view.setInt32(cpu + StateOffset.flagOperation, operation, true);
+  view.setBigUint64(cpu + StateOffset.flagA, a, true);
+  view.setBigUint64(cpu + StateOffset.flagB, b, true);
+  view.setBigUint64(cpu + StateOffset.flagResult, result, true);
+  view.setInt32(cpu + StateOffset.direction, (value & RFlags.direction) === 0 ? 0 : 1, true);
+  view.setInt32(cpu + StateOffset.systemFlags, value & SYSTEM_FLAGS, true);
+}

@@ -1,0 +1,21 @@
+/** What the helpers of translated code need, and what they look like from there. */
+
+/** What helpers need of the machine around them. */
+export interface HelperPort {
+  /** The WebAssembly memory that holds context blocks and guest memory, as it is now. */
+  readonly buffer: ArrayBufferLike;
+  /**
+   * Translates the `length` bytes at a guest-virtual address, which do not cross a page, for reading or writing.
+   * @returns their byte offset in `buffer`, or 0 where ordinary accesses have to do it (faults, devices, guarded code)
+   */
+  hostRange(cpu: number, addressLow: number, addressHigh: number, length: number, write: boolean): number;
+  /** The time-stamp counter, an integer below 2 ** 53. */
+  timestamp(cpu: number): number;
+  /** 32 random bits. */
+  random(cpu: number): number;
+  /** The base a segment register gets by loading `selector`, or -1 where that raises #GP(selector). Absent: flat. */
+  loadSegment?(cpu: number, segment: number, selector: number): number;
+}
+
+/** A helper as imported: the context pointer, then its parameters. */
+export type Helper = (cpu: number, ...args: number[]) => number;

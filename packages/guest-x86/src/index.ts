@@ -1,0 +1,8 @@
+export { type CpuidLeaf, cpuid } from "./cpuid.ts";
+export { decode, Flow, Instruction, Mnemonic, mnemonicNames, type Mode, Operand, OperandKind, Segment } from "./decode/index.ts";
+export { readConditionFlags, readFlags, RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS, writeFlags } from "./flags-word.ts";
+export { X86Frontend } from "./frontend.ts";
+export type { Helper, HelperPort } from "./helper-port.ts";
+export { createHelpers, helperIndex, helpers } from "./helpers.ts";
+export { modeForMxcsr, Mxcsr } from "./mxcsr.ts";
+export { ExitCode, ModeBit, registerNames, Service, Slot, slots, StateOffset, Vector, VECTOR_STRIDE } from "./state.ts";

@@ -1,0 +1,508 @@
+/**
+ * Condition flags in the lifter: the record of the last flag-setting instruction, as nodes where this block has set
+ * it, else in the state slots (Slot.flagOperation, flagA, flagB, flagResult; see `lazy-flags` for what they mean).
+ *
+ * Recording sets slots and computes nothing; whoever reads flags asks for a condition or a flag, which becomes nodes by the
+ * rules of `lazy-flags`. Where the record's kind is not known when translating (it comes from another region, say),
+ * carry, zero and sign are still worked out in line, the rest by a helper that reads the slots.
+ */
+import { Op, type RegionBuilder } from "@doppel/dbt-core";
+import {
+  carry,
+  FlagBit,
+  FlagKind,
+  FLAGS_MASK,
+  type FlagRecord,
+  operationWord,
+  OperationWord,
+  resolveCondition,
+  resolveFlag,
+} from "@doppel/lazy-flags";
+import { helperIndex } from "../helpers.ts";
+import { Slot } from "../state.ts";
+import { IrFlagAlgebra } from "./flag-algebra.ts";
+import * as unknown from "./flags-unknown.ts";
+
+/** Whether carry follows from a and b, from its own bit, or in a way not known here. */
+const CarryForm = { compare: 0, given: 1, unknown: 2 } as const;
+const OverflowForm = { byKind: 0, given: 1 } as const;
+
+const KIND_UNKNOWN = -1;
+const NO_NODE = -1;
+/** What `summary` says of a record about which nothing is known. */
+export const SUMMARY_UNKNOWN = -1;
+
+const noArguments: readonly number[] = [];
+const { carryGiven, carryBit, overflowGiven, overflowBit, carryMask } = OperationWord;
+const CARRY_OVERLAY = carryGiven | OperationWord.carry;
+const OVERFLOW_OVERLAY = overflowGiven | OperationWord.overflow;
+
+export class FlagState implements FlagRecord<number> {
+  builder: RegionBuilder;
+  readonly algebra: IrFlagAlgebra;
+  /** One of FlagKind, or KIND_UNKNOWN. */
+  kind: number = KIND_UNKNOWN;
+  width = 64;
+  carryWidth = 64;
+  private carryForm: number = CarryForm.unknown;
+  private overflowForm: number = OverflowForm.byKind;
+  private hasCarryIn = false;
+  /** Nodes of the record's values; NO_NODE: in their slots. */
+  private nodeA = NO_NODE;
+  private nodeB = NO_NODE;
+  private nodeResult = NO_NODE;
+  private nodeAddend = NO_NODE;
+  private nodeCarryIn = NO_NODE;
+  private nodeCarry = NO_NODE;
+  private nodeOverflow = NO_NODE;
+  /** The flags word as worked out by the helper, once it has been. */
+  private nodeWord = NO_NODE;
+  /** Operands of the floating-point comparison that set the flags, or NO_NODE. */
+  private floatX = NO_NODE;
+  private floatY = NO_NODE;
+  private floatDouble = false;
+  /** The slots' values before a record that may turn out to change nothing. */
+  private oldOperation = NO_NODE;
+  private oldA = NO_NODE;
+  private oldB = NO_NODE;
+  private oldResult = NO_NODE;
+
+  constructor(builder: RegionBuilder) {
+    this.builder = builder;
+    this.algebra = new IrFlagAlgebra(builder);
+  }
+
+  // Between blocks.
+
+  /** What is known of the record at the end of a block; 0 or more, or SUMMARY_UNKNOWN. */
+  get summary(): number {
+    if (this.kind === KIND_UNKNOWN) return SUMMARY_UNKNOWN;
+    const forms = this.carryForm | (this.overflowForm << 2) | (this.hasCarryIn ? 8 : 0);
+    return this.kind | ((64 - this.width) << 4) | (forms << 10);
+  }
+
+  /** Starts a block in which the record is as `summary` says, its values in the slots. */
+  begin(builder: RegionBuilder, summary: number): void {
+    this.builder = builder;
+    this.algebra.b = builder;
+    this.forgetNodes();
+    if (summary === SUMMARY_UNKNOWN) {
+      this.setUnknown();
+      return;
+    }
+    this.kind = summary & 15;
+    this.width = 64 - ((summary >> 4) & 63);
+    this.carryForm = (summary >> 10) & 3;
+    this.overflowForm = (summary >> 12) & 1;
+    this.hasCarryIn = (summary >> 13) !== 0;
+    // Slots hold zero-extended values, whose order is the same at any width they fit in.
+    this.carryWidth = this.kind === FlagKind.subtract || this.kind === FlagKind.add ? this.width : 64;
+  }
+
+  private forgetNodes(): void {
+    this.nodeA = NO_NODE;
+    this.nodeB = NO_NODE;
+    this.nodeResult = NO_NODE;
+    this.nodeAddend = NO_NODE;
+    this.nodeCarryIn = NO_NODE;
+    this.nodeCarry = NO_NODE;
+    this.nodeOverflow = NO_NODE;
+    this.nodeWord = NO_NODE;
+    this.floatX = NO_NODE;
+  }
+
+  private setUnknown(): void {
+    this.kind = KIND_UNKNOWN;
+    this.width = 64;
+    this.carryWidth = 64;
+    this.carryForm = CarryForm.unknown;
+    this.overflowForm = OverflowForm.byKind;
+    this.hasCarryIn = false;
+  }
+
+  // The record as the rules read it.
+
+  get a(): number {
+    if (this.nodeA === NO_NODE) this.nodeA = this.fromSlot(Slot.flagA, this.carryWidth);
+    return this.nodeA;
+  }
+  get b(): number {
+    if (this.nodeB === NO_NODE) this.nodeB = this.fromSlot(Slot.flagB, this.carryWidth);
+    return this.nodeB;
+  }
+  get result(): number {
+    if (this.nodeResult === NO_NODE) this.nodeResult = this.fromSlot(Slot.flagResult, this.width);
+    return this.nodeResult;
+  }
+  get addend(): number | undefined {
+    return this.nodeAddend === NO_NODE ? undefined : this.nodeAddend;
+  }
+  get carryIn(): number | undefined {
+    if (!this.hasCarryIn) return undefined;
+    if (this.nodeCarryIn === NO_NODE) {
+      this.nodeCarryIn = unknown.operationBit(this.builder, OperationWord.carryInBit);
+    }
+    return this.nodeCarryIn;
+  }
+  get carry(): number | undefined {
+    if (this.carryForm === CarryForm.compare) return undefined;
+    if (this.nodeCarry === NO_NODE) {
+      this.nodeCarry =
+        this.carryForm === CarryForm.given
+          ? unknown.operationBit(this.builder, carryBit)
+          : unknown.carryOfUnknown(this.builder);
+    }
+    return this.nodeCarry;
+  }
+  get overflow(): number | undefined {
+    if (this.overflowForm !== OverflowForm.given) return undefined;
+    if (this.nodeOverflow === NO_NODE) this.nodeOverflow = unknown.operationBit(this.builder, overflowBit);
+    return this.nodeOverflow;
+  }
+
+  private fromSlot(slot: number, width: number): number {
+    const whole = this.builder.get(slot);
+    return width === 64 ? whole : this.builder.unary(Op.i32WrapI64, whole);
+  }
+
+  // Questions.
+
+  /** Whether condition `code` (FlagCondition; the low nibble of Jcc) holds: an i32 node, 0 or 1. */
+  condition(code: number): number {
+    if (this.kind === KIND_UNKNOWN) {
+      const holds = this.unknownCondition(code & ~1);
+      return (code & 1) === 0 ? holds : this.algebra.not(holds);
+    }
+    if (this.floatX !== NO_NODE) return this.floatCondition(code);
+    return resolveCondition(code, this, this.algebra);
+  }
+
+  /** One flag (FlagBit) as an i32 node, 0 or 1. */
+  flag(flag: number): number {
+    if (this.kind === KIND_UNKNOWN) return this.unknownFlag(flag);
+    if (this.floatX !== NO_NODE) {
+      return flag === FlagBit.zero ? this.floatEqual()
+        : flag === FlagBit.parity ? this.floatUnordered()
+        : flag === FlagBit.carry ? this.floatCondition(2)
+        : this.builder.i32(0);
+    }
+    return resolveFlag(flag, this, this.algebra);
+  }
+
+  /** All six flags as a flags word (FlagBit), an i32 node. */
+  word(): number {
+    const { builder } = this;
+    if (this.kind === KIND_UNKNOWN) return this.resolvedWord();
+    if (this.kind === FlagKind.given && this.floatX === NO_NODE && this.overflowForm === OverflowForm.byKind) {
+      // All but carry are in the word.
+      const others = builder.binary(Op.i32And, this.result, builder.i32(FLAGS_MASK & ~1));
+      return builder.binary(Op.i32Or, others, this.flag(FlagBit.carry));
+    }
+    const low = this.place(FlagBit.parity, this.flag(FlagBit.carry));
+    const middle = this.place(FlagBit.zero, this.place(FlagBit.adjust, low));
+    return this.place(FlagBit.overflow, this.place(FlagBit.sign, middle));
+  }
+
+  private place(flag: number, others: number): number {
+    const { builder } = this;
+    return builder.binary(Op.i32Or, others, builder.binary(Op.i32Shl, this.flag(flag), builder.i32(flag)));
+  }
+
+  // Records of unknown kind.
+
+  private resolvedWord(): number {
+    if (this.nodeWord === NO_NODE) this.nodeWord = this.builder.callHelper(helperIndex("resolveFlags"), noArguments);
+    return this.nodeWord;
+  }
+
+  private unknownFlag(flag: number): number {
+    if (flag === FlagBit.carry) return carry(this, this.algebra);
+    if (flag === FlagBit.overflow && this.overflowForm === OverflowForm.given) return this.overflow!;
+    if (this.nodeWord === NO_NODE) {
+      if (flag === FlagBit.zero) return unknown.zeroOfUnknown(this.builder);
+      if (flag === FlagBit.sign) return unknown.signOfUnknown(this.builder);
+    }
+    return this.algebra.testBit(this.resolvedWord(), flag, 32);
+  }
+
+  private unknownCondition(pair: number): number {
+    const { algebra } = this;
+    switch (pair) {
+      case 0:
+        return this.unknownFlag(FlagBit.overflow);
+      case 2:
+        return this.unknownFlag(FlagBit.carry);
+      case 4:
+        return this.unknownFlag(FlagBit.zero);
+      case 6:
+        return algebra.either(this.unknownFlag(FlagBit.carry), this.unknownFlag(FlagBit.zero));
+      case 8:
+        return this.unknownFlag(FlagBit.sign);
+      case 10:
+        return this.unknownFlag(FlagBit.parity);
+      default: {
+        // Overflow first: if it needs the resolved word, sign and zero come from there too.
+        const overflow = this.unknownFlag(FlagBit.overflow);
+        const less = algebra.differ(overflow, this.unknownFlag(FlagBit.sign));
+        return pair === 12 ? less : algebra.either(less, this.unknownFlag(FlagBit.zero));
+      }
+    }
+  }
+
+  // Floating-point comparisons (COMISS and relatives): unordered sets ZF, PF and CF, less CF, equal ZF; the rest is clear.
+
+  private floatCompare(op32: number, op64: number): number {
+    return this.builder.binary(this.floatDouble ? op64 : op32, this.floatX, this.floatY);
+  }
+
+  /** Equal or unordered. */
+  private floatEqual(): number {
+    const { builder } = this;
+    const less = this.floatCompare(Op.f32Lt, Op.f64Lt);
+    return builder.unary(Op.i32Eqz, builder.binary(Op.i32Or, less, this.floatCompare(Op.f32Gt, Op.f64Gt)));
+  }
+
+  private floatUnordered(): number {
+    const { builder, floatX, floatY } = this;
+    const notEqual = this.floatDouble ? Op.f64Ne : Op.f32Ne;
+    return builder.binary(Op.i32Or, builder.binary(notEqual, floatX, floatX), builder.binary(notEqual, floatY, floatY));
+  }
+
+  private floatCondition(code: number): number {
+    const { builder } = this;
+    switch (code) {
+      case 3:
+        return this.floatCompare(Op.f32Ge, Op.f64Ge);
+      case 7:
+        return this.floatCompare(Op.f32Gt, Op.f64Gt);
+      case 4:
+      case 14:
+        return this.floatEqual();
+      case 10:
+        return this.floatUnordered();
+      case 2:
+      case 5:
+      case 6:
+      case 11:
+      case 15:
+        return builder.unary(Op.i32Eqz, this.floatCondition(code ^ 1));
+      default:
+        // OF and SF are clear.
+        return builder.i32(code & 1);
+    }
+  }
+
+  // Recording. Nodes of up to 32 bits are i32; their bits above the width mean nothing.
+
+  /** `a - b`: SUB, CMP, NEG, CMPXCHG, CMPS, SCAS. */
+  subtract(a: number, b: number, width: number): void {
+    this.builder.set(Slot.flagOperation, this.builder.i32(operationWord(FlagKind.subtract, width)));
+    this.startCompare(FlagKind.subtract, a, b, width);
+  }
+
+  /** `a - b - borrow` (a bit). */
+  subtractBorrow(a: number, b: number, borrow: number, width: number): void {
+    this.startCompare(FlagKind.subtract, a, b, width);
+    this.setCarryIn(borrow);
+  }
+
+  /** `sum = first + second`. */
+  add(first: number, second: number, sum: number, width: number): void {
+    this.builder.set(Slot.flagOperation, this.builder.i32(operationWord(FlagKind.add, width)));
+    this.startCompare(FlagKind.add, sum, first, width);
+    this.nodeAddend = second;
+  }
+
+  addCarry(first: number, second: number, carryIn: number, sum: number, width: number): void {
+    this.startCompare(FlagKind.add, sum, first, width);
+    this.nodeAddend = second;
+    this.setCarryIn(carryIn);
+  }
+
+  /** AND, OR, XOR, TEST: the subtraction of zero from the result. */
+  logic(result: number, width: number): void {
+    this.subtract(result, this.algebra.constant(0, width), width);
+  }
+
+  /** INC and DEC (FlagKind.increment, decrement): carry stays as it is. */
+  step(kind: number, result: number, width: number): void {
+    const { builder } = this;
+    const constant = builder.i32(operationWord(kind, width));
+    if (this.carryForm === CarryForm.compare && !this.hasCarryIn) {
+      builder.set(Slot.flagOperation, constant);
+    } else {
+      const kept = builder.binary(Op.i32And, builder.get(Slot.flagOperation), builder.i32(carryMask));
+      builder.set(Slot.flagOperation, builder.binary(Op.i32Or, kept, constant));
+    }
+    this.floatX = NO_NODE;
+    this.nodeWord = NO_NODE;
+    this.kind = kind;
+    this.width = width;
+    this.overflowForm = OverflowForm.byKind;
+    this.setResult(result, width);
+  }
+
+  /** Shifts and products (FlagKind): a result of its own, and carry as a bit. */
+  resultAndCarry(kind: number, result: number, carryFlag: number, width: number): void {
+    this.forgetNodes();
+    this.kind = kind;
+    this.width = width;
+    this.carryWidth = 64;
+    this.overflowForm = OverflowForm.byKind;
+    this.hasCarryIn = false;
+    this.carryForm = CarryForm.given;
+    this.nodeCarry = carryFlag;
+    const { builder } = this;
+    const word = builder.i32(operationWord(kind, width) | carryGiven);
+    builder.set(Slot.flagOperation, this.withBit(word, carryFlag, carryBit));
+    this.setResult(result, width);
+  }
+
+  /** ZF by `value` (its sign bit clear), CF as given, all others clear: POPCNT, PTEST, BSF, TZCNT. */
+  zeroOnly(value: number, width: number, carryFlag: number): void {
+    this.resultAndCarry(FlagKind.zeroOnly, value, carryFlag, width);
+  }
+
+  /** Flags as a flags word (FlagBit; other bits are ignored), an i32 node. */
+  given(word: number): void {
+    this.resultAndCarry(FlagKind.given, word, this.builder.binary(Op.i32And, word, this.builder.i32(1)), 32);
+  }
+
+  /** COMISS, UCOMISS (f32 nodes), COMISD, UCOMISD (f64 nodes, `double`). */
+  floatComparison(x: number, y: number, double: boolean): void {
+    const { builder } = this;
+    this.floatX = x;
+    this.floatY = y;
+    this.floatDouble = double;
+    const zero = builder.binary(Op.i32Shl, this.floatEqual(), builder.i32(FlagBit.zero));
+    const parity = builder.binary(Op.i32Shl, this.floatUnordered(), builder.i32(FlagBit.parity));
+    const word = builder.binary(Op.i32Or, zero, parity);
+    this.resultAndCarry(FlagKind.given, word, this.floatCondition(2), 32);
+    this.floatX = x;
+  }
+
+  /** Carry alone (a bit): STC, CLC, CMC, ADCX. */
+  setCarry(bit: number): void {
+    if (this.overflowFollowsCarry()) this.overlay(NO_NODE, this.flag(FlagBit.overflow));
+    this.overlay(bit, NO_NODE);
+  }
+
+  /** Carry, where overflow is undefined but ZF is kept: BT and relatives. */
+  setCarryLoosely(bit: number): void {
+    this.overlay(bit, NO_NODE);
+  }
+
+  /** Carry and overflow alone (bits): rotates. */
+  setCarryAndOverflow(carryFlag: number, overflowFlag: number): void {
+    this.overlay(carryFlag, overflowFlag);
+  }
+
+  /** Overflow alone: ADOX. */
+  setOverflow(bit: number): void {
+    this.overlay(NO_NODE, bit);
+  }
+
+  private overlay(carryFlag: number, overflowFlag: number): void {
+    const { builder } = this;
+    let word = builder.get(Slot.flagOperation);
+    let cleared = 0;
+    let given = 0;
+    if (carryFlag !== NO_NODE) {
+      cleared |= CARRY_OVERLAY;
+      given |= carryGiven;
+    }
+    if (overflowFlag !== NO_NODE) {
+      cleared |= OVERFLOW_OVERLAY;
+      given |= overflowGiven;
+    }
+    word = builder.binary(Op.i32And, word, builder.i32(~cleared));
+    word = builder.binary(Op.i32Or, word, builder.i32(given));
+    if (carryFlag !== NO_NODE) {
+      word = this.withBit(word, carryFlag, carryBit);
+      this.carryForm = CarryForm.given;
+      this.nodeCarry = carryFlag;
+    }
+    if (overflowFlag !== NO_NODE) {
+      word = this.withBit(word, overflowFlag, overflowBit);
+      this.overflowForm = OverflowForm.given;
+      this.nodeOverflow = overflowFlag;
+    }
+    builder.set(Slot.flagOperation, word);
+    this.floatX = NO_NODE;
+    this.nodeWord = NO_NODE;
+  }
+
+  /** Whether a change of carry alone would change overflow, which then has to be made explicit first. */
+  private overflowFollowsCarry(): boolean {
+    const { kind } = this;
+    return (
+      this.overflowForm !== OverflowForm.given &&
+      (kind === FlagKind.shiftLeft || kind === FlagKind.multiply || kind === KIND_UNKNOWN)
+    );
+  }
+
+  // Records that may change nothing (shifts and rotates by a count that turns out to be zero).
+
+  /** Remembers the slots before recording. */
+  remember(): void {
+    const { builder } = this;
+    this.oldOperation = builder.get(Slot.flagOperation);
+    this.oldA = builder.get(Slot.flagA);
+    this.oldB = builder.get(Slot.flagB);
+    this.oldResult = builder.get(Slot.flagResult);
+  }
+
+  /** Undoes what was recorded since `remember` unless `condition` (i32) holds. */
+  keepIf(condition: number): void {
+    this.keepSlot(Slot.flagOperation, this.oldOperation, condition);
+    this.keepSlot(Slot.flagA, this.oldA, condition);
+    this.keepSlot(Slot.flagB, this.oldB, condition);
+    this.keepSlot(Slot.flagResult, this.oldResult, condition);
+    this.forgetNodes();
+    this.setUnknown();
+  }
+
+  private keepSlot(slot: number, old: number, condition: number): void {
+    const { builder } = this;
+    const now = builder.get(slot);
+    if (now !== old) builder.set(slot, builder.select(now, old, condition));
+  }
+
+  // Inside.
+
+  private startCompare(kind: number, a: number, b: number, width: number): void {
+    this.forgetNodes();
+    this.kind = kind;
+    this.width = width;
+    this.carryWidth = width;
+    this.carryForm = CarryForm.compare;
+    this.overflowForm = OverflowForm.byKind;
+    this.hasCarryIn = false;
+    this.nodeA = a;
+    this.nodeB = b;
+    this.builder.set(Slot.flagA, this.forSlot(a, width));
+    this.builder.set(Slot.flagB, this.forSlot(b, width));
+  }
+
+  private setCarryIn(bit: number): void {
+    const word = this.builder.i32(operationWord(this.kind, this.width));
+    this.builder.set(Slot.flagOperation, this.withBit(word, bit, OperationWord.carryInBit));
+    this.hasCarryIn = true;
+    this.nodeCarryIn = bit;
+  }
+
+  private setResult(result: number, width: number): void {
+    this.nodeResult = result;
+    this.builder.set(Slot.flagResult, this.forSlot(result, width));
+  }
+
+  /** Values lie zero-extended in their slots. */
+  private forSlot(value: number, width: number): number {
+    return width === 64 ? value : this.builder.unary(Op.i64ExtendI32U, this.algebra.zeroExtend(value, width));
+  }
+
+  private withBit(word: number, bit: number, place: number): number {
+    const { builder } = this;
+    return builder.binary(Op.i32Or, word, builder.binary(Op.i32Shl, bit, builder.i32(place)));
+  }
+}

@@ -1,0 +1,17 @@
+/** All lifters, by mnemonic number. */
+import { mnemonicNames } from "../decode/instruction.ts";
+import type { Lifter } from "./context.ts";
+import { control } from "./control.ts";
+import { integerArithmetic } from "./integer-arithmetic.ts";
+import { integerMove } from "./integer-move.ts";
+
+const families: readonly Readonly<Record<string, Lifter>>[] = [integerArithmetic, integerMove, control];
+
+const byName: ReadonlyMap<string, Lifter> = new Map(families.flatMap((family) => Object.entries(family)));
+
+for (const name of byName.keys()) {
+  if (!mnemonicNames.includes(name as (typeof mnemonicNames)[number])) throw new Error(`no instruction is called ${name}`);
+}
+
+/** The lifter of each mnemonic; undefined where there is none, and the instruction raises #UD. */
+export const lifters: readonly (Lifter | undefined)[] = mnemonicNames.map((name) => byName.get(name));
