@@ -1,0 +1,146 @@
+/** Random cases over every form the decoder knows: a seed and a number make a case, always the same one. */
+import { allForms, type Form } from "../src/decode/index.ts";
+import { flagsOverwritten, flagsRead, flagsUndefined } from "../src/decode/flags.ts";
+import { CaseBuilder } from "./case-builder.ts";
+import { encodeForm, type OperandChoice } from "./random-encoding.ts";
+import { exclusion } from "./exclusions.ts";
+import { type Batch, Layout, maximumCode } from "./format.ts";
+import { preparations } from "./preparations.ts";
+import { Random, writeDouble, writeExtended, writeInteger, writeSingle, writeVector } from "./random.ts";
+
+/** Distance between the code of two cases: 16 bytes before, the code, the harness's jump, and INT3 to land on. */
+const slotBytes = 80;
+const slotStart = 24;
+const slotsPerPage = Math.floor(Layout.pageBytes / slotBytes);
+const slotCount = slotsPerPage * (Layout.codeBytes / Layout.pageBytes);
+
+export interface GeneratorOptions {
+  readonly seed: number;
+  /** 64, 32, or both. */
+  readonly modes: readonly number[];
+  /** Only forms for which this holds. */
+  readonly only?: (form: Form) => boolean;
+}
+
+/** Bytes that an instruction accesses though its operand has no size. */
+const unsized: Readonly<Record<string, number>> = { prefetch: 64, prefetchw: 64, clflush: 64 };
+
+/** Instructions that may stand in the middle of a sequence: registers only, one way out, nothing prepared. */
+function chainable(form: Form): boolean {
+  if (form.attributes.some((attribute) => /^(system|cpl0|iopl|rep|branch|jump|call|return|ijump|icall|undefined)$/.test(attribute))) {
+    return false;
+  }
+  const simple = /^(integer|extensions|sse-move|sse-arith)$/.test(form.family);
+  const prepared = /^(shld|shrd|rol|ror|rcl|rcr|shl|shr|sar|bt|bts|btr|btc|cmpxchg)$/.test(form.mnemonic);
+  if (/^(bswap|div|idiv|rcpps|rcpss|rsqrtps|rsqrtss|bound|aam)$/.test(form.mnemonic)) return false;
+  return simple && (prepared || !(form.mnemonic in preparations));
+}
+
+export class Generator {
+  readonly #options: GeneratorOptions;
+  readonly #forms: readonly Form[];
+  readonly #chain: readonly Form[];
+  readonly #allowed: readonly Form[];
+
+  constructor(options: GeneratorOptions) {
+    this.#options = options;
+    this.#forms = [...allForms()].filter((form) => exclusion(form) === undefined && form.feature.indexOf("avx") < 0);
+    const only = options.only;
+    this.#allowed = only === undefined ? this.#forms : this.#forms.filter(only);
+    this.#chain = this.#allowed.filter(chainable);
+  }
+
+  /** The forms that cases are made of. */
+  get forms(): readonly Form[] {
+    return this.#allowed;
+  }
+
+  /** Appends cases number `from` up to `to` to `batch`. Neighbours in a batch have code at different addresses. */
+  generate(batch: Batch, from: number, to: number): void {
+    if (this.#allowed.length === 0) return;
+    for (let number = from; number < to; number++) this.#generateOne(batch, number);
+  }
+
+  #generateOne(batch: Batch, number: number): void {
+    const random = new Random(this.#options.seed, number);
+    const builder = new CaseBuilder(random);
+    const mode = random.pick(this.#options.modes);
+    const slot = number % slotCount;
+    const page = Math.floor(slot / slotsPerPage);
+    const address = Layout.code + page * Layout.pageBytes + (slot % slotsPerPage) * slotBytes + slotStart;
+    for (let attempt = 0; ; attempt++) {
+      if (attempt > 1000) throw new Error(`no case number ${number} of seed ${this.#options.seed}`);
+      builder.begin(mode, address);
+      const done = this.#chain.length > 0 && random.oneIn(6) ? this.#sequence(builder, batch) : this.#single(builder, batch, number + attempt);
+      if (done) return;
+    }
+  }
+
+  /** One instruction with all it may need. Forms take turns, so that every one comes up equally often. */
+  #single(builder: CaseBuilder, batch: Batch, number: number): boolean {
+    const { random, encoding } = builder;
+    const form = this.#allowed[number % this.#allowed.length] as Form;
+    if (!encodeForm(random, encoding, form.form, builder.mode)) return false;
+    const { instruction } = encoding;
+    if (instruction.operandWidth === 16 && form.mnemonic === "bswap") return false;
+    if (builder.hasMemory()) {
+      const bytes = builder.memoryBytes();
+      const accessed = bytes === 0 ? (unsized[form.mnemonic] ?? 1) : bytes;
+      const alignment = bytes >= 64 ? 64 : Math.max(1, bytes);
+      if (!builder.aim(accessed, alignment)) return false;
+      fillOperand(builder, form, bytes);
+    } else if (encoding.immediateBytes > 0 && random.oneIn(2)) {
+      biasImmediate(builder);
+    }
+    preparations[form.mnemonic]?.(builder);
+    builder.finish(batch);
+    return true;
+  }
+
+  /** Several instructions on registers: flags pass from one to the next, and values stay where they are kept. */
+  #sequence(builder: CaseBuilder, batch: Batch): boolean {
+    const { random, encoding } = builder;
+    const code = new Uint8Array(maximumCode);
+    const count = 2 + random.below(4);
+    let length = 0;
+    let undefinedFlags = 0;
+    for (let i = 0; i < count; i++) {
+      const form = random.pick(this.#chain);
+      const choice: OperandChoice = "register";
+      if (!encodeForm(random, encoding, form.form, builder.mode, choice)) continue;
+      const { instruction } = encoding;
+      if (builder.hasMemory() || length + encoding.length > maximumCode - 2) continue;
+      if (/^shld|shrd$/.test(form.mnemonic) && instruction.operandWidth === 16) continue;
+      if ((flagsRead(instruction) & undefinedFlags) !== 0) continue;
+      if (encoding.immediateBytes > 0 && random.oneIn(2)) biasImmediate(builder);
+      undefinedFlags = (undefinedFlags & ~flagsOverwritten(instruction)) | flagsUndefined(instruction);
+      code.set(encoding.bytes.subarray(0, encoding.length), length);
+      length += encoding.length;
+    }
+    if (length === 0) return false;
+    builder.finish(batch, code, length);
+    return true;
+  }
+}
+
+/** A value of the operand's kind in memory. */
+function fillOperand(builder: CaseBuilder, form: Form, bytes: number): void {
+  const { random, target } = builder;
+  const content = new Uint8Array(Math.max(16, (Math.min(bytes, 512) + 7) & ~7));
+  const view = new DataView(content.buffer);
+  const floating = /^(x87|sse-move|sse-arith)$/.test(form.family) && !form.mnemonic.startsWith("fi");
+  if (bytes === 0 || random.oneIn(16)) return;
+  if (bytes === 10) writeExtended(random, view, 0);
+  else if (bytes === 16) writeVector(random, view, 0);
+  else if (floating && bytes === 4) writeSingle(random, view, 0);
+  else if (floating && bytes === 8) writeDouble(random, view, 0);
+  else for (let i = 0; i < content.length; i += 8) writeInteger(random, view, i);
+  builder.patch(target, content.subarray(0, bytes));
+}
+
+function biasImmediate(builder: CaseBuilder): void {
+  const { random, encoding } = builder;
+  const bits = 8 * encoding.immediateBytes;
+  const sign = bits >= 32 ? 0x8000_0000 | 0 : 1 << (bits - 1);
+  builder.setImmediate(random.pick([0, 1, -1, 2, 8, 16, 31, 32, 63, 127, 128, sign, sign - 1, 255]) | 0);
+}
