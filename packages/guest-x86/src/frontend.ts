@@ -161,6 +161,7 @@ function flowOfInstruction(instruction: Instruction, mode: number): number {
   const { mnemonic } = instruction;
   if (mnemonic === Mnemonic.syscall || mnemonic === Mnemonic.sysenter) return CoreFlow.service;
   if (mnemonic === Mnemonic.int && (instruction.immediateLow & 0xff) === 0x80) return CoreFlow.service;
+  if (loadsMxcsr(mnemonic)) return CoreFlow.service;
   const outsideLong = (mode & ModeBit.long) === 0;
   if (outsideLong && instruction.operandWidth === 16) {
     // Truncated targets are found when the code runs.
@@ -168,6 +169,11 @@ function flowOfInstruction(instruction: Instruction, mode: number): number {
   }
   if (lifters[mnemonic] === undefined || isForbidden(instruction, mode)) return CoreFlow.stop;
   return flows[instruction.flow]!;
+}
+
+/** What follows may have to run in another mode. */
+function loadsMxcsr(mnemonic: number): boolean {
+  return mnemonic === Mnemonic.ldmxcsr || mnemonic === Mnemonic.fxrstor || mnemonic === Mnemonic.fxrstor64;
 }
 
 function partsOfInstruction(instruction: Instruction, mode: number): number {

@@ -6,8 +6,14 @@
 import type { HelperDeclaration } from "@doppel/dbt-core";
 import type { Helper, HelperPort } from "./helper-port.ts";
 import { createIntegerHelpers, integerHelperDeclarations } from "./integer-helpers.ts";
+import { createSseHelpers, sseHelperDeclarations } from "./sse-helpers.ts";
+import { createX87Helpers, x87HelperDeclarations } from "./x87-helpers.ts";
 
-export const helpers: readonly HelperDeclaration[] = [...integerHelperDeclarations];
+export const helpers: readonly HelperDeclaration[] = [
+  ...integerHelperDeclarations,
+  ...sseHelperDeclarations,
+  ...x87HelperDeclarations,
+];
 
 const indices: ReadonlyMap<string, number> = new Map(helpers.map((helper, index) => [helper.name, index]));
 
@@ -20,5 +26,5 @@ export function helperIndex(name: string): number {
 
 /** Implementations by name, to be imported into translated code. */
 export function createHelpers(port: HelperPort): Record<string, Helper> {
-  return { ...createIntegerHelpers(port) };
+  return { ...createIntegerHelpers(port), ...createSseHelpers(port), ...createX87Helpers(port) };
 }

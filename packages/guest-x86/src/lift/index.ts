@@ -4,8 +4,9 @@ import type { Lifter } from "./context.ts";
 import { control } from "./control.ts";
 import { integerArithmetic } from "./integer-arithmetic.ts";
 import { integerMove } from "./integer-move.ts";
+import { sse } from "./sse.ts";
 
-const families: readonly Readonly<Record<string, Lifter>>[] = [integerArithmetic, integerMove, control];
+const families: readonly Readonly<Record<string, Lifter>>[] = [integerArithmetic, integerMove, control, sse];
 
 const byName: ReadonlyMap<string, Lifter> = new Map(families.flatMap((family) => Object.entries(family)));
 
