@@ -180,7 +180,8 @@ export class CaseBuilder {
       case 10:
       case 11:
       case 12:
-        if (wide) return Layout.high + random.pick([0, 16 * random.below(200), random.below(3000), 4096 - bytes, 4096 - edge]);
+        if (wide)
+          return Layout.high + random.pick([0, 16 * random.below(200), random.below(3000), 4096 - bytes, 4096 - edge]);
         break;
       default:
     }
@@ -200,9 +201,11 @@ export class CaseBuilder {
     const { base, index, scale } = instruction;
     const wide = width === 64 && (base >= 0 || index >= 0) && base !== registerRip;
     let target = BigInt(this.chooseAddress(bytes, alignment, wide));
-    if (wide && random.oneIn(60)) target = random.pick([1n << 47n, (1n << 63n) + 64n, (1n << 47n) - 1n, 0xffff_7fff_ffff_ffffn]);
+    if (wide && random.oneIn(60))
+      target = random.pick([1n << 47n, (1n << 63n) + 64n, (1n << 47n) - 1n, 0xffff_7fff_ffff_ffffn]);
     this.target = Number(target);
-    const segment = instruction.segment === Segment.fs ? Layout.fsBase : instruction.segment === Segment.gs ? Layout.gsBase : 0;
+    const segment =
+      instruction.segment === Segment.fs ? Layout.fsBase : instruction.segment === Segment.gs ? Layout.gsBase : 0;
     const modulus = width === 64 ? 64n : 32n;
     let want = BigInt.asUintN(Number(modulus), target - BigInt(segment));
     if (base === registerRip) {
@@ -250,7 +253,8 @@ export class CaseBuilder {
     } else {
       const bits = 8 * displacementBytes;
       // Truncated addresses need no sign.
-      const fits = BigInt.asIntN(bits, signed) === signed || (this.encoding.instruction.addressWidth === 32 && bits === 32);
+      const fits =
+        BigInt.asIntN(bits, signed) === signed || (this.encoding.instruction.addressWidth === 32 && bits === 32);
       if (!fits) return false;
       for (let i = 0; i < displacementBytes; i++) {
         encoding.bytes[displacementAt + i] = Number((BigInt.asUintN(64, signed) >> BigInt(8 * i)) & 255n);

@@ -3,8 +3,7 @@
  *
  * Everything is compared bit by bit; what may differ is data in tolerances.ts.
  */
-import { Instruction } from "../src/decode/instruction.ts";
-import { decode } from "../src/decode/decode.ts";
+import { firstInstruction } from "./case-instruction.ts";
 import { type Batch, ImageAt, pattern, ResultKind, StateAt } from "./format.ts";
 import { close32, closeExtended, ignoredImage, tolerances } from "./tolerances.ts";
 import { undefinedFlagsOf } from "./undefined-flags.ts";
@@ -32,16 +31,9 @@ function outcome(results: Batch, index: number): string {
   const rip = `rip ${hex(results.rip(index))}`;
   if (kind !== ResultKind.fault) return `${kindNames[kind]} at ${rip}`;
   const vector = results.vector(index);
-  const detail = vector === 14 ? ` error ${hex(results.errorCode(index))} address ${hex(results.faultAddress(index))}` : "";
+  const detail =
+    vector === 14 ? ` error ${hex(results.errorCode(index))} address ${hex(results.faultAddress(index))}` : "";
   return `fault ${vector}${detail} at ${rip}`;
-}
-
-/** The first instruction of a case, or undefined when it does not decode. */
-export function firstInstruction(cases: Batch, index: number): Instruction | undefined {
-  const instruction = new Instruction();
-  const code = cases.code(index);
-  const length = decode(code, 0, code.length, cases.mode(index) as 32 | 64, instruction);
-  return length > 0 ? instruction : undefined;
 }
 
 /** Differences between result `index` of `expected` and of `actual`. */
@@ -60,7 +52,7 @@ export function compare(
 
   add("outcome", outcome(expected, index), outcome(actual, index));
   for (let register = 0; register < 16; register++) {
-    add(gprNames[register] as string, hex(expected.gpr(index, register)), hex(actual.gpr(index, register)));
+    add(gprNames[register], hex(expected.gpr(index, register)), hex(actual.gpr(index, register)));
   }
   const left = expected.flags(index);
   const right = actual.flags(index);
@@ -75,8 +67,8 @@ export function compare(
 
 /** The usual case: header and state alike in everything that is compared. */
 function quicklyEqual(expected: Batch, actual: Batch, index: number): boolean {
-  const left = expected.offsets[index] as number;
-  const right = actual.offsets[index] as number;
+  const left = expected.offsets[index];
+  const right = actual.offsets[index];
   const size = expected.view.getUint32(left, true);
   if (size !== actual.view.getUint32(right, true)) return false;
   if (expected.kind(index) !== ResultKind.end || actual.kind(index) !== ResultKind.end) return false;
@@ -90,7 +82,14 @@ function quicklyEqual(expected: Batch, actual: Batch, index: number): boolean {
 
 type Add = (what: string, left: string, right: string) => void;
 
-function compareImages(cases: Batch, expected: Batch, actual: Batch, index: number, options: CompareOptions, add: Add): void {
+function compareImages(
+  cases: Batch,
+  expected: Batch,
+  actual: Batch,
+  index: number,
+  options: CompareOptions,
+  add: Add,
+): void {
   const leftAt = expected.stateOffset(index) + StateAt.image;
   const rightAt = actual.stateOffset(index) + StateAt.image;
   const [left, right] = [expected.view, actual.view];
@@ -105,7 +104,11 @@ function compareImages(cases: Batch, expected: Batch, actual: Batch, index: numb
     const value = (view: DataView, from: number): string =>
       `${hex(view.getUint16(from + at + 8, true), 4)}:${hex(view.getBigUint64(from + at, true), 16)}`;
     if (value(left, leftAt) === value(right, rightAt)) continue;
-    if (tolerance?.extendedUlps !== undefined && closeExtended(left, leftAt + at, right, rightAt + at, tolerance.extendedUlps)) continue;
+    if (
+      tolerance?.extendedUlps !== undefined &&
+      closeExtended(left, leftAt + at, right, rightAt + at, tolerance.extendedUlps)
+    )
+      continue;
     add(`st${i}`, value(left, leftAt), value(right, rightAt));
   }
   for (let i = 0; i < 16; i++) {
@@ -113,12 +116,20 @@ function compareImages(cases: Batch, expected: Batch, actual: Batch, index: numb
     const value = (view: DataView, from: number): string =>
       `${hex(view.getBigUint64(from + at + 8, true), 16)}:${hex(view.getBigUint64(from + at, true), 16)}`;
     if (value(left, leftAt) === value(right, rightAt)) continue;
-    if (tolerance?.relative32 !== undefined && close32(left, leftAt + at, right, rightAt + at, tolerance.relative32)) continue;
+    if (tolerance?.relative32 !== undefined && close32(left, leftAt + at, right, rightAt + at, tolerance.relative32))
+      continue;
     add(`xmm${i}`, value(left, leftAt), value(right, rightAt));
   }
 }
 
-function compareWords(cases: Batch, expected: Batch, actual: Batch, index: number, options: CompareOptions, add: Add): void {
+function compareWords(
+  cases: Batch,
+  expected: Batch,
+  actual: Batch,
+  index: number,
+  options: CompareOptions,
+  add: Add,
+): void {
   const words = (results: Batch): Map<bigint, bigint> => {
     const map = new Map<bigint, bigint>();
     for (let i = 0; i < results.wordCount(index); i++) {

@@ -13,7 +13,7 @@
 /** Where things lie, in guest-virtual addresses; nothing else is mapped. */
 export const Layout = {
   code: 0x1000_0000,
-  codeBytes: 64 * 4096,
+  codeBytes: 0x4_0000,
   /** Two pages to read and write; */
   data: 0x1100_0000,
   dataBytes: 8192,
@@ -41,7 +41,19 @@ const stateAt = 16;
 /** Offsets within the state. */
 export const StateAt = { gpr: 0, flags: 128, image: 144, end: 560 } as const;
 /** Offsets within the FXSAVE image. */
-export const ImageAt = { fcw: 0, fsw: 2, ftw: 4, fop: 6, fip: 8, fdp: 16, mxcsr: 24, mxcsrMask: 28, st: 32, xmm: 160, end: 416 } as const;
+export const ImageAt = {
+  fcw: 0,
+  fsw: 2,
+  ftw: 4,
+  fop: 6,
+  fip: 8,
+  fdp: 16,
+  mxcsr: 24,
+  mxcsrMask: 28,
+  st: 32,
+  xmm: 160,
+  end: 416,
+} as const;
 
 const caseHeader = 608;
 const codeAt = 576;
@@ -110,13 +122,13 @@ export class Batch {
   // State, in cases and results alike.
 
   state(index: number): Uint8Array {
-    const at = (this.offsets[index] as number) + stateAt;
+    const at = this.offsets[index] + stateAt;
     return this.bytes.subarray(at, at + StateAt.end);
   }
 
   /** Offset in `bytes` of the state of record `index`. */
   stateOffset(index: number): number {
-    return (this.offsets[index] as number) + stateAt;
+    return this.offsets[index] + stateAt;
   }
 
   gpr(index: number, register: number): bigint {
@@ -137,7 +149,7 @@ export class Batch {
     this.bytes[at + 4] = mode;
     this.bytes[at + 5] = codeBytes;
     this.view.setUint32(at + 8, address, true);
-    for (let i = 0; i < codeBytes; i++) this.bytes[at + codeAt + i] = code[i] as number;
+    for (let i = 0; i < codeBytes; i++) this.bytes[at + codeAt + i] = code[i];
     this.offsets.push(at);
     this.length += caseHeader;
     return this.offsets.length - 1;
@@ -151,29 +163,29 @@ export class Batch {
     this.view.setBigUint64(this.length, BigInt(address), true);
     this.view.setUint32(this.length + 8, byteCount, true);
     this.length += size;
-    this.bytes[at + 6] = (this.bytes[at + 6] as number) + 1;
+    this.bytes[at + 6] = this.bytes[at + 6] + 1;
     this.view.setUint32(at, this.length - at, true);
     return this.length - size + 16;
   }
 
   mode(index: number): number {
-    return this.bytes[(this.offsets[index] as number) + 4] as number;
+    return this.bytes[this.offsets[index] + 4];
   }
 
   codeAddress(index: number): number {
-    return this.view.getUint32((this.offsets[index] as number) + 8, true);
+    return this.view.getUint32(this.offsets[index] + 8, true);
   }
 
   code(index: number): Uint8Array {
-    const at = this.offsets[index] as number;
-    return this.bytes.subarray(at + codeAt, at + codeAt + (this.bytes[at + 5] as number));
+    const at = this.offsets[index];
+    return this.bytes.subarray(at + codeAt, at + codeAt + this.bytes[at + 5]);
   }
 
   /** Calls `apply` with every patch's address and bytes. */
   forPatches(index: number, apply: (address: number, bytes: Uint8Array) => void): void {
-    const at = this.offsets[index] as number;
+    const at = this.offsets[index];
     let patch = at + caseHeader;
-    for (let i = this.bytes[at + 6] as number; i > 0; i--) {
+    for (let i = this.bytes[at + 6]; i > 0; i--) {
       const count = this.view.getUint32(patch + 8, true);
       apply(Number(this.view.getBigUint64(patch, true)), this.bytes.subarray(patch + 16, patch + 16 + count));
       patch += 16 + ((count + 7) & ~7);
@@ -210,32 +222,32 @@ export class Batch {
   }
 
   kind(index: number): number {
-    return this.bytes[(this.offsets[index] as number) + 4] as number;
+    return this.bytes[this.offsets[index] + 4];
   }
 
   vector(index: number): number {
-    return this.bytes[(this.offsets[index] as number) + 5] as number;
+    return this.bytes[this.offsets[index] + 5];
   }
 
   rip(index: number): bigint {
-    return this.view.getBigUint64((this.offsets[index] as number) + 8, true);
+    return this.view.getBigUint64(this.offsets[index] + 8, true);
   }
 
   errorCode(index: number): number {
-    return this.view.getUint32((this.offsets[index] as number) + 152, true);
+    return this.view.getUint32(this.offsets[index] + 152, true);
   }
 
   faultAddress(index: number): bigint {
-    return this.view.getBigUint64((this.offsets[index] as number) + 576, true);
+    return this.view.getBigUint64(this.offsets[index] + 576, true);
   }
 
   wordCount(index: number): number {
-    return this.view.getUint32((this.offsets[index] as number) + 592, true);
+    return this.view.getUint32(this.offsets[index] + 592, true);
   }
 
   /** Offset in `bytes` of changed word `word`: its address, and 8 bytes on its value. */
   wordOffset(index: number, word: number): number {
-    return (this.offsets[index] as number) + resultHeader + 16 * word;
+    return this.offsets[index] + resultHeader + 16 * word;
   }
 }
 

@@ -27,7 +27,11 @@ const unsized: Readonly<Record<string, number>> = { prefetch: 64, prefetchw: 64,
 
 /** Instructions that may stand in the middle of a sequence: registers only, one way out, nothing prepared. */
 function chainable(form: Form): boolean {
-  if (form.attributes.some((attribute) => /^(system|cpl0|iopl|rep|branch|jump|call|return|ijump|icall|undefined)$/.test(attribute))) {
+  if (
+    form.attributes.some((attribute) =>
+      /^(system|cpl0|iopl|rep|branch|jump|call|return|ijump|icall|undefined)$/.test(attribute),
+    )
+  ) {
     return false;
   }
   const simple = /^(integer|extensions|sse-move|sse-arith)$/.test(form.family);
@@ -71,7 +75,10 @@ export class Generator {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 1000) throw new Error(`no case number ${number} of seed ${this.#options.seed}`);
       builder.begin(mode, address);
-      const done = this.#chain.length > 0 && random.oneIn(6) ? this.#sequence(builder, batch) : this.#single(builder, batch, number + attempt);
+      const done =
+        this.#chain.length > 0 && random.oneIn(6)
+          ? this.#sequence(builder, batch)
+          : this.#single(builder, batch, number + attempt);
       if (done) return;
     }
   }
@@ -79,7 +86,7 @@ export class Generator {
   /** One instruction with all it may need. Forms take turns, so that every one comes up equally often. */
   #single(builder: CaseBuilder, batch: Batch, number: number): boolean {
     const { random, encoding } = builder;
-    const form = this.#allowed[number % this.#allowed.length] as Form;
+    const form = this.#allowed[number % this.#allowed.length];
     if (!encodeForm(random, encoding, form.form, builder.mode)) return false;
     const { instruction } = encoding;
     if (instruction.operandWidth === 16 && form.mnemonic === "bswap") return false;

@@ -103,7 +103,7 @@ const division: Preparation = (c) => {
     c.offerLow(rax, random.pick([random.below(256), random.below(4096), -random.below(256)]), 16);
     return;
   }
-  const negative = name === "idiv" && c.gpr(rax) >> BigInt(operandWidth - 1) & 1n ? -1 : 0;
+  const negative = name === "idiv" && (c.gpr(rax) >> BigInt(operandWidth - 1)) & 1n ? -1 : 0;
   c.offerLow(rdx, random.pick([0, negative, negative, random.below(16), -1]), operandWidth);
 };
 

@@ -69,8 +69,8 @@ const stringLike = new Set<number>([
 const anyAddress = new Set<number>([Mnemonic.lea, Mnemonic.nop]);
 
 function hasMemoryPlace(form: number): boolean {
-  for (let i = 0; i < 4; i++) if (specPlace[formSpecs[4 * form + i] as number] === Place.O) return true;
-  return ((formMods[form] as number) & 1) !== 0 && ((formBits[form] as number) & FormBit.modrm) !== 0;
+  for (let i = 0; i < 4; i++) if (specPlace[formSpecs[4 * form + i]] === Place.O) return true;
+  return (formMods[form] & 1) !== 0 && (formBits[form] & FormBit.modrm) !== 0;
 }
 
 /** Which kind of ModRM.rm operand to make, where the form leaves the choice. */
@@ -88,21 +88,21 @@ export function encodeForm(
   choice: OperandChoice = "any",
 ): boolean {
   const long = mode === 64;
-  const bits = formBits[form] as number;
-  if (((formModes[form] as number) & (long ? 2 : 1)) === 0) return false;
+  const bits = formBits[form];
+  if ((formModes[form] & (long ? 2 : 1)) === 0) return false;
   const { bytes } = encoding;
   let at = 0;
-  const map = formMap[form] as number;
+  const map = formMap[form];
   const vex = map >= 4;
-  const branch = (formFlow[form] as number) !== Flow.next;
-  const prefixes = formPrefixes[form] as number;
-  const operandSizes = formOperandSizes[form] as number;
+  const branch = formFlow[form] !== Flow.next;
+  const prefixes = formPrefixes[form];
+  const operandSizes = formOperandSizes[form];
   const memory = hasMemoryPlace(form);
 
   // Mod first: lock and segment prefixes only make sense with memory.
   let mod = 3;
-  if ((bits & FormBit.modrm) !== 0 && ((formMods[form] as number) & 1) !== 0 && (bits & FormBit.modIgnored) === 0) {
-    const onlyMemory = ((formMods[form] as number) & 2) === 0;
+  if ((bits & FormBit.modrm) !== 0 && (formMods[form] & 1) !== 0 && (bits & FormBit.modIgnored) === 0) {
+    const onlyMemory = (formMods[form] & 2) === 0;
     const wantMemory = choice === "any" ? random.oneIn(2) : choice === "memory";
     if (choice === "register" && onlyMemory) return false;
     if (onlyMemory || wantMemory) mod = random.pick([0, 1, 1, 2]);
@@ -111,7 +111,7 @@ export function encodeForm(
   }
 
   // Prefixes that are part of the form, and the operand size.
-  let rexW = (formW[form] as number) === 2 || ((formW[form] as number) === 3 && random.oneIn(2));
+  let rexW = formW[form] === 2 || (formW[form] === 3 && random.oneIn(2));
   if (!long) rexW = false;
   let mandatory = 0;
   if (!vex) {
@@ -122,7 +122,7 @@ export function encodeForm(
       else if (operandSizes !== 7) rexW = false;
       if (force16 || ((prefixes & 2) !== 0 && !forbid16 && !branch && random.oneIn(4))) mandatory = 0x66;
     } else {
-      mandatory = [0, 0x66, 0xf3, 0xf2][pickBit(random, prefixes & 14)] as number;
+      mandatory = [0, 0x66, 0xf3, 0xf2][pickBit(random, prefixes & 14)];
       // The operand size prefix may stand beside F3 and F2.
       if (mandatory >= 0xf2 && map > 0 && random.oneIn(6)) bytes[at++] = 0x66;
     }
@@ -130,7 +130,7 @@ export function encodeForm(
     if (memoryLock && random.oneIn(8)) bytes[at++] = 0xf0;
     if ((bits & FormBit.rep) !== 0 && random.oneIn(2)) bytes[at++] = random.pick([0xf3, 0xf3, 0xf2]);
   }
-  const mnemonic = formMnemonic[form] as number;
+  const mnemonic = formMnemonic[form];
   const stringy = stringLike.has(mnemonic);
   if (((memory && mod !== 3) || stringy) && random.oneIn(12)) {
     bytes[at++] = random.pick(long ? [0x64, 0x65, 0x64, 0x65, 0x3e] : [0x64, 0x65, 0x26, 0x36, 0x3e]);
@@ -145,16 +145,16 @@ export function encodeForm(
   // REX, VEX.
   const rexR = long && random.oneIn(2);
   const rexX = long && random.oneIn(2);
-  const rexB = long && (formB[form] as number) !== 1 && random.oneIn(2);
+  const rexB = long && formB[form] !== 1 && random.oneIn(2);
   if (vex) {
     const pp = pickBit(random, prefixes);
-    const length = pickBit(random, formL[form] as number);
+    const length = pickBit(random, formL[form]);
     const vvvv = (bits & FormBit.usesVvvv) === 0 ? 0 : random.below(long ? 16 : 8);
     const low = ((~vvvv & 15) << 3) | (length << 2) | pp;
     bytes[at++] = 0xc4;
     bytes[at++] = (rexR ? 0 : 0x80) | (rexX ? 0 : 0x40) | (rexB ? 0 : 0x20) | (map - 3);
     // W is ignored outside 64-bit mode, but a row may ask for it.
-    const w = (formW[form] as number) === 2 || rexW;
+    const w = formW[form] === 2 || rexW;
     bytes[at++] = (w ? 0x80 : 0) | low;
   } else {
     const rex = 0x40 | (rexW ? 8 : 0) | (rexR ? 4 : 0) | (rexX ? 2 : 0) | (rexB ? 1 : 0);
@@ -163,7 +163,7 @@ export function encodeForm(
     if (map === 2) bytes[at++] = 0x38;
     if (map === 3) bytes[at++] = 0x3a;
   }
-  let opcode = formOpcode[form] as number;
+  let opcode = formOpcode[form];
   if ((bits & FormBit.opcodeRegister) !== 0) opcode += random.below(8);
   if ((bits & FormBit.opcodeCondition) !== 0) opcode += random.below(16);
   bytes[at++] = opcode;
@@ -172,9 +172,9 @@ export function encodeForm(
   encoding.displacementBytes = 0;
   encoding.displacementAt = at;
   if ((bits & FormBit.modrm) !== 0) {
-    const reg = pickBit(random, formRegs[form] as number);
+    const reg = pickBit(random, formRegs[form]);
     const fixedRm = (bits & FormBit.fixedRm) !== 0;
-    const rm = fixedRm ? (formModrm[form] as number) & 7 : pickBit(random, formRms[form] as number);
+    const rm = fixedRm ? formModrm[form] & 7 : pickBit(random, formRms[form]);
     bytes[at++] = (mod << 6) | (reg << 3) | rm;
     if (mod !== 3) {
       let displacement = mod === 1 ? 1 : mod === 2 ? (addressWidth === 16 ? 2 : 4) : 0;

@@ -36,7 +36,7 @@ export class Random {
   }
 
   pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
+    return list[this.below(list.length)];
   }
 }
 
@@ -162,7 +162,9 @@ export function writeExtended(random: Random, view: DataView, at: number): void 
   let low = random.u32();
   switch (random.below(12)) {
     case 0:
-      exponent = random.pick([0, 0, 1, 0x7ffe, 0x7fff, 0x3fff, 0x401d, 0x401e, 0x403d, 0x403e, 0x3c00, 0x43ff, 0x3f80, 0x407f]);
+      exponent = random.pick([
+        0, 0, 1, 0x7ffe, 0x7fff, 0x3fff, 0x401d, 0x401e, 0x403d, 0x403e, 0x3c00, 0x43ff, 0x3f80, 0x407f,
+      ]);
       high = random.pick([half32, half32, 0, 0xc000_0000 | 0, -1, 1]);
       low = random.pick([0, 0, 1, -1]);
       break;

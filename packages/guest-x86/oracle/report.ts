@@ -1,5 +1,6 @@
 /** Mismatches as somebody reads them: by mnemonic, each with the bytes, the disassembly, and the state before and after. */
-import { compare, type CompareOptions, type Difference, firstInstruction, gprNames } from "./compare.ts";
+import { firstInstruction } from "./case-instruction.ts";
+import { compare, type CompareOptions, type Difference, gprNames } from "./compare.ts";
 import { type Batch, ImageAt, Layout, StateAt } from "./format.ts";
 
 export interface Mismatch {
@@ -65,7 +66,9 @@ export class Report {
     const code = cases.code(index);
     const lines = [
       `case ${number}, ${cases.mode(index)}-bit, ${Buffer.from(code).toString("hex")}`,
-      ...this.#disassemble(code, cases.mode(index), cases.codeAddress(index)).split("\n").map((line) => `    ${line}`),
+      ...this.#disassemble(code, cases.mode(index), cases.codeAddress(index))
+        .split("\n")
+        .map((line) => `    ${line}`),
       ...describeState(cases, index, differences).map((line) => `  with ${line}`),
       ...differences.map(({ what, expected, actual }) => `  ${what}: ${expected} expected, got ${actual}`),
     ];
@@ -84,9 +87,15 @@ function describeState(cases: Batch, index: number, differences: readonly Differ
   const word = (at: number): string => view.getUint16(image + at, true).toString(16);
   const mxcsr = view.getUint32(image + ImageAt.mxcsr, true).toString(16);
   lines.push(`flags=${cases.flags(index).toString(16)} mxcsr=${mxcsr} fcw=${word(0)} fsw=${word(2)} ftw=${word(4)}`);
-  const long = (at: number): string => view.getBigUint64(image + at, true).toString(16).padStart(16, "0");
+  const long = (at: number): string =>
+    view
+      .getBigUint64(image + at, true)
+      .toString(16)
+      .padStart(16, "0");
   const touches = (prefix: string): boolean =>
-    differences.some(({ what }) => what.startsWith(prefix) || what === "outcome" || what === "mxcsr" || what.startsWith("["));
+    differences.some(
+      ({ what }) => what.startsWith(prefix) || what === "outcome" || what === "mxcsr" || what.startsWith("["),
+    );
   if (touches("st") || touches("fsw")) {
     for (let i = 0; i < 8; i++) lines.push(`st${i}=${word(ImageAt.st + 16 * i + 8)}:${long(ImageAt.st + 16 * i)}`);
   }

@@ -2,7 +2,7 @@
  * Results that the architecture does not fix to the bit, and how far they may lie apart: data by mnemonic, with the reason.
  */
 import type { Instruction, MnemonicName } from "../src/decode/instruction.ts";
-import { firstInstruction } from "./compare.ts";
+import { firstInstruction } from "./case-instruction.ts";
 import { type Batch, StateAt } from "./format.ts";
 
 export interface Tolerance {
@@ -74,7 +74,11 @@ export function ignoredImage(cases: Batch, index: number): ((address: bigint) =>
   const instruction = firstInstruction(cases, index);
   if (instruction === undefined) return undefined;
   let ignored: readonly (readonly [from: number, to: number])[];
-  if (instruction.name.startsWith("fxsave")) ignored = [[6, 24], [28, 32]];
+  if (instruction.name.startsWith("fxsave"))
+    ignored = [
+      [6, 24],
+      [28, 32],
+    ];
   else if (instruction.name !== "fnsave" && instruction.name !== "fnstenv") return undefined;
   else ignored = instruction.operandWidth === 16 ? [[6, 14]] : [[12, 28]];
   const base = memoryAddress(cases, index, instruction);
@@ -91,7 +95,8 @@ export function ignoredImage(cases: Batch, index: number): ((address: bigint) =>
 /** The linear address of the memory operand of a case's only instruction. */
 function memoryAddress(cases: Batch, index: number, instruction: Instruction): bigint {
   const { base, index: scaled, scale, addressWidth, segment } = instruction;
-  const register = (number: number): bigint => cases.view.getBigUint64(cases.stateOffset(index) + StateAt.gpr + 8 * number, true);
+  const register = (number: number): bigint =>
+    cases.view.getBigUint64(cases.stateOffset(index) + StateAt.gpr + 8 * number, true);
   let offset = (BigInt(instruction.displacementHigh) << 32n) | BigInt(instruction.displacement >>> 0);
   if (base === 16) offset += BigInt(cases.codeAddress(index) + instruction.length);
   else if (base >= 0) offset += register(base);

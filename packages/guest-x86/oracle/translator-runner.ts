@@ -5,7 +5,15 @@
  * The one idea: regions are translated in batches, so a whole chunk of cases is made the callees of one piece of code,
  * the hub; asking for the hub's translation brings all of theirs, in one module.
  */
-import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS, type SpacePort } from "@doppel/dbt-core";
+import {
+  type Context,
+  Engine,
+  EngineExit,
+  FAULT_NON_CANONICAL,
+  Header,
+  RESERVED_SLOTS,
+  type SpacePort,
+} from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { ExtendedState } from "../src/extended-state.ts";
@@ -14,7 +22,17 @@ import { X86Frontend } from "../src/frontend.ts";
 import { createHelpers } from "../src/helpers.ts";
 import { modeForMxcsr } from "../src/mxcsr.ts";
 import { ExitCode, ModeBit, Service, StateOffset, Vector } from "../src/state.ts";
-import { Batch, comparedFlags, ImageAt, type InstructionRunner, Layout, pattern, ResultKind, StateAt, windows } from "./format.ts";
+import {
+  Batch,
+  comparedFlags,
+  ImageAt,
+  type InstructionRunner,
+  Layout,
+  pattern,
+  ResultKind,
+  StateAt,
+  windows,
+} from "./format.ts";
 
 const pageBytes = 4096;
 const memoryBytes = 1 << 24;
@@ -58,7 +76,7 @@ class Machine {
       }
     }
     const heap = new CodeHeap<WebAssembly.Module>(RESERVED_SLOTS);
-    const engine = new Engine<Fragment<WebAssembly.Module>>({
+    const engine: Engine<Fragment<WebAssembly.Module>> = new Engine({
       memory,
       tlb: { shape: softTlbShape, create: (offset) => new SoftTlb(memory.words, offset) },
       heap,
@@ -67,8 +85,7 @@ class Machine {
       granuleShift: GRANULE_SHIFT,
       helpers: createHelpers({
         buffer: memory.memory.buffer,
-        hostRange: (cpu, low, high, length, write) =>
-          (engine.contextAt(cpu) as Context).hostRange(low, high, length, write),
+        hostRange: (_cpu, low, high, length, write) => this.context.hostRange(low, high, length, write),
         timestamp: () => 0,
         random: () => 0,
       }),
@@ -105,13 +122,13 @@ class Machine {
 
   /** Writes code, which translations may have been made from. */
   writeCode(address: number, code: ArrayLike<number>): void {
-    for (let i = 0; i < code.length; ) {
+    for (let i = 0; i < code.length;) {
       const at = address + i;
       if (!this.isMapped(at)) return;
       const count = Math.min(code.length - i, pageBytes - (at % pageBytes));
       const host = this.host(at);
       this.memory.noteWrite(Math.floor(host / pageBytes), host % pageBytes, count);
-      for (let j = 0; j < count; j++) this.bytes[host + j] = code[i + j] as number;
+      for (let j = 0; j < count; j++) this.bytes[host + j] = code[i + j];
       i += count;
     }
   }
@@ -151,7 +168,7 @@ export class TranslatorRunner implements InstructionRunner {
       }
     }
     const ordered = new Batch(new Uint8Array(results.length));
-    for (let i = 0; i < cases.count; i++) ordered.append(results, place[i] as number);
+    for (let i = 0; i < cases.count; i++) ordered.append(results, place[i]);
     return ordered;
   }
 
@@ -237,11 +254,18 @@ export class TranslatorRunner implements InstructionRunner {
     extended.load(pointer, this.#image);
     const long = cases.mode(index) === 64;
     const { dataSelector, fsSelector, gsSelector, codeSelector64, codeSelector32 } = Layout;
-    const selectors = [dataSelector, long ? codeSelector64 : codeSelector32, dataSelector, dataSelector, fsSelector, gsSelector];
+    const selectors = [
+      dataSelector,
+      long ? codeSelector64 : codeSelector32,
+      dataSelector,
+      dataSelector,
+      fsSelector,
+      gsSelector,
+    ];
     const bases = [0, 0, 0, 0, Layout.fsBase, Layout.gsBase];
     for (let segment = 0; segment < 6; segment++) {
-      view.setUint16(pointer + StateOffset.segmentSelector + 2 * segment, selectors[segment] as number, true);
-      view.setUint32(pointer + StateOffset.segmentBase + 8 * segment, bases[segment] as number, true);
+      view.setUint16(pointer + StateOffset.segmentSelector + 2 * segment, selectors[segment], true);
+      view.setUint32(pointer + StateOffset.segmentBase + 8 * segment, bases[segment], true);
       view.setUint32(pointer + StateOffset.segmentBase + 8 * segment + 4, 0, true);
     }
     cases.forPatches(index, (address, content) => {
@@ -250,7 +274,7 @@ export class TranslatorRunner implements InstructionRunner {
       });
       const window = windowOf(address);
       content.forEach((byte, i) => {
-        (this.#before[window] as DataView).setUint8(address + i - (windows[window] as { address: number }).address, byte);
+        this.#before[window].setUint8(address + i - (windows[window] as { address: number }).address, byte);
       });
     });
   }
@@ -263,13 +287,15 @@ export class TranslatorRunner implements InstructionRunner {
     const rip = machine.instructionPointer();
     if (code === EngineExit.pageFault) {
       const fault = view.getInt32(pointer + Header.exitPayload, true);
-      if (fault === FAULT_NON_CANONICAL) return results.beginResult(ResultKind.fault, Vector.generalProtection, 0, 0n, rip);
+      if (fault === FAULT_NON_CANONICAL)
+        return results.beginResult(ResultKind.fault, Vector.generalProtection, 0, 0n, rip);
       const access = view.getInt32(pointer + Header.faultAccess, true);
       const errorCode = 4 | (fault === forbidden ? 1 : 0) | (access === 1 ? 2 : access === 2 ? 16 : 0);
       const address = view.getBigUint64(pointer + Header.faultAddress, true);
       return results.beginResult(ResultKind.fault, Vector.pageFault, errorCode, address, rip);
     }
-    if (code === EngineExit.budget || code < ExitCode.exception) return results.beginResult(ResultKind.timeout, 0, code, 0n, rip);
+    if (code === EngineExit.budget || code < ExitCode.exception)
+      return results.beginResult(ResultKind.timeout, 0, code, 0n, rip);
     if (code === ExitCode.halt || code === ExitCode.privileged || code === ExitCode.interrupt) {
       return results.beginResult(ResultKind.fault, Vector.generalProtection, 0, 0n, rip);
     }
@@ -287,17 +313,17 @@ export class TranslatorRunner implements InstructionRunner {
   #collect(cases: Batch, index: number, results: Batch): void {
     const machine = this.#machine as Machine;
     windows.forEach((window, number) => {
-      const before = this.#beforeWords[number] as Int32Array;
+      const before = this.#beforeWords[number];
       for (let page = 0; page < window.bytes; page += pageBytes) {
         const words = new Int32Array(machine.bytes.buffer, machine.host(window.address + page), pageBytes / 4);
         const from = page / 4;
         for (let i = 0; i < pageBytes / 4; i += 2) {
-          const low = words[i] as number;
-          const high = words[i + 1] as number;
+          const low = words[i];
+          const high = words[i + 1];
           if (low === before[from + i] && high === before[from + i + 1]) continue;
           results.addWord(window.address + page + 4 * i, low, high);
-          words[i] = before[from + i] as number;
-          words[i + 1] = before[from + i + 1] as number;
+          words[i] = before[from + i];
+          words[i + 1] = before[from + i + 1];
         }
       }
     });
@@ -307,7 +333,7 @@ export class TranslatorRunner implements InstructionRunner {
       for (let at = address - (address % 8); at < address + content.length; at += 8) {
         const value = pattern(at);
         machine.view.setBigUint64(machine.host(at), value, true);
-        (this.#before[number] as DataView).setBigUint64(at - window.address, value, true);
+        this.#before[number].setBigUint64(at - window.address, value, true);
       }
     });
   }

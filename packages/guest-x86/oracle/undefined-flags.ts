@@ -37,6 +37,6 @@ function ownUndefinedFlags(instruction: Instruction, cl: number): number {
   const count = raw & (width === 64 ? 63 : 31);
   if (count === 0) return 0;
   // Intel SDM: OF is defined for a count of 1; CF of SHL and SHR is not from the operand's width on.
-  const beyond = count >= width && /^sh/.test(instruction.name) ? carry : 0;
+  const beyond = count >= width && instruction.name.startsWith("sh") ? carry : 0;
   return (count === 1 ? declared & ~overflow : declared) | beyond;
 }

@@ -65,7 +65,7 @@ export class NativeRunner implements InstructionRunner {
       }
       results.push(stdout);
     }
-    const results1 = results.length === 1 ? (results[0] as Uint8Array) : Buffer.concat(results);
+    const results1 = results.length === 1 ? results[0] : Buffer.concat(results);
     const batch = Batch.over(results1);
     if (batch.count !== cases.count) throw new Error(`${cases.count} cases gave ${batch.count} results`);
     return batch;
