@@ -169,8 +169,9 @@ export class LinuxKernel implements Kernel {
       budget -= Math.max(1, exit.spent);
       if (exit.reason === "syscall64" || exit.reason === "syscall32") calls++;
       if (!this.#handleExit(task, exit)) return false;
-      if (exit.reason === "budget") break;
+      if (exit.reason === "budget" || task.yielding) break;
     }
+    task.yielding = false;
     for (const timer of process.intervalTimers) if (timer.armed) timer.check();
     return this.#settle(task);
   }

@@ -70,6 +70,8 @@ export class GuestTask implements Task {
   exitSignal = 0;
   /** Set once the child of vfork has called exec or is gone. */
   vforkDone: WaitQueue | null = null;
+  /** sched_yield: the turn ends after this call. */
+  yielding = false;
   /** CPU time, ns. */
   userNs = 0;
   systemNs = 0;
