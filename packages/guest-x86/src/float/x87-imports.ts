@@ -8,6 +8,7 @@
 import * as arithmetic from "./x87-arithmetic.ts";
 import * as control from "./x87-control.ts";
 import * as move from "./x87-load-store.ts";
+import * as transcendental from "./x87-transcendental.ts";
 import type { X87 } from "./x87-state.ts";
 
 type Import1 = (cpu: number) => number;
@@ -56,6 +57,11 @@ export interface X87Imports {
   fscale: Import1;
   fprem: Import2;
   fxtract: Import1;
+  // Transcendentals (x87-transcendental.ts)
+  f2xm1: Import1;
+  fyl2x: Import2;
+  fsin: Import2;
+  fsincos: Import2;
   // Control and images (x87-control.ts)
   fwait: Import1;
   fldcw: Import2;
@@ -115,6 +121,10 @@ export function x87Imports(fpu: X87): X87Imports {
     fscale: (cpu) => arithmetic.fscale(fpu, cpu),
     fprem: (cpu, nearest) => arithmetic.fprem(fpu, cpu, nearest),
     fxtract: (cpu) => arithmetic.fxtract(fpu, cpu),
+    f2xm1: (cpu) => transcendental.f2xm1(fpu, cpu),
+    fyl2x: (cpu, which) => transcendental.fyl2x(fpu, cpu, which),
+    fsin: (cpu, which) => transcendental.fsin(fpu, cpu, which),
+    fsincos: (cpu, tangent) => transcendental.fsincos(fpu, cpu, tangent),
     fwait: (cpu) => control.fwait(fpu, cpu),
     fldcw: (cpu, value) => control.fldcw(fpu, cpu, value),
     fnstcw: (cpu) => control.fnstcw(fpu, cpu),

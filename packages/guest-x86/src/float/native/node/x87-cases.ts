@@ -427,7 +427,7 @@ export interface Mismatch {
 }
 
 /** Image fields the comparison leaves out: FOP, FIP and FDP, which the generated code keeps, not these functions. */
-function withoutPointers(view: DataView, item: Case): void {
+export function withoutPointers(view: DataView, item: Case): void {
   for (let i = 6; i < 24; i++) view.setUint8(IMAGE_AT + i, 0);
   if (/^f(nstenv|nsave) 32/.test(item.name)) for (let i = 12; i < 26; i++) view.setUint8(MEMORY_AT + i, 0);
   if (/^f(nstenv|nsave) 16/.test(item.name)) for (let i = 6; i < 14; i++) view.setUint8(MEMORY_AT + i, 0);
