@@ -11,6 +11,7 @@ import { helpers } from "./helpers.ts";
 import { LiftContext } from "./lift/context.ts";
 import { SUMMARY_UNKNOWN } from "./lift/flags.ts";
 import { lifters } from "./lift/index.ts";
+import { isBulk } from "./lift/string.ts";
 import { ModeBit, slots, Vector } from "./state.ts";
 
 /** What a record holds. */
@@ -181,7 +182,7 @@ function partsOfInstruction(instruction: Instruction, mode: number): number {
     case Mnemonic.movs:
     case Mnemonic.stos:
       if (instruction.rep === 0) return 1;
-      return (mode & (ModeBit.segmented | ModeBit.small)) !== 0 || instruction.segment >= 0 ? 2 : 3;
+      return isBulk(instruction, mode) ? 3 : 2;
     case Mnemonic.cmps:
     case Mnemonic.scas:
     case Mnemonic.lods:

@@ -31,9 +31,9 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
   declare("resolveFlags", 0, flagSlots, "none"),
   /** RDX:RAX by a 64-bit divisor (low, high, signed); not zero: #DE, and nothing has changed. */
   declare("divide128", 3, [rax, rdx], [rax, rdx]),
-  /** REP MOVS, REP STOS (bytes an item, address width), DF clear; not zero: some items are done. */
-  declare("repeatMove", 2, [rcx, rsi, rdi], [rcx, rsi, rdi]),
-  declare("repeatStore", 2, [rax, rcx, rdi], [rcx, rdi]),
+  /** REP MOVS, REP STOS (bytes an item, address width); not zero: some items are done. */
+  declare("repeatMove", 2, [rcx, rsi, rdi, Slot.direction], [rcx, rsi, rdi]),
+  declare("repeatStore", 2, [rax, rcx, rdi, Slot.direction], [rcx, rdi]),
   declare("cpuid", 0, [rax, rcx], [rax, rbx, rcx, rdx]),
   /** The high half of the last 64-bit result. */
   declare("highHalf", 0, "none", "none"),
@@ -87,6 +87,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
     view.setUint32(cpu + StateOffset.gpr + 8 * rcx + 4, upper, true);
   };
   const upperOf = (cpu: number, register: number, width: number): number => (width === 64 ? top(cpu, register) : 0);
+  const isBackwards = (cpu: number): boolean => view.getInt32(cpu + StateOffset.direction, true) !== 0;
   const toPageEnd = (address: number): number => PAGE - (address & (PAGE - 1));
 
   return {
@@ -115,6 +116,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
 
     repeatMove: (cpu, unit, width) => {
       refresh();
+      if (isBackwards(cpu)) return 0;
       const from = low(cpu, rsi);
       const to = low(cpu, rdi);
       let length = Math.min(itemsLeft(cpu, width) * unit, toPageEnd(from), toPageEnd(to));
@@ -139,6 +141,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
 
     repeatStore: (cpu, unit, width) => {
       refresh();
+      if (isBackwards(cpu)) return 0;
       const to = low(cpu, rdi);
       let length = Math.min(itemsLeft(cpu, width) * unit, toPageEnd(to));
       length -= length % unit;

@@ -1,0 +1,159 @@
+/**
+ * What asks or tells the processor about itself: flag bits, CPUID, time, random numbers, segment bases, caches, fences,
+ * and what only a supervisor may do (Intel SDM vol. 1, 7.3.13 to 7.3.17; vol. 3, 2.8).
+ *
+ * Privileged instructions have raised #GP(0) in the frontend unless the code is a supervisor's; there they leave with
+ * ExitCode.privileged, and whoever owns the machine's privileged state carries them out.
+ */
+import { blockKey, Op } from "@doppel/dbt-core";
+import { FlagBit } from "@doppel/lazy-flags";
+import { helperIndex } from "../helpers.ts";
+import { Segment } from "../decode/instruction.ts";
+import { ExitCode, Slot } from "../state.ts";
+import { setZero } from "./atomic.ts";
+import type { Lifter } from "./context.ts";
+
+const cpuidHelper = helperIndex("cpuid");
+const timestampHelper = helperIndex("timestamp");
+const highHalfHelper = helperIndex("highHalf");
+const randomHelper = helperIndex("random");
+const tscAuxHelper = helperIndex("tscAux");
+
+const nothing: Lifter = () => {};
+
+const clc: Lifter = (context) => context.flags.setCarry(context.b.i32(0));
+const stc: Lifter = (context) => context.flags.setCarry(context.b.i32(1));
+const cmc: Lifter = (context) =>
+  context.flags.setCarry(context.b.binary(Op.i32Xor, context.flags.flag(FlagBit.carry), context.b.i32(1)));
+const cld: Lifter = (context) => context.b.set(Slot.direction, context.b.i32(0));
+const std: Lifter = (context) => context.b.set(Slot.direction, context.b.i32(1));
+
+const cpuid: Lifter = (context) => {
+  context.helper0(cpuidHelper);
+};
+
+/** EDX:EAX = the time-stamp counter. */
+const rdtsc: Lifter = (context) => {
+  context.writeRegister(Slot.rax, 32, context.helper0(timestampHelper));
+  context.writeRegister(Slot.rdx, 32, context.helper0(highHalfHelper));
+};
+
+const rdtscp: Lifter = (context, instruction) => {
+  rdtsc(context, instruction);
+  context.writeRegister(Slot.rcx, 32, context.helper0(tscAuxHelper));
+};
+
+const rdpid: Lifter = (context, instruction) => {
+  const { o0 } = instruction;
+  context.writeOperand(o0, context.fromI32(context.helper0(tscAuxHelper), o0.width));
+};
+
+/** CF set: there is a number, always. OF, SF, ZF, AF and PF are cleared (SDM vol. 2, RDRAND). */
+const rdrand: Lifter = (context, instruction) => {
+  const { o0 } = instruction;
+  const low = context.helper0(randomHelper);
+  const value = o0.width === 64 ? context.joinHalves(low, context.helper0(randomHelper)) : low;
+  context.writeOperand(o0, value);
+  context.flags.given(context.b.i32(1 << FlagBit.carry));
+};
+
+// FS and GS bases, which are a program's own in 64-bit mode (CR4.FSGSBASE is set).
+
+function readBase(segment: number): Lifter {
+  return (context, instruction) => {
+    const { o0 } = instruction;
+    const base = context.b.get(Slot.segmentBase + segment);
+    context.writeOperand(o0, o0.width === 64 ? base : context.b.unary(Op.i32WrapI64, base));
+  };
+}
+
+function writeBase(segment: number): Lifter {
+  return (context, instruction) => {
+    const { o0 } = instruction;
+    context.b.set(Slot.segmentBase + segment, context.toI64(context.readOperand(o0), o0.width));
+  };
+}
+
+/** Descriptor queries: no descriptor is visible, so ZF is cleared. */
+const queryDescriptor: Lifter = (context) => setZero(context, context.b.i32(0));
+
+const undefinedInstruction: Lifter = (context) => context.undefinedInstruction();
+
+const privileged: Lifter = (context) => context.privileged();
+
+const hlt: Lifter = (context) => context.b.exit(ExitCode.halt, 0, blockKey(context.b.nextOffset));
+
+export const system: Readonly<Record<string, Lifter>> = {
+  nop: nothing,
+  pause: nothing,
+  mfence: nothing,
+  lfence: nothing,
+  sfence: nothing,
+  clflush: nothing,
+  clflushopt: nothing,
+  clwb: nothing,
+  prefetch: nothing,
+  prefetchw: nothing,
+  prefetchnta: nothing,
+  prefetcht0: nothing,
+  prefetcht1: nothing,
+  prefetcht2: nothing,
+  clc,
+  stc,
+  cmc,
+  cld,
+  std,
+  cpuid,
+  rdtsc,
+  rdtscp,
+  rdpid,
+  rdrand,
+  rdseed: rdrand,
+  rdfsbase: readBase(Segment.fs),
+  rdgsbase: readBase(Segment.gs),
+  wrfsbase: writeBase(Segment.fs),
+  wrgsbase: writeBase(Segment.gs),
+  lar: queryDescriptor,
+  lsl: queryDescriptor,
+  verr: queryDescriptor,
+  verw: queryDescriptor,
+  // CR4.OSXSAVE and CR4.PKE are clear.
+  xgetbv: undefinedInstruction,
+  xsetbv: undefinedInstruction,
+  rdpkru: undefinedInstruction,
+  wrpkru: undefinedInstruction,
+  // The supervisor's.
+  hlt,
+  cli: privileged,
+  sti: privileged,
+  clac: privileged,
+  stac: privileged,
+  clts: privileged,
+  rdpmc: privileged,
+  rdmsr: privileged,
+  wrmsr: privileged,
+  rsm: undefinedInstruction,
+  invd: privileged,
+  wbinvd: privileged,
+  invlpg: privileged,
+  invpcid: privileged,
+  swapgs: privileged,
+  lgdt: privileged,
+  sgdt: privileged,
+  lidt: privileged,
+  sidt: privileged,
+  lldt: privileged,
+  sldt: privileged,
+  ltr: privileged,
+  str: privileged,
+  lmsw: privileged,
+  smsw: privileged,
+  monitor: privileged,
+  mwait: privileged,
+  sysret: privileged,
+  sysexit: privileged,
+  in: privileged,
+  out: privileged,
+  ins: privileged,
+  outs: privileged,
+};
