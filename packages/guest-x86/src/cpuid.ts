@@ -57,6 +57,9 @@ const features1d = bits(
   26, // SSE2
 );
 
+/** What Linux tells programs as AT_HWCAP. */
+export const hwcap: number = features1d;
+
 /** Leaf 7, EBX. */
 const features7b = bits(
   0, // RDFSBASE and relatives

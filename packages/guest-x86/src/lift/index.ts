@@ -6,9 +6,11 @@ import { integerArithmetic } from "./integer-arithmetic.ts";
 import { integerMove } from "./integer-move.ts";
 import { sse } from "./sse.ts";
 
-const families: readonly Readonly<Record<string, Lifter>>[] = [integerArithmetic, integerMove, control, sse];
+const families: readonly Readonly<Partial<Record<string, Lifter>>>[] = [integerArithmetic, integerMove, control, sse];
 
-const byName: ReadonlyMap<string, Lifter> = new Map(families.flatMap((family) => Object.entries(family)));
+const byName: ReadonlyMap<string, Lifter> = new Map(
+  families.flatMap((family) => Object.entries(family) as [string, Lifter][]),
+);
 
 for (const name of byName.keys()) {
   if (!mnemonicNames.includes(name as (typeof mnemonicNames)[number])) throw new Error(`no instruction is called ${name}`);
