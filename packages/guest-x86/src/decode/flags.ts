@@ -17,23 +17,31 @@ export const Flag = { c: 0x1, p: 0x4, a: 0x10, z: 0x40, s: 0x80, i: 0x200, d: 0x
 // By condition / 2: O, B, Z, BE, S, P, L, LE.
 const conditionFlags = new Uint16Array([0x800, 0x1, 0x40, 0x41, 0x80, 0x4, 0x880, 0x8c0]);
 
+// What the count of a shift or repetition is known to be.
+const countUnknown = -1;
+
+// The count that decides whether flags change at all: a shift's immediate after masking, 1 where there is no count.
+function decidingCount(instruction: Instruction): number {
+  const bits = formBits[instruction.form] as number;
+  if ((bits & FormBit.conditionalFlags) === 0) return 1;
+  if ((bits & FormBit.rep) !== 0) return instruction.rep === 0 ? 1 : countUnknown;
+  const last = instruction.operands[(instruction.operandCount - 1) as 0 | 1 | 2 | 3];
+  if (last.kind !== OperandKind.imm) return countUnknown;
+  return instruction.immediateLow & (instruction.operandWidth === 64 ? 63 : 31);
+}
+
 /** Flags whose value the instruction's effect depends on. */
 export function flagsRead(instruction: Instruction): number {
   const form = instruction.form;
-  const read = formFlagsRead[form] as number;
-  if (((formBits[form] as number) & FormBit.readsCondition) === 0) return read;
-  return read | (conditionFlags[instruction.condition >> 1] as number);
+  const bits = formBits[form] as number;
+  let read = formFlagsRead[form] as number;
+  if ((bits & FormBit.readsCondition) !== 0) read |= conditionFlags[instruction.condition >> 1] as number;
+  return decidingCount(instruction) === 0 ? 0 : read;
 }
 
 /** Flags whose value may differ after the instruction: written, cleared, set or left undefined. */
 export function flagsChanged(instruction: Instruction): number {
-  const form = instruction.form;
-  return (
-    (formFlagsWritten[form] as number) |
-    (formFlagsCleared[form] as number) |
-    (formFlagsSet[form] as number) |
-    (formFlagsUndefined[form] as number)
-  );
+  return decidingCount(instruction) === 0 ? 0 : declaredChanges(instruction.form);
 }
 
 /**
@@ -41,17 +49,25 @@ export function flagsChanged(instruction: Instruction): number {
  * (a shift by CL, a repeated string comparison), in which case nothing is certain.
  */
 export function flagsOverwritten(instruction: Instruction): number {
-  if (((formBits[instruction.form] as number) & FormBit.conditionalFlags) === 0) return flagsChanged(instruction);
-  if (((formBits[instruction.form] as number) & FormBit.rep) !== 0) {
-    return instruction.rep === 0 ? flagsChanged(instruction) : 0;
-  }
-  const last = instruction.operands[(instruction.operandCount - 1) as 0 | 1 | 2 | 3];
-  if (last.kind !== OperandKind.imm) return 0;
-  const count = instruction.immediateLow & (instruction.operandWidth === 64 ? 63 : 31);
-  return count === 0 ? 0 : flagsChanged(instruction);
+  return decidingCount(instruction) > 0 ? declaredChanges(instruction.form) : 0;
 }
 
 /** Flags left undefined by the architecture (a subset of `flagsChanged`). */
 export function flagsUndefined(instruction: Instruction): number {
-  return formFlagsUndefined[instruction.form] as number;
+  const form = instruction.form;
+  const bits = formBits[form] as number;
+  const flags = formFlagsUndefined[form] as number;
+  if ((bits & FormBit.conditionalFlags) === 0) return flags;
+  const count = decidingCount(instruction);
+  // A shift or rotation by one defines OF, whatever its encoding.
+  return count === 0 ? 0 : count === 1 ? flags & ~Flag.o : flags;
+}
+
+function declaredChanges(form: number): number {
+  return (
+    (formFlagsWritten[form] as number) |
+    (formFlagsCleared[form] as number) |
+    (formFlagsSet[form] as number) |
+    (formFlagsUndefined[form] as number)
+  );
 }

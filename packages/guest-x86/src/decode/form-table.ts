@@ -388,6 +388,7 @@ function parseAttributes(form: number, text: string): void {
     else if (attribute === "byte") formWidth[form] = Size.b;
     else if (attribute === "word") formWidth[form] = Size.w;
     else if (attribute === "z") formWidth[form] = Size.z;
+    else if (attribute === "y") formWidth[form] = Size.y;
     else if (attribute.startsWith("osz")) formOperandSizes[form] = Number(attribute.slice(3)) >> 4 === 1 ? 1 : attribute === "osz32" ? 2 : 4;
     else if (attribute.startsWith("cc")) formCondition[form] = Number(attribute.slice(2));
     else throw new Error(`attribute "${attribute}" is not in the legend`);

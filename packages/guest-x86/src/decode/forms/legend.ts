@@ -41,7 +41,7 @@
 //   rep REP, repe REPE and REPNE, may stand before it
 //   cpl0 privileged      iopl allowed by IOPL (or the I/O permission map)
 //   jump branch call return ijump icall system undefined   flow, see `Flow`
-//   byte word z  the operand size is 8, or 16, or that of `z`, whatever the operands say      mod  ModRM.mod is ignored: a register
+//   byte word z y  the operand size is 8, or 16, or that of `z` or `y`, whatever the operands say      mod  ModRM.mod is ignored: a register
 //   seg  operand 0 is a segment register that is loaded: CS is undefined
 //   osz16 osz32 osz64  only with this operand size
 //   cc2…11 the condition, where the opcode does not hold it

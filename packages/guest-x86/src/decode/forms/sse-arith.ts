@@ -168,10 +168,10 @@ roundsd         | 66 0F 3A 0B /r | Vo Wq Ib   |             | sse4.1
 dpps            | 66 0F 3A 40 /r | Vo Wo Ib   |             | sse4.1
 dppd            | 66 0F 3A 41 /r | Vo Wo Ib   |             | sse4.1
 mpsadbw         | 66 0F 3A 42 /r | Vo Wo Ib   |             | sse4.1
-pcmpestrm       | 66 0F 3A 60 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2
-pcmpestri       | 66 0F 3A 61 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2
-pcmpistrm       | 66 0F 3A 62 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2
-pcmpistri       | 66 0F 3A 63 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2
+pcmpestrm       | 66 0F 3A 60 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2 | y
+pcmpestri       | 66 0F 3A 61 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2 | y
+pcmpistrm       | 66 0F 3A 62 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2 | y
+pcmpistri       | 66 0F 3A 63 /r | Vo Wo Ib   | w=oszc 0=ap | sse4.2 | y
 pclmulqdq       | 66 0F 3A 44 /r | Vo Wo Ib   |             | pclmulqdq
 aesimc          | 66 0F 38 DB /r | Vo Wo      |             | aes
 aesenc          | 66 0F 38 DC /r | Vo Wo      |             | aes
