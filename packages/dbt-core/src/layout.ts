@@ -39,10 +39,12 @@ export const EngineExit = {
   budget: 1,
   /** An access to guest memory failed: fault address and access are in the header. */
   pageFault: 2,
-  /** The instruction is to be tried again (translated code it came from was discarded). */
+  /** A store was about to change translated code, which is discarded now: the instruction is to be tried again, alone. */
   retry: 3,
   /** The supervisor asked to leave after a service; the instruction pointer stands behind the instruction. */
   service: 4,
+  /** An instruction run alone is done. */
+  stepped: 5,
 } as const;
 
 /**

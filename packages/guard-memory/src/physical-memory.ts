@@ -107,13 +107,14 @@ export class PhysicalMemory {
 
   /** These bytes are about to be written by other means than translated stores (system calls, devices, copies). */
   noteWrite(page: number, offset: number, length: number): void {
-    if (this.guards.anyOnPage(page) && this.guards.test(page, offset, length)) this.onGuardHit(page, offset, length);
+    if (this.guards.anyOnPage(page)) this.checkStore(page, offset, length);
   }
 
   /** A translated store is about to write. Returns whether translated code had to be dropped. */
   checkStore(page: number, offset: number, length: number): boolean {
     if (!this.guards.test(page, offset, length)) return false;
     this.onGuardHit(page, offset, length);
+    this.guards.clear(page, offset, length);
     return true;
   }
 }

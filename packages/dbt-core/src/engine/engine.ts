@@ -33,6 +33,8 @@ const JUMP_CACHE_ENTRY = 16;
 /** Table slots of the stubs. Slot 0 is nobody's: it means "by the jump cache" to the resolver. */
 const TRAP_SLOT = 1;
 const LEAVE_SLOT = 2;
+/** Holds an instruction that runs alone. */
+const STEP_SLOT = 3;
 export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
@@ -202,13 +204,22 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       this.lastMode = this.mode;
     }
     view.setInt32(pointer + Header.budget, budget, true);
+    let stepped = false;
     for (;;) {
       view.setInt32(pointer + Header.exitCode, 0, true);
       const low = view.getInt32(pointer + Header.instructionPointer, true);
       const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
       this.exports.run(pointer, low, high, CALL_DEPTH);
+      if (stepped) {
+        this.forget(STEP_SLOT);
+        stepped = false;
+      }
       const code = view.getInt32(pointer + Header.exitCode, true);
-      if (code === EngineExit.retry) continue;
+      if (code === EngineExit.retry) {
+        stepped = this.prepareStep();
+        continue;
+      }
+      if (code === EngineExit.stepped) continue;
       // -1 came back as a guest address: there is no code.
       if (code === 0) {
         view.setInt32(pointer + Header.instructionPointer, -1, true);
@@ -218,6 +229,21 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       }
       return code;
     }
+  }
+
+  /**
+   * The instruction at the instruction pointer is to run alone next: retried in a region, it would guard the very bytes
+   * it writes again, when they are close to its own.
+   */
+  private prepareStep(): boolean {
+    const low = this.view.getInt32(this.pointer + Header.instructionPointer, true);
+    const high = this.view.getInt32(this.pointer + Header.instructionPointer + 4, true);
+    const module = this.engine.translator.translateOne((high >>> 0) * TWO_32 + (low >>> 0), this, STEP_SLOT);
+    if (module === undefined) return false;
+    this.table.growTo(this.engine.options.heap.slotCount);
+    new WebAssembly.Instance(module, this.imports);
+    this.cacheJump(low, high, STEP_SLOT);
+    return true;
   }
 
   private service(code: number, handler: ServiceHandler | undefined): number {

@@ -67,6 +67,7 @@ export interface TablePort<F extends FragmentPort> {
   readonly table: WebAssembly.Table;
   setTrap(trapSlot: number, firstFree: number, copySlot: (to: number, from: number) => void): void;
   ensure(container: F["container"], instantiate: (module: WebAssembly.Module) => void): void;
+  growTo(slots: number): void;
   link(slot: number, fragment: F): void;
   unlinkAll(): void;
   dispose(): void;

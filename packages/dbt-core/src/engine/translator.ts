@@ -110,6 +110,24 @@ export class Translator<F extends FragmentPort> {
     return this.finish(batch);
   }
 
+  /**
+   * A module that puts the one instruction at `address` into table slot `slot`, in no index and without guards: for an
+   * instruction that writes where it stands itself. Undefined when it cannot be fetched.
+   */
+  translateOne(address: number, view: CodeView, slot: number): WebAssembly.Module | undefined {
+    const page = view.fetch(address);
+    if (page < 0 || !this.discovery.discoverOne(address, view.mode, view.fetch, this.builder)) return undefined;
+    const mode = view.heapMode(page, address);
+    const offset = address % PAGE_BYTES;
+    this.emitter.begin();
+    this.emitter.addRegion(
+      this.builder,
+      { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
+      { narrowAddresses: view.narrow },
+    );
+    return new WebAssembly.Module(this.emitter.finish(slot));
+  }
+
   private emit(page: number, offset: number, mode: number, view: CodeView): Emitted {
     const sources = this.discovery.sourceRanges();
     for (const source of sources) this.memory.guard(source.page, source.start, source.end - source.start);

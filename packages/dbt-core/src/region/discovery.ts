@@ -5,6 +5,7 @@
  * region therefore may span pages, and says which physical pages it was made from.
  */
 import { blockKey, type RegionBuilder } from "../ir/region.ts";
+import { EngineExit } from "../layout.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
 
 const PAGE_SHIFT = 12;
@@ -27,6 +28,8 @@ export interface DiscoveryLimits {
 export class RegionDiscovery {
   private readonly frontend: Frontend;
   private readonly limits: DiscoveryLimits;
+  private instructionLimit = 0;
+  private stepping = false;
   private readonly memory: Uint8Array;
   private readonly window: Uint8Array = new Uint8Array(WINDOW_PAGES * PAGE_BYTES);
   private readonly pages: Int32Array = new Int32Array(WINDOW_PAGES);
@@ -51,6 +54,19 @@ export class RegionDiscovery {
 
   /** Lifts the region at `address` into `builder`. Returns false when its first instruction cannot be fetched. */
   discover(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+    this.instructionLimit = this.limits.instructions;
+    this.stepping = false;
+    return this.lift(address, mode, fetch, builder);
+  }
+
+  /** Lifts the one instruction at `address`; behind it the region leaves with `EngineExit.stepped`. */
+  discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+    this.instructionLimit = 1;
+    this.stepping = true;
+    return this.lift(address, mode, fetch, builder);
+  }
+
+  private lift(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
     this.entryAddress = address;
     this.entryInPage = address % PAGE_BYTES;
     this.fetch = fetch;
@@ -142,7 +158,7 @@ export class RegionDiscovery {
           leaders.add(offset);
           break;
         }
-        if (this.lengths.length >= this.limits.instructions) break;
+        if (this.lengths.length >= this.instructionLimit) break;
         const record = this.decodeAt(offset, mode);
         if (record < 0) break;
         recordAt.set(offset, record);
@@ -274,7 +290,11 @@ export class RegionDiscovery {
       if (offset === last || builder.ended) break;
       offset += length;
     }
-    if (!builder.ended) builder.jump(blockKey(last + this.lengths[this.recordAt.get(last)!]!));
+    const next = blockKey(last + this.lengths[this.recordAt.get(last)!]!);
+    if (!builder.ended) {
+      if (this.stepping) builder.exit(EngineExit.stepped, 0, next);
+      else builder.jump(next);
+    }
     frontend.endBlock(builder);
     return index;
   }
