@@ -1,14 +1,12 @@
 /** All lifters, by mnemonic number. */
 import { mnemonicNames } from "../decode/instruction.ts";
 import type { Lifter } from "./context.ts";
-import { control } from "./control.ts";
-import { integerArithmetic } from "./integer-arithmetic.ts";
-import { integerMove } from "./integer-move.ts";
+import { integer } from "./integer.ts";
 import { sse } from "./sse.ts";
 import { x87 } from "./x87.ts";
 import { x87Images } from "./x87-image.ts";
 
-const families: readonly Readonly<Partial<Record<string, Lifter>>>[] = [integerArithmetic, integerMove, control, sse, x87, x87Images];
+const families: readonly Readonly<Partial<Record<string, Lifter>>>[] = [integer, sse, x87, x87Images];
 
 const byName: ReadonlyMap<string, Lifter> = new Map(
   families.flatMap((family) => Object.entries(family) as [string, Lifter][]),
