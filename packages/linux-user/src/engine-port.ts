@@ -163,15 +163,16 @@ export interface EngineContext {
   invalidate(start: number, length: number): void;
   /** The same for everything (fork: all writable pages become copy-on-write; exec). */
   invalidateAll(): void;
-  /** A context for a child whose mappings begin as this one's. */
-  fork(space: AddressSpacePort): EngineContext;
+  /** A context for a child whose mappings begin as this one's; null without room for it (ENOMEM). */
+  fork(space: AddressSpacePort): EngineContext | null;
   /** The process is gone, or has been replaced by exec. */
   dispose(): void;
 }
 
 export interface ExecutionEngine {
   readonly memory: PhysicalMemoryPort;
-  createContext(space: AddressSpacePort): EngineContext;
+  /** Null without room for it (ENOMEM). */
+  createContext(space: AddressSpacePort): EngineContext | null;
   /** AT_HWCAP is CPUID.1:EDX. */
   readonly hwcap: number;
 }

@@ -24,3 +24,8 @@ export { encodeStrings, spawnProgram } from "./process/spawn.ts";
 export type { SpawnedProgram, SpawnOptions } from "./process/spawn.ts";
 export { coreSyscalls } from "./syscalls/core-syscalls.ts";
 export { SyscallTable } from "./syscalls/table.ts";
+export { fileSyscalls } from "./fd/syscalls.ts";
+export { FileTable } from "./fd/file-table.ts";
+export { openInherited } from "./fd/host-stream.ts";
+export { type AssembledFilesystem, assembleFilesystem, type AssembleOptions, MountError, type MountRequest } from "./vfs/assemble.ts";
+export type * from "./vfs/host.ts";

@@ -2,11 +2,10 @@
 
 import type { GuestCpu } from "../engine-port.ts";
 import { RAX, RSP } from "../engine-port.ts";
-import { EAGAIN, EINVAL, ENOSYS, EPERM } from "../kernel/errno.ts";
+import { EAGAIN, EINVAL, ENOMEM, ENOSYS, EPERM } from "../kernel/errno.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { WaitQueue } from "../kernel/wait.ts";
 import { GuestMemory } from "../memory/user-memory.ts";
-import { SignalActions } from "../signals/action.ts";
 import { GuestProcess } from "./process.ts";
 import { GuestTask } from "./task.ts";
 import { loadTlsDescriptor } from "./tls-descriptor.ts";
@@ -60,6 +59,7 @@ export function cloneTask(task: GuestTask, request: CloneRequest): SyscallResult
   if (has(CLONE_PIDFD) && kernel.filesystem.createProcessFile === undefined) return -ENOSYS;
   const tid = kernel.allocateId();
   const process = has(CLONE_THREAD) ? task.process : makeProcess(task, request, tid);
+  if (process === null) return -ENOMEM;
   const memory = process === task.process ? task.memory : new GuestMemory(process.space);
   const cpu: GuestCpu = process.space.engine!.createCpu(process.mode);
   cpu.copyFrom(task.cpu);
@@ -85,7 +85,8 @@ export function cloneTask(task: GuestTask, request: CloneRequest): SyscallResult
   return has(CLONE_VFORK) ? waitForVfork(task, child, tid) : tid;
 }
 
-function makeProcess(task: GuestTask, request: CloneRequest, pid: number): GuestProcess {
+/** Null when guest memory has no room for another process. */
+function makeProcess(task: GuestTask, request: CloneRequest, pid: number): GuestProcess | null {
   const { kernel, process: parent } = task;
   const { flags } = request;
   const space = (flags & CLONE_VM) === 0 ? parent.space.fork() : parent.space.share();
@@ -93,6 +94,10 @@ function makeProcess(task: GuestTask, request: CloneRequest, pid: number): Guest
     // Every writable page of the parent has become copy-on-write.
     parent.space.engine!.invalidateAll();
     space.engine = parent.space.engine!.fork(space);
+    if (space.engine === null) {
+      space.release();
+      return null;
+    }
   }
   const process = new GuestProcess({
     kernel, pid, space,
@@ -146,10 +151,4 @@ function waitForVfork(task: GuestTask, child: GuestTask, tid: number): SyscallRe
       retry: () => (child.vforkDone === null ? tid : wait()),
     });
   return wait();
-}
-
-/** A fresh set of actions, for a process that shares none. */
-export function ownActions(process: GuestProcess): SignalActions {
-  process.actions = process.actions.clone();
-  return process.actions;
 }

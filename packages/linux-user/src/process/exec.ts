@@ -1,5 +1,6 @@
 // execve(2): replaces a process's program. Everything that can fail happens before anything of the process changes.
 
+import { ENOMEM } from "../kernel/errno.ts";
 import { RSP } from "../engine-port.ts";
 import type { LoadFailure } from "../loader/elf.ts";
 import { isLoadFailure } from "../loader/elf.ts";
@@ -31,6 +32,11 @@ export function execTask(task: GuestTask, request: Omit<LoadRequest, "task">): L
     { ...request, task },
   );
   if (isLoadFailure(loaded)) return loaded;
+  loaded.space.engine = kernel.engine.createContext(loaded.space);
+  if (loaded.space.engine === null) {
+    loaded.space.release();
+    return { errno: ENOMEM, reason: `${loaded.executablePath}: out of guest memory` };
+  }
   exitOtherTasks(task);
   takeLeadership(task);
   replaceImage(task, loaded);
@@ -49,15 +55,14 @@ function takeLeadership(task: GuestTask): void {
 }
 
 function replaceImage(task: GuestTask, loaded: LoadedProgram): void {
-  const { kernel, process } = task;
+  const { process } = task;
   process.peakResidentPages = Math.max(process.peakResidentPages, process.space.peakResidentPages);
   process.space.release();
   const { space } = loaded;
   process.space = space;
   process.mode = loaded.mode;
-  space.engine = kernel.engine.createContext(space);
   task.memory = new GuestMemory(space);
-  task.cpu = space.engine.createCpu(loaded.mode);
+  task.cpu = space.engine!.createCpu(loaded.mode);
   task.cpu.reset(loaded.mode);
   task.cpu.rip = loaded.entry;
   task.cpu.setRegister(RSP, loaded.stackPointer | 0, Math.floor(loaded.stackPointer / 2 ** 32) | 0);

@@ -1,5 +1,6 @@
 // The first program of a kernel, or another one that the host starts beside it.
 
+import { ENOMEM } from "../kernel/errno.ts";
 import type { FilesystemContext, FileTable } from "../kernel/files.ts";
 import type { Credentials, ResourceLimit } from "../kernel/task.ts";
 import type { LoadFailure } from "../loader/elf.ts";
@@ -35,6 +36,10 @@ export interface SpawnedProgram {
 export function spawnProgram(kernel: LinuxKernel, options: SpawnOptions): SpawnedProgram | LoadFailure {
   const space = new AddressSpace(LAYOUT_X86_64, kernel.frames, kernel.pageCache);
   space.engine = kernel.engine.createContext(space);
+  if (space.engine === null) {
+    space.release();
+    return { errno: ENOMEM, reason: `${options.path}: out of guest memory` };
+  }
   const process = new GuestProcess({
     kernel, space,
     pid: kernel.allocateId(),
