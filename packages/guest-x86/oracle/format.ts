@@ -14,6 +14,8 @@
 export const Layout = {
   code: 0x1000_0000,
   codeBytes: 0x4_0000,
+  /** The last page of the code is INT3 throughout: where indirect branches go. */
+  landing: 0x1003_f000,
   /** Two pages to read and write; */
   data: 0x1100_0000,
   dataBytes: 8192,

@@ -12,7 +12,7 @@ import { Random, writeDouble, writeExtended, writeInteger, writeSingle, writeVec
 const slotBytes = 80;
 const slotStart = 24;
 const slotsPerPage = Math.floor(Layout.pageBytes / slotBytes);
-const slotCount = slotsPerPage * (Layout.codeBytes / Layout.pageBytes);
+const slotCount = slotsPerPage * (Layout.codeBytes / Layout.pageBytes - 1);
 
 export interface GeneratorOptions {
   readonly seed: number;

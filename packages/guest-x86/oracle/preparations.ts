@@ -25,16 +25,16 @@ const stack: Preparation = (c) => {
   point(c, rsp, c.random.oneIn(8) ? 16 : 8);
 };
 
-/** Bytes after the case's code, where INT3 ends it; 16 before it do too. */
-function landing(c: CaseBuilder): number {
+/** Near the case's code, where INT3 ends it. */
+function nearby(c: CaseBuilder): number {
   const after = c.encoding.length + 8 + c.random.below(8);
   return c.codeAddress + (c.random.oneIn(4) ? -1 - c.random.below(15) : after);
 }
 
-/** Where an indirect branch may go: mostly inside the case. */
+/** Where an indirect branch may go: mostly to INT3. */
 function branchTarget(c: CaseBuilder): bigint {
   const { random } = c;
-  if (!random.oneIn(10)) return BigInt(landing(c));
+  if (!random.oneIn(10)) return BigInt(Layout.landing + 16 * random.below(8));
   const elsewhere = random.pick([0x6000_0000, Layout.data + 16, 0x7000_0ffe]);
   if (c.mode === 64 && random.oneIn(3)) return random.pick([1n << 47n, 1n << 63n, 0x2345_0000_0000n]);
   return BigInt(elsewhere);
@@ -44,7 +44,7 @@ const directBranch: Preparation = (c) => {
   const { random, encoding } = c;
   const end = c.codeAddress + encoding.length;
   const far = encoding.immediateBytes === 4 && random.oneIn(20);
-  c.setImmediate((far ? random.pick([0x6000_0000, Layout.data]) : landing(c)) - end);
+  c.setImmediate((far ? random.pick([0x6000_0000, Layout.data]) : nearby(c)) - end);
   if (random.oneIn(2)) c.offerLow(rcx, random.below(3), encoding.instruction.addressWidth);
 };
 

@@ -95,6 +95,7 @@ class Machine {
     const context = engine.createContext(space);
     if (context === undefined) throw new Error("no memory for a context");
     this.context = context;
+    this.writeCode(Layout.landing, new Uint8Array(pageBytes).fill(int3));
     for (const window of windows) {
       for (let at = window.address; at < window.address + window.bytes; at += 8) {
         this.view.setBigUint64(this.host(at), pattern(at), true);
