@@ -180,3 +180,9 @@ export class InheritedFile extends RegularFile {
   }
 }
 
+
+/** The guest's descriptor `fd` (0, 1 or 2) as its host has it; undefined where the host has it closed. */
+export function openInherited(stream: HostStream, fd: number): OpenFile | undefined {
+  if (stream.kind === "closed") return undefined;
+  return new HostStreamFile(stream, stream.flags, ["stdin", "stdout", "stderr"][fd] ?? `fd ${fd}`);
+}

@@ -129,11 +129,11 @@ export abstract class OpenFile implements MappableFile {
     return undefined;
   }
 
-  readAt(_into: Transfer, _offset: number): number {
+  readAt(_into: Transfer, _offset: number, _task?: Task): number {
     return -ESPIPE;
   }
 
-  writeAt(_from: Transfer, _offset: number): number {
+  writeAt(_from: Transfer, _offset: number, _task?: Task): number {
     return -ESPIPE;
   }
 

@@ -84,7 +84,7 @@ function positionedRead(ranges: Ranges, offsetOf: Offset): SyscallHandler {
     const file = forReading(task, args.i32(0));
     const offset = offsetOf(args);
     if (offset < 0) return -EINVAL;
-    return file.readAt(into(task, ranges(task, args)), offset);
+    return file.readAt(into(task, ranges(task, args)), offset, task);
   };
 }
 
@@ -93,7 +93,7 @@ function positionedWrite(ranges: Ranges, offsetOf: Offset): SyscallHandler {
     const file = forWriting(task, args.i32(0));
     const offset = offsetOf(args);
     if (offset < 0) return -EINVAL;
-    return file.writeAt(from(task, ranges(task, args)), offset);
+    return file.writeAt(from(task, ranges(task, args)), offset, task);
   };
 }
 
@@ -108,10 +108,10 @@ function vectored2(write: boolean): SyscallHandler {
     const ranges = vectors(task, args);
     if (write) {
       const file = forWriting(task, args.i32(0));
-      return offset === -1 ? writeTo(task, file, from(task, ranges)) : file.writeAt(from(task, ranges), offset);
+      return offset === -1 ? writeTo(task, file, from(task, ranges)) : file.writeAt(from(task, ranges), offset, task);
     }
     const file = forReading(task, args.i32(0));
-    return offset === -1 ? readFrom(task, file, into(task, ranges)) : file.readAt(into(task, ranges), offset);
+    return offset === -1 ? readFrom(task, file, into(task, ranges)) : file.readAt(into(task, ranges), offset, task);
   };
 }
 
@@ -139,7 +139,7 @@ function copy(task: Task, source: OpenFile, at: number | undefined, sink: OpenFi
   while (done < count) {
     const room = new BytesTransfer(chunk.subarray(0, Math.min(chunk.length, count - done)));
     const before = source.offset;
-    const got = at === undefined ? source.read(room, task) : source.readAt(room, at + done);
+    const got = at === undefined ? source.read(room, task) : source.readAt(room, at + done, task);
     if (got <= 0) return done > 0 ? done : got;
     const put = sink.write(new BytesTransfer(chunk.subarray(0, got)), task);
     // What the sink did not take is not consumed.

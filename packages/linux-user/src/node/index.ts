@@ -1,0 +1,2 @@
+export { NodeFilesystem } from "./filesystem.ts";
+export { nodeStream } from "./streams.ts";
