@@ -37,9 +37,9 @@ import {
 import { EXP, HI, LO } from "./significand.ts";
 
 /** ln 2 and 1 / ln 2. */
-const LN2_HIGH = 0.6931471805599453;
+const LN2_HIGH = Math.LN2;
 const LN2_LOW = 2.3190468138462996e-17;
-const LOG2E_HIGH = 1.4426950408889634;
+const LOG2E_HIGH = Math.LOG2E;
 const LOG2E_LOW = 2.0355273740931033e-17;
 
 /** (e^t - 1 - t) / t^2 = 1/2! + t/3! + ..., for |t| < 0.011. */

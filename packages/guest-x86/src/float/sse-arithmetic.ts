@@ -92,12 +92,12 @@ function add(format: number, bSign: number, mxcsr: number): number {
     setZero(format, aSign === bSign ? aSign : zeroSign);
     return flags;
   }
-  let aExp = operandA[OPERAND_EXP];
-  let aHi = operandA[OPERAND_HI];
-  let aLo = operandA[OPERAND_LO];
-  let bExp = operandB[OPERAND_EXP];
-  let bHi = operandB[OPERAND_HI];
-  let bLo = operandB[OPERAND_LO];
+  const aExp = operandA[OPERAND_EXP];
+  const aHi = operandA[OPERAND_HI];
+  const aLo = operandA[OPERAND_LO];
+  const bExp = operandB[OPERAND_EXP];
+  const bHi = operandB[OPERAND_HI];
+  const bLo = operandB[OPERAND_LO];
   if (aKind === ZERO || bKind === ZERO) {
     unrounded[EXP] = aKind === ZERO ? bExp : aExp;
     unrounded[HI] = aKind === ZERO ? bHi : aHi;
@@ -105,17 +105,16 @@ function add(format: number, bSign: number, mxcsr: number): number {
     unrounded[REST] = 0;
     return flags | round(format, aKind === ZERO ? bSign : aSign, mxcsr);
   }
-  let sign = aSign;
-  if (aExp === bExp ? less64(aHi, aLo, bHi, bLo) : aExp < bExp) {
-    // Larger magnitude first.
-    [sign, aExp, aHi, aLo, bExp, bHi, bLo] = [bSign, bExp, bHi, bLo, aExp, aHi, aLo];
-  }
-  if (aSign === bSign) addMagnitudes(aExp, aHi, aLo, bExp, bHi, bLo);
-  else if (aExp === bExp && aHi === bHi && aLo === bLo) {
+  const bLarger = aExp === bExp ? less64(aHi, aLo, bHi, bLo) : aExp < bExp;
+  if (aSign === bSign) {
+    if (bLarger) addMagnitudes(bExp, bHi, bLo, aExp, aHi, aLo);
+    else addMagnitudes(aExp, aHi, aLo, bExp, bHi, bLo);
+  } else if (aExp === bExp && aHi === bHi && aLo === bLo) {
     setZero(format, zeroSign);
     return flags;
-  } else subtractMagnitudes(aExp, aHi, aLo, bExp, bHi, bLo);
-  return flags | round(format, sign, mxcsr);
+  } else if (bLarger) subtractMagnitudes(bExp, bHi, bLo, aExp, aHi, aLo);
+  else subtractMagnitudes(aExp, aHi, aLo, bExp, bHi, bLo);
+  return flags | round(format, bLarger ? bSign : aSign, mxcsr);
 }
 
 function multiply(format: number, mxcsr: number): number {

@@ -121,8 +121,8 @@ export function fsincos(fpu: X87, cpu: number, tangent: number): number {
     // NaN and invalid operands: the same NaN twice.
   } else if (tangent !== 0) setF80(0, 0x80000000 | 0, 0x3fff);
   else {
-    // C1 is that of the cosine, the last value rounded.
-    flags = (flags & ~C1) | f80Trigonometric(COSINE, lo, hi, se, fcw);
+    // C1 is that of the sine.
+    flags |= f80Trigonometric(COSINE, lo, hi, se, fcw) & ~C1;
   }
   commit(fpu, cpu, fcw, flags);
   pushStack(fpu, cpu);

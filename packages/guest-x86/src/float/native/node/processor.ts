@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 export const RECORD_BYTES = 576;
 export const FLAGS_AT = 16;
 export const RAX_AT = 24;
+/** The flags of an instruction that raised #MF or #XM. */
+export const FAULTED = 0x1000;
 export const IMAGE_AT = 32;
 export const MEMORY_AT = 448;
 /** Offsets within the FXSAVE image. */

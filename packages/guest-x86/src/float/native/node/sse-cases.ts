@@ -7,11 +7,20 @@
 import * as arithmetic from "../../sse-arithmetic.ts";
 import * as unit from "../../sse-unit.ts";
 import { Random, randomF32, randomF64 } from "./operands.ts";
-import { FLAGS_AT, IMAGE_AT, MXCSR_AT, RAX_AT, RECORD_BYTES, runNative, setInstruction, XMM_AT } from "./processor.ts";
+import {
+  FAULTED,
+  FLAGS_AT,
+  IMAGE_AT,
+  MXCSR_AT,
+  RAX_AT,
+  RECORD_BYTES,
+  runNative,
+  setInstruction,
+  XMM_AT,
+} from "./processor.ts";
 
 const CPU = 1024;
 const SCRATCH = 512;
-const FAULTED = 0x1000;
 
 export interface SseCase {
   readonly name: string;

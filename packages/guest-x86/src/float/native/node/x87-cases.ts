@@ -7,9 +7,10 @@
 import * as arith from "../../x87-arithmetic.ts";
 import * as control from "../../x87-control.ts";
 import * as move from "../../x87-load-store.ts";
-import { X87, X87_NO_STORE, type X87Layout } from "../../x87-state.ts";
+import { X87, X87_MF, X87_OK, type X87Layout } from "../../x87-state.ts";
 import { randomF32, randomF64, randomF80, relatedF80, Random, type F80 } from "./operands.ts";
 import {
+  FAULTED,
   FLAGS_AT,
   IMAGE_AT,
   MEMORY_AT,
@@ -47,8 +48,8 @@ export function testX87(): X87 {
 
 export type Operand = "none" | "m32" | "m64" | "m80" | "i16" | "i32" | "i64" | "bcd" | "cw" | "env";
 
-/** Runs an instruction. `words` is the memory operand as int32 words; returns the bytes to store, or -1 for none. */
-export type Run = (fpu: X87, words: Int32Array, eflags: number, out: Outcome) => void;
+/** Runs an instruction; `words` is the memory operand as int32 words. Returns X87_MF if that is to be raised. */
+export type Run = (fpu: X87, words: Int32Array, eflags: number, out: Outcome) => number | void;
 
 export interface Outcome {
   storeBytes: number;
@@ -72,9 +73,9 @@ function add(name: string, code: readonly number[], operand: Operand, run: Run):
 function store(bytes: number, pops: boolean, run: (fpu: X87) => number): Run {
   return (fpu, _words, _eflags, out) => {
     const status = run(fpu);
-    if (status === X87_NO_STORE) return;
+    if (status !== X87_OK) return status;
     out.storeBytes = bytes;
-    if (pops) move.pop(fpu, CPU);
+    return pops ? move.pop(fpu, CPU) : X87_OK;
   };
 }
 
@@ -205,7 +206,10 @@ for (let i = 0; i < 8; i += i === 0 ? 1 : 3) {
   ];
   for (const [name, code, quiet, pops] of comi) {
     add(`${name} st${i}`, [code >> 8, (code & 0xff) + i], "none", (f, _w, _e, out) => {
-      out.eflags = arith.fcomi(f, CPU, i, quiet, pops);
+      const flags = arith.fcomi(f, CPU, i, quiet, pops);
+      if (flags === arith.FCOMI_MF) return X87_MF;
+      out.eflags = flags;
+      return X87_OK;
     });
   }
 }
@@ -264,12 +268,12 @@ add("fnstsw ax", [0xdf, 0xe0], "none", (f, _w, _e, out) => {
 });
 add("emms", [0x0f, 0x77], "none", (f) => control.emms(f, CPU));
 add("paddd mm1, mm2", [0x0f, 0xfe, 0xca], "none", (f) => {
-  control.mmxEnter(f, CPU);
+  if (control.mmxEnter(f, CPU) !== X87_OK) return X87_MF;
   const i32 = f.views.i32;
   const base = (CPU + LAYOUT.registers) >>> 2;
   i32[base + 4] += i32[base + 8];
   i32[base + 5] += i32[base + 9];
-  control.mmxWritten(f, CPU, 1);
+  return control.mmxWritten(f, CPU, 1);
 });
 for (const prefix of [[], [0x66]]) {
   const format = prefix.length === 0 ? control.ENV32 : control.ENV16;
@@ -285,11 +289,11 @@ for (const prefix of [[], [0x66]]) {
   });
   add(`fldenv ${name}`, [...prefix, 0xd9, at(4)], "env", (f, w) => {
     loadScratch(f, w);
-    control.fldenv(f, CPU, format);
+    return control.fwait(f, CPU) || control.fldenv(f, CPU, format);
   });
   add(`frstor ${name}`, [...prefix, 0xdd, at(4)], "env", (f, w) => {
     loadScratch(f, w);
-    control.frstor(f, CPU, format);
+    return control.fwait(f, CPU) || control.frstor(f, CPU, format);
   });
 }
 
@@ -344,8 +348,10 @@ export function randomState(records: Uint8Array, index: number, item: Case, rand
   const unmasked = random.below(4) === 0;
   let fcw = (random.next() & 0xc00) | [0, 0x200, 0x300, 0x300][random.below(4)] | 0x40;
   fcw |= unmasked ? random.next() & 0x3f : 0x3f;
-  // Sticky flags and condition codes at random; nothing pending.
-  const fsw = (random.next() & (FSW_CODES | 0x40)) | (random.next() & fcw & 0x3f) | (random.below(8) << 11);
+  // Sticky flags and condition codes at random; now and then an exception is pending.
+  let fsw = (random.next() & (FSW_CODES | 0x40)) | (random.next() & fcw & 0x3f) | (random.below(8) << 11);
+  if (random.below(16) === 0) fsw |= random.next() & 0x3f;
+  if ((fsw & ~fcw & 0x3f) !== 0) fsw |= 0x8080;
   view.setUint16(IMAGE_AT, fcw, true);
   view.setUint16(IMAGE_AT + 2, fsw, true);
   const top = (fsw >>> 11) & 7;
@@ -388,7 +394,11 @@ export function runOurs(fpu: X87, view: DataView, item: Case): void {
   for (let i = 0; i < 32; i++) words[i] = view.getInt32(MEMORY_AT + 4 * i, true);
   const eflags = view.getUint32(FLAGS_AT, true);
   const out: Outcome = { storeBytes: 0, eflags, rax: view.getInt32(RAX_AT, true) };
-  item.run(fpu, words, eflags, out);
+  if (item.run(fpu, words, eflags, out) === X87_MF) {
+    view.setUint32(FLAGS_AT, FAULTED, true);
+    saveState(fpu, view);
+    return;
+  }
   for (let i = 0; i < out.storeBytes; i++) {
     view.setUint8(MEMORY_AT + i, fpu.views.u8[CPU + LAYOUT.scratch + i]);
   }
