@@ -4,7 +4,7 @@
 import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
 import {
-  createHelpers, ExitCode, ExtendedState, hwcap, ModeBit, Service, Vector, X86Frontend,
+  cpuid, createHelpers, ExitCode, ExtendedState, ModeBit, Service, Vector, X86Frontend,
 } from "@doppel/guest-x86";
 import type {
   Access, AddressSpacePort, EngineContext, EngineExit as KernelExit, ExecutionEngine, ExitReason, GuestCpu, GuestMode,
@@ -38,7 +38,8 @@ export interface UserEngineOptions {
 
 export class UserEngine implements ExecutionEngine {
   readonly memory: PhysicalMemory;
-  readonly hwcap: number = hwcap;
+  /** CPUID.1:EDX. */
+  readonly hwcap: number = cpuid(1, 0).edx >>> 0;
   readonly heap: CodeHeap<WebAssembly.Module>;
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly extended: ExtendedState;

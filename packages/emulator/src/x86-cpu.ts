@@ -25,8 +25,8 @@ const FCW_RESET = 0x37f;
 const SETTABLE_FLAGS: number = 0xcd5 | USER_SYSTEM_FLAGS | RFlags.direction;
 
 export class X86Cpu implements GuestCpu {
-  readonly extendedStateBytes = FXSAVE_BYTES;
-  readonly extendedFeatures = 3;
+  readonly extendedStateBytes: number = FXSAVE_BYTES;
+  readonly extendedFeatures: number = 3;
   /** Where the registers are now. */
   private view: DataView;
   private base = 0;

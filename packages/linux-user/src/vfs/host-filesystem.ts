@@ -393,6 +393,7 @@ class HostContent implements FileContent {
   close(): void {
     if (this.#source !== undefined) {
       if (this.writable) this.#filesystem.options.pageCache?.flush(this.#source);
+      if (this.#source.keep(this)) return;
       this.#source.detach(this);
     }
     this.file.close();
@@ -400,20 +401,44 @@ class HostContent implements FileContent {
 }
 
 /**
- * A host file in the page cache. It reads through any description that is open on it; a mapping holds one open, so
- * there is one whenever a page may be asked for.
+ * A host file in the page cache. It reads through any description that is open on it; while the file is mapped, those
+ * that are closed are kept, so that there is one whenever a page may be asked for.
  */
 export class HostPageSource implements PageSource {
   readonly name: string;
   readonly device: number;
   readonly inode: number;
   readonly #contents: Set<HostContent> = new Set();
+  readonly #kept: Set<HostContent> = new Set();
+  #mapped = false;
 
   constructor(name: string, key: string) {
     this.name = name;
     const [device, inode] = key.split(":");
     this.device = Number(device);
     this.inode = Number(inode);
+  }
+
+  mapped(): void {
+    this.#mapped = true;
+  }
+
+  unmapped(): void {
+    this.#mapped = false;
+    for (const content of this.#kept) {
+      this.detach(content);
+      content.file.close();
+    }
+    this.#kept.clear();
+  }
+
+  /** Takes over a description that its last holder closes, when mappings may need it. */
+  keep(content: HostContent): boolean {
+    if (!this.#mapped) return false;
+    const enough = [...this.#kept].some((kept) => kept.writable || kept.writable === content.writable);
+    if (enough) return false;
+    this.#kept.add(content);
+    return true;
   }
 
   attach(content: HostContent): void {

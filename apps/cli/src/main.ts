@@ -1,0 +1,34 @@
+/** The `doppel` command: picks the subcommand, turns what it throws into one clear line. */
+import process from "node:process";
+import { UsageError } from "./usage-error.ts";
+
+const commands: Readonly<Record<string, () => Promise<{ run(args: readonly string[]): Promise<number> }>>> = {
+  run: () => import("./run.ts"),
+};
+
+const USAGE = `usage: doppel COMMAND [ARG…]
+
+  run [options] [--] PROGRAM [ARG…]   run an x86-64 Linux program
+
+doppel COMMAND --help says more.
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help") {
+    process.stdout.write(USAGE);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw new UsageError(`there is no command ${name}; doppel --help lists them`);
+  const { run } = await command();
+  return run(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`doppel: ${error.message}\n`);
+  process.exitCode = error.status;
+}

@@ -1,0 +1,135 @@
+/** `doppel run`: one Linux program, its input, output, status and signals as if it ran by itself. */
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { startProgram } from "@doppel/emulator/node";
+import { UsageError } from "./usage-error.ts";
+
+const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
+
+  --env NAME=VALUE        set a variable (NAME alone takes it out)
+  --cwd DIR               the guest's current directory
+  --root DIR              the guest's root is this host directory (default: the host's own root)
+  --mount HOST:GUEST[:ro] show a host directory at a place in the guest
+  --memory MIB            guest memory, 16 to 4096 (default 2048)
+  --sandbox               no host file, variable or network beyond what is named
+  --strace                print system calls on standard error
+  --stats[=json]          print statistics at the end, on standard error
+  --stats-file FILE       write them there, as JSON
+`;
+
+const EXIT_NOT_EXECUTABLE = 126;
+const EXIT_NOT_FOUND = 127;
+const ENOENT = 2;
+const SIGNAL_BASE = 128;
+
+export async function run(args: readonly string[]): Promise<number> {
+  const options = parse(args);
+  if (options === undefined) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const { values, command } = options;
+  const [name, ...rest] = command;
+  if (name === undefined) throw new UsageError("run needs a program; doppel run --help says more");
+  const sandbox = values.sandbox;
+  const environment = environmentOf(values.env, sandbox);
+  const root = values.root === undefined ? (sandbox ? undefined : "/") : resolve(values.root);
+  const path = findProgram(name, environment, root);
+  const program = startProgram({
+    path,
+    commandLine: [name, ...rest],
+    environment,
+    cwd: values.cwd ?? (root === "/" ? process.cwd() : "/"),
+    root,
+    mounts: values.mount.map(parseMount),
+    memoryBytes: parseMemory(values.memory) * 2 ** 20,
+  });
+  if ("reason" in program) {
+    process.stderr.write(`doppel: ${name}: ${program.reason}\n`);
+    return program.errno === ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+  }
+  const status = await program.finished;
+  const signal = status & 0x7f;
+  return signal === 0 ? status >> 8 : SIGNAL_BASE + signal;
+}
+
+function parse(args: readonly string[]) {
+  // Options end at the program's name; what follows is the program's.
+  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--stats-file"]);
+  let end = 0;
+  while (end < args.length && args[end]!.startsWith("-")) {
+    if (args[end] === "--") break;
+    end += valued.has(args[end]!) ? 2 : 1;
+  }
+  const command = args.slice(args[end] === "--" ? end + 1 : end);
+  const own = args.slice(0, end).map((argument) => (argument === "--stats" ? "--stats=text" : argument));
+  try {
+    const { values } = parseArgs({
+      args: own,
+      options: {
+        env: { type: "string", multiple: true, default: [] },
+        cwd: { type: "string" },
+        root: { type: "string" },
+        mount: { type: "string", multiple: true, default: [] },
+        memory: { type: "string", default: "2048" },
+        sandbox: { type: "boolean", default: false },
+        strace: { type: "boolean", default: false },
+        stats: { type: "string" },
+        "stats-file": { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    return values.help ? undefined : { values, command };
+  } catch (error) {
+    throw new UsageError(`run: ${(error as Error).message}; doppel run --help lists the options`);
+  }
+}
+
+function environmentOf(changes: readonly string[], sandbox: boolean): string[] {
+  const variables = new Map<string, string>();
+  if (!sandbox) for (const [name, value] of Object.entries(process.env)) variables.set(name, value ?? "");
+  for (const change of changes) {
+    const equals = change.indexOf("=");
+    if (equals === 0) throw new UsageError(`--env ${change}: a variable needs a name`);
+    if (equals < 0) variables.delete(change);
+    else variables.set(change.slice(0, equals), change.slice(equals + 1));
+  }
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+/** As a shell does: a name without a slash is looked for on PATH. */
+function findProgram(name: string, environment: readonly string[], root: string | undefined): string {
+  if (name.includes("/") || root === undefined) return name;
+  const path = environment.find((variable) => variable.startsWith("PATH="))?.slice(5) ?? "/usr/bin:/bin";
+  for (const directory of path.split(delimiter)) {
+    const candidate = join(directory === "" ? "." : directory, name);
+    try {
+      const onHost = root === "/" ? candidate : join(root, candidate);
+      if (!statSync(onHost).isFile()) continue;
+      accessSync(onHost, constants.X_OK);
+      return candidate;
+    } catch {
+      continue;
+    }
+  }
+  throw new UsageError(`${name}: command not found`, EXIT_NOT_FOUND);
+}
+
+function parseMount(text: string): { host: string; guest: string; readOnly: boolean } {
+  const parts = text.split(":");
+  const [host, guest, flag] = parts;
+  if (host === undefined || host === "" || guest === undefined || !guest.startsWith("/") || parts.length > 3 || (flag !== undefined && flag !== "ro")) {
+    throw new UsageError(`--mount ${text}: write HOST:GUEST or HOST:GUEST:ro, with GUEST an absolute path`);
+  }
+  return { host: resolve(host), guest, readOnly: flag === "ro" };
+}
+
+function parseMemory(text: string): number {
+  const mebibytes = Number(text);
+  if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4096) {
+    throw new UsageError(`--memory ${text}: give a number of MiB from 16 to 4096`);
+  }
+  return mebibytes;
+}
