@@ -146,15 +146,20 @@ function getgroups(idBytes: 2 | 4): CoreHandler {
   };
 }
 
-const sysSetgroups: CoreHandler = (task, args) => {
-  if (!privileged(task)) return -EPERM;
-  const count = args.u32(0);
-  if (count > MAXIMUM_GROUPS) return -EINVAL;
-  const groups: number[] = [];
-  for (let index = 0; index < count; index++) groups.push(task.memory.readU32(args.address(1) + index * 4));
-  task.credentials.groups = groups;
-  return 0;
-};
+function setgroups(idBytes: 2 | 4): CoreHandler {
+  return (task, args) => {
+    if (!privileged(task)) return -EPERM;
+    const count = args.u32(0);
+    if (count > MAXIMUM_GROUPS) return -EINVAL;
+    const groups: number[] = [];
+    for (let index = 0; index < count; index++) {
+      const at = args.address(1) + index * idBytes;
+      groups.push(idBytes === 4 ? task.memory.readU32(at) : task.memory.readU16(at));
+    }
+    task.credentials.groups = groups;
+    return 0;
+  };
+}
 
 const sysSetpgid: CoreHandler = (task, args) => {
   const caller = task.process;
@@ -255,8 +260,8 @@ export const identitySyscalls: readonly SyscallDefinition[] = [
   row("setfsgid32", -1, 216, sysSetfsgid, "int"),
   row("getgroups", 115, 80, getgroups(4), "int pointer", { handler32: getgroups(2) }),
   row("getgroups32", -1, 205, getgroups(4), "int pointer"),
-  row("setgroups", 116, -1, sysSetgroups, "int pointer"),
-  row("setgroups32", -1, 206, sysSetgroups, "int pointer"),
+  row("setgroups", 116, 81, setgroups(4), "int pointer", { handler32: setgroups(2) }),
+  row("setgroups32", -1, 206, setgroups(4), "int pointer"),
   row("setpgid", 109, 57, sysSetpgid, "int int"),
   row("getpgid", 121, 132, sysGetpgid, "int"),
   row("getpgrp", 111, 65, (task) => task.process.group.id),

@@ -145,6 +145,12 @@ const sysRtSigpending: CoreHandler = (task, args) => {
   return 0;
 };
 
+/** i386's old sigpending: 32 signals. */
+const sysSigpending: CoreHandler = (task, args) => {
+  task.memory.writeU32(args.address(0), task.pendingSignals().lo & task.signalMask.lo);
+  return 0;
+};
+
 /** Sleeps until a signal has run a handler. */
 function sleepForSignal(task: GuestTask): SyscallResult {
   return task.block({ on: [], interrupt: "eintr", retry: () => sleepForSignal(task) });
@@ -343,6 +349,13 @@ export const signalSyscalls: readonly SyscallDefinition[] = [
   row("rt_sigreturn", 15, 173, sysRtSigreturn),
   row("sigreturn", -1, 119, sysSigreturn),
   row("rt_sigpending", 127, 176, sysRtSigpending, "pointer size"),
+  row("sigpending", -1, 73, sysSigpending, "pointer"),
+  row("sgetmask", -1, 68, (task) => task.signalMask.lo),
+  row("ssetmask", -1, 69, (task, args) => {
+    const old = task.signalMask.lo;
+    task.setMask(new SignalSet(args.i32(0), task.signalMask.hi));
+    return old;
+  }, "hex"),
   row("rt_sigtimedwait", 128, 177, (task, args) => timedwait(task, args, widthOf(args)), "pointer pointer pointer size"),
   row("rt_sigtimedwait_time64", -1, 421, (task, args) => timedwait(task, args, "wide"), "pointer pointer pointer size"),
   row("rt_sigqueueinfo", 129, 178, sysRtSigqueueinfo, "int signal pointer"),

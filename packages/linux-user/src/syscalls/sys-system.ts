@@ -1,8 +1,9 @@
 // The machine as programs see it: names, memory, randomness, limits, scheduling, and prctl(2).
 
 import { E2BIG, EFAULT, EINVAL, EPERM, ESRCH } from "../kernel/errno.ts";
-import type { SyscallDefinition } from "../kernel/syscall.ts";
+import type { SyscallArguments, SyscallDefinition } from "../kernel/syscall.ts";
 import type { ResourceLimit } from "../kernel/task.ts";
+import type { TimeWidth } from "./time-layout.ts";
 import { NS_PER_SECOND, writeTimespec, widthOf } from "./time-layout.ts";
 import { RLIMIT_AS, RLIMIT_COUNT, RLIMIT_DATA, RLIMIT_STACK } from "../process/limits.ts";
 import type { GuestTask } from "../process/task.ts";
@@ -215,11 +216,11 @@ const sysSchedSetattr: CoreHandler = (task, args) => {
   return checkPolicy(task.memory.readI32(args.address(1) + 4), task.memory.readI32(args.address(1) + 20));
 };
 
-const sysSchedRrGetInterval: CoreHandler = (task, args) => {
+function rrInterval(task: GuestTask, args: SyscallArguments, width: TimeWidth): number {
   if (targetOf(task, args.i32(0)) === undefined) return -ESRCH;
-  writeTimespec(task, args.address(1), { seconds: 0, nanoseconds: 4_000_000 }, widthOf(args));
+  writeTimespec(task, args.address(1), { seconds: 0, nanoseconds: 4_000_000 }, width);
   return 0;
-};
+}
 
 function priorityBounds(realTime: number): CoreHandler {
   return (_task, args) => {
@@ -382,7 +383,8 @@ export const systemSyscalls: readonly SyscallDefinition[] = [
   row("sched_getattr", 315, 352, sysSchedGetattr, "int pointer size hex"),
   row("sched_get_priority_max", 146, 159, priorityBounds(99), "int"),
   row("sched_get_priority_min", 147, 160, priorityBounds(1), "int"),
-  row("sched_rr_get_interval", 148, 161, sysSchedRrGetInterval, "int pointer"),
+  row("sched_rr_get_interval", 148, 161, (task, args) => rrInterval(task, args, widthOf(args)), "int pointer"),
+  row("sched_rr_get_interval_time64", -1, 423, (task, args) => rrInterval(task, args, "wide"), "int pointer"),
   row("getpriority", 140, 96, sysGetpriority, "int int"),
   row("setpriority", 141, 97, sysSetpriority, "int int int", partial("remembered; turns do not depend on it")),
   row("nice", -1, 34, sysNice, "int", partial("remembered; turns do not depend on it")),

@@ -239,6 +239,7 @@ export const timeSyscalls: readonly SyscallDefinition[] = [
   row("timer_getoverrun", 225, 262, (task, args) => timerOf(task, args)?.overrun ?? -EINVAL, "int"),
   row("timer_delete", 226, 263, sysTimerDelete, "int"),
   row("adjtimex", 159, 124, sysAdjtimex, "pointer", partial("reads only; the clock belongs to the host")),
+  row("clock_adjtime64", -1, 405, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
   row("clock_adjtime", 305, 343, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
 ];
 
