@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import {
   Flag,
@@ -22,6 +23,7 @@ import { ambiguousForms } from "./opcode-tree.ts";
 import { Random, stringLength, writeByteString } from "./testing/byte-strings.ts";
 import { Comparison } from "./testing/compare-iced.ts";
 import { explain } from "./testing/disagreements.ts";
+import { packTables } from "./testing/pack-tables.ts";
 
 const out = new Instruction();
 
@@ -44,6 +46,10 @@ function result(text: string, mode: Mode = 64): number {
 describe("the table", () => {
   test("no two rows match the same bytes", () => {
     expect(ambiguousForms).toEqual([]);
+  });
+
+  test("the packed tables are those of the rows (else run scripts/decode-tables.ts)", async () => {
+    expect(await readFile(new URL("tables-data.ts", import.meta.url), "utf8")).toBe(packTables());
   });
 
   test("every mnemonic has a row", () => {

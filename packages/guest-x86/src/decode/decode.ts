@@ -7,10 +7,10 @@
 // - REX.W makes a far pointer in memory 16:64 (AMD ignores it).
 // - LOCK MOV CR0 is undefined (AMD: CR8).
 // CPUID is not consulted: a form whose feature the guest's CPUID does not announce decodes, and the lifter decides.
+import { OperandKind, registerRip } from "./instruction.ts";
+import type { Instruction, Mode } from "./instruction.ts";
+import { Dimension, FormBit, Place, Size, firstNode, sizeBits } from "./notation.ts";
 import {
-  FormBit,
-  Place,
-  Size,
   formBits,
   formCondition,
   formFlow,
@@ -18,15 +18,14 @@ import {
   formOperandCount,
   formSpecs,
   formWidth,
-  sizeBits,
+  nodes,
+  opcodeEntries,
+  opcodeHasModrm,
   specMemorySize,
   specPlace,
   specRegister,
   specSize,
-} from "./form-table.ts";
-import { OperandKind, registerRip } from "./instruction.ts";
-import type { Instruction, Mode } from "./instruction.ts";
-import { Dimension, firstNode, nodes, opcodeEntries, opcodeHasModrm } from "./opcode-tree.ts";
+} from "./tables.ts";
 
 /** The bytes end inside the instruction: fetch more, or raise the fetch's page fault. */
 export const needsMoreBytes = -1;

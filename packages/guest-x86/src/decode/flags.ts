@@ -1,15 +1,8 @@
 // What an instruction does to EFLAGS, as masks of EFLAGS bits; derived from the flags column of its row.
-import {
-  FormBit,
-  formBits,
-  formFlagsCleared,
-  formFlagsRead,
-  formFlagsSet,
-  formFlagsUndefined,
-  formFlagsWritten,
-} from "./form-table.ts";
 import { OperandKind } from "./instruction.ts";
 import type { Instruction } from "./instruction.ts";
+import { FormBit } from "./notation.ts";
+import { effects, formBits, formEffect } from "./tables.ts";
 
 /** EFLAGS bits. */
 export const Flag = { c: 0x1, p: 0x4, a: 0x10, z: 0x40, s: 0x80, i: 0x200, d: 0x400, o: 0x800, ac: 0x4_0000 } as const;
@@ -34,7 +27,7 @@ function decidingCount(instruction: Instruction): number {
 export function flagsRead(instruction: Instruction): number {
   const form = instruction.form;
   const bits = formBits[form] as number;
-  let read = formFlagsRead[form] as number;
+  let read = effects[effectOf(form)] as number;
   if ((bits & FormBit.readsCondition) !== 0) read |= conditionFlags[instruction.condition >> 1] as number;
   return decidingCount(instruction) === 0 ? 0 : read;
 }
@@ -56,18 +49,20 @@ export function flagsOverwritten(instruction: Instruction): number {
 export function flagsUndefined(instruction: Instruction): number {
   const form = instruction.form;
   const bits = formBits[form] as number;
-  const flags = formFlagsUndefined[form] as number;
+  const flags = effects[effectOf(form) + 4] as number;
   if ((bits & FormBit.conditionalFlags) === 0) return flags;
   const count = decidingCount(instruction);
   // A shift or rotation by one defines OF, whatever its encoding.
   return count === 0 ? 0 : count === 1 ? flags & ~Flag.o : flags;
 }
 
+function effectOf(form: number): number {
+  return (formEffect[form] as number) * 5;
+}
+
 function declaredChanges(form: number): number {
+  const effect = effectOf(form);
   return (
-    (formFlagsWritten[form] as number) |
-    (formFlagsCleared[form] as number) |
-    (formFlagsSet[form] as number) |
-    (formFlagsUndefined[form] as number)
+    (effects[effect + 1] as number) | (effects[effect + 2] as number) | (effects[effect + 3] as number) | (effects[effect + 4] as number)
   );
 }

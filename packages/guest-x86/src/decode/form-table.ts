@@ -1,137 +1,13 @@
-// The rows of forms/*, parsed once at load into flat typed arrays that the decoder, the encoder and the flag queries index by form.
+// The rows of forms/*, parsed into flat arrays by form: what tools, tests and generators ask. At run time the decoder uses the
+// compact extract in ./tables.ts instead, so that a program's start does not pay for parsing.
 //
 // A form's number is its position in the concatenation of the families; 0 is "no form".
-import { control } from "./forms/control.ts";
-import { extensions } from "./forms/extensions.ts";
-import { integer } from "./forms/integer.ts";
-import { mmx } from "./forms/mmx.ts";
-import { sseArith } from "./forms/sse-arith.ts";
-import { sseMove } from "./forms/sse-move.ts";
-import { string } from "./forms/string.ts";
-import { system } from "./forms/system.ts";
-import { x87 } from "./forms/x87.ts";
+import { families } from "./families.ts";
 import { Flow, Mnemonic } from "./instruction.ts";
 import type { MnemonicName } from "./instruction.ts";
+import { FormBit, Place, Size, sizeLetters } from "./notation.ts";
 
-/** Families in form order, with the name under which documentation lists them. */
-export const families: readonly (readonly [name: string, table: string])[] = [
-  ["integer", integer],
-  ["control", control],
-  ["string", string],
-  ["extensions", extensions],
-  ["system", system],
-  ["x87", x87],
-  ["mmx", mmx],
-  ["sse-move", sseMove],
-  ["sse-arith", sseArith],
-];
-
-/** Where an operand comes from; the letters of the legend. */
-export const Place = {
-  none: 0,
-  E: 1,
-  G: 2,
-  M: 3,
-  R: 4,
-  Z: 5,
-  V: 6,
-  W: 7,
-  U: 8,
-  P: 9,
-  Q: 10,
-  N: 11,
-  H: 12,
-  B: 13,
-  L: 14,
-  S: 15,
-  C: 16,
-  D: 17,
-  STi: 18,
-  I: 19,
-  Is: 20,
-  K: 21,
-  J: 22,
-  O: 23,
-  A: 24,
-  fixedRegister: 25,
-  fixedSegment: 26,
-  ST0: 27,
-  XMM0: 28,
-  one: 29,
-} as const;
-
-const sizeLetters = "_bwdqvzynxotpasefh";
-/** Size letters, numbered. */
-export const Size = {
-  none: 0,
-  b: 1,
-  w: 2,
-  d: 3,
-  q: 4,
-  v: 5,
-  z: 6,
-  y: 7,
-  n: 8,
-  x: 9,
-  o: 10,
-  t: 11,
-  p: 12,
-  a: 13,
-  s: 14,
-  e: 15,
-  f: 16,
-  h: 17,
-} as const;
-
-/**
- * Widths in bits by size letter and decoding state: `sizeBits[size << 5 | state]` with
- * state = operand size (0: 16, 1: 32, 2: 64) | W << 2 | 64-bit mode << 3 | VEX.L << 4.
- */
-export const sizeBits: Uint16Array = new Uint16Array(sizeLetters.length << 5);
-for (let state = 0; state < 32; state++) {
-  const operandSize = state & 3;
-  const long = (state & 8) !== 0;
-  const v = 16 << operandSize;
-  const z = operandSize === 0 ? 16 : 32;
-  const y = long && (state & 4) !== 0 ? 64 : 32;
-  const n = long ? 64 : 32;
-  const x = (state & 16) !== 0 ? 256 : 128;
-  const environment = operandSize === 0 ? 112 : 224;
-  const widths = [0, 8, 16, 32, 64, v, z, y, n, x, 128, 80, 16 + v, 2 * v, long ? 80 : 48, environment, environment + 640, 4096];
-  for (let size = 0; size < widths.length; size++) sizeBits[(size << 5) | state] = widths[size] as number;
-}
-
-/** Bits of `formBits`. */
-export const FormBit = {
-  lock: 0x1,
-  rep: 0x2,
-  default64: 0x4,
-  force64: 0x8,
-  modIgnored: 0x10,
-  loadsSegment: 0x20,
-  /** The condition is the low nibble of the opcode. */
-  opcodeCondition: 0x40,
-  vex: 0x80,
-  modrm: 0x100,
-  privileged: 0x200,
-  ioPrivileged: 0x400,
-  rest: 0x800,
-  alias: 0x1000,
-  invalid64: 0x2000,
-  only64: 0x4000,
-  /** The opcode's low three bits are a register. */
-  opcodeRegister: 0x8000,
-  /** The flags effect depends on the count not being zero. */
-  conditionalFlags: 0x10000,
-  /** VEX.vvvv is an operand; it must be 1111 otherwise. */
-  usesVvvv: 0x20000,
-  /** Flags are read as `condition` says. */
-  readsCondition: 0x40000,
-  /** ModRM.rm is part of the encoding (the byte is fixed), as opposed to an operand. */
-  fixedRm: 0x80000,
-  /** ModRM.reg is part of the encoding. */
-  fixedReg: 0x100000,
-} as const;
+export { FormBit, Place, Size, sizeBits } from "./notation.ts";
 
 // Constraints a row puts on what surrounds its opcode, one bit mask per dimension, packed in two integers. A full mask
 // is no constraint.
@@ -190,7 +66,6 @@ const flagBits: Record<string, number> = {
   c: 1, p: 1 << 2, a: 1 << 4, z: 1 << 6, s: 1 << 7, i: 1 << 9, d: 1 << 10, o: 1 << 11, k: 1 << 18,
   "*": 1 | (1 << 2) | (1 << 4) | (1 << 6) | (1 << 7) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 18),
 }; // prettier-ignore
-/** Flag effects, every distinct text once: EFLAGS masks read, written, cleared, set, undefined; and the form bits implied. */
 const flagEffects = new Map<string, Int32Array>();
 
 function parseFlags(text: string): Int32Array {
@@ -268,9 +143,6 @@ export const formW: Uint8Array = new Uint8Array(capacity);
 export const formB: Uint8Array = new Uint8Array(capacity);
 export const formOperandSizes: Uint8Array = new Uint8Array(capacity);
 export const formL: Uint8Array = new Uint8Array(capacity);
-/** Source line of each form, for documentation. */
-const formLines: string[] = [""];
-const formFamilies: Uint8Array = new Uint8Array(capacity);
 
 const vexMaps: Record<string, number> = { "0F": 4, "0F38": 5, "0F3A": 6 };
 const vexLengths: Record<string, number> = { "128": 1, LZ: 1, "256": 2, LIG: 3 };
@@ -423,52 +295,10 @@ function parseRow(form: number, line: string): void {
   formBits[form] |= flags[5] as number;
 }
 
-for (let family = 0; family < families.length; family++) {
-  const lines = (families[family] as readonly [string, string])[1].split("\n");
-  for (const line of lines) {
-    if (line === "") continue;
-    const form = formLines.length;
-    formLines.push(line);
-    formFamilies[form] = family;
-    parseRow(form, line);
-  }
+let next = 1;
+for (const [, table] of families) {
+  for (const line of table.split("\n")) if (line !== "") parseRow(next++, line);
 }
 
 /** Forms are numbered 1..formCount - 1. */
-export const formCount: number = formLines.length;
-
-/** One row as text, for documentation, messages and test generators. */
-export interface Form {
-  readonly form: number;
-  readonly family: string;
-  readonly mnemonic: MnemonicName;
-  readonly encoding: string;
-  readonly operands: readonly string[];
-  readonly flags: string;
-  readonly feature: string;
-  readonly attributes: readonly string[];
-}
-
-/** The row behind a form number (1..formCount - 1). */
-export function describeForm(form: number): Form {
-  const line = formLines[form];
-  if (line === undefined || form < 1) throw new RangeError(`there is no form ${form}`);
-  const [mnemonic = "", encoding = "", operands = "", flags = "", feature = "", attributes = ""] = line
-    .split("|")
-    .map((column) => column.trim());
-  return {
-    form,
-    family: (families[formFamilies[form] as number] as readonly [string, string])[0],
-    mnemonic: mnemonic as MnemonicName,
-    encoding,
-    operands: operands === "" ? [] : operands.split(" "),
-    flags,
-    feature,
-    attributes: attributes === "" ? [] : attributes.split(" "),
-  };
-}
-
-/** All forms, in order. */
-export function* allForms(): Generator<Form> {
-  for (let form = 1; form < formCount; form++) yield describeForm(form);
-}
+export const formCount: number = next;

@@ -21,27 +21,7 @@ import {
   formRms,
   formW,
 } from "./form-table.ts";
-
-export const mapCount = 7;
-export const firstNode = 2048;
-
-/** What a node looks at, in the order in which trees look. */
-export const Dimension = {
-  /** 0: 16- and 32-bit mode, 1: 64-bit mode. */
-  mode: 0,
-  /** Mandatory prefix: 0 none, 1 = 66, 2 = F3, 3 = F2. */
-  prefix: 1,
-  /** 0: memory, 1: register. */
-  mod: 2,
-  reg: 3,
-  rm: 4,
-  w: 5,
-  b: 6,
-  /** 0: 16, 1: 32, 2: 64 bits. */
-  operandSize: 7,
-  /** VEX.L. */
-  l: 8,
-} as const;
+import { firstNode, mapCount } from "./notation.ts";
 
 const dimensionMasks: readonly Uint8Array[] = [formModes, formPrefixes, formMods, formRegs, formRms, formW, formB, formOperandSizes, formL];
 const dimensionSizes: readonly number[] = [2, 4, 2, 8, 8, 2, 2, 3, 2];
