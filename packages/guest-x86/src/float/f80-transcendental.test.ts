@@ -11,7 +11,7 @@ describe.skipIf(nativeProgram() === undefined)(`against the processor (${NEEDS_C
     for (const everyday of [true, false]) {
       const { histogram, farthest, examples, otherwise } = measure(item, 4000, 1, everyday);
       expect(otherwise).toEqual([]);
-      expect(farthest, examples[0]).toBeLessThanOrEqual(1);
+      expect(farthest > 1 ? examples : []).toEqual([]);
       // Measured on an AMD Zen: 1 to 3 % of the results in the domain differ. FPTAN of tiny arguments, one in ten.
       expect(histogram[0]).toBeGreaterThan(item.name === "fptan" ? 3400 : 3800);
     }

@@ -178,11 +178,13 @@ export function multiplyMagnitudes(
 
 /** Remainder left by {@link divideDigit}. */
 const remainder: Int32Array = new Int32Array(2);
+/** The divisor as an f64: a parameter of this type would be boxed. */
+const divisor: Float64Array = new Float64Array(1);
 
 /** One 32-bit digit of (remainder : next) / b, for remainder < b; leaves the new remainder. */
-function divideDigit(rHi: number, rLo: number, next: number, bHi: number, bLo: number, bFloat: number): number {
+function divideDigit(rHi: number, rLo: number, next: number, bHi: number, bLo: number): number {
   // 53 bits of estimate for a 32-bit digit: wrong by at most one, and mostly right.
-  let digit = Math.floor((((rHi >>> 0) * 4294967296 + (rLo >>> 0)) * 4294967296 + (next >>> 0)) / bFloat);
+  let digit = Math.floor((((rHi >>> 0) * 4294967296 + (rLo >>> 0)) * 4294967296 + (next >>> 0)) / divisor[0]);
   if (digit > 0xffffffff) digit = 0xffffffff;
   // 96-bit remainder:next - digit * b
   const pLow = Math.imul(digit, bLo);
@@ -215,7 +217,7 @@ function divideDigit(rHi: number, rLo: number, next: number, bHi: number, bLo: n
 
 /** |a| / |b|. */
 export function divideMagnitudes(aExp: number, aHi: number, aLo: number, bExp: number, bHi: number, bLo: number): void {
-  const bFloat = (bHi >>> 0) * 4294967296 + (bLo >>> 0);
+  divisor[0] = (bHi >>> 0) * 4294967296 + (bLo >>> 0);
   let exp = aExp - bExp;
   let next = 0;
   if (less64(aHi, aLo, bHi, bLo)) {
@@ -226,9 +228,9 @@ export function divideMagnitudes(aExp: number, aHi: number, aLo: number, bExp: n
     aLo = (aLo >>> 1) | (aHi << 31);
     aHi = aHi >>> 1;
   }
-  const hi = divideDigit(aHi, aLo, next, bHi, bLo, bFloat);
-  const lo = divideDigit(remainder[1], remainder[0], 0, bHi, bLo, bFloat);
-  const rest = divideDigit(remainder[1], remainder[0], 0, bHi, bLo, bFloat);
+  const hi = divideDigit(aHi, aLo, next, bHi, bLo);
+  const lo = divideDigit(remainder[1], remainder[0], 0, bHi, bLo);
+  const rest = divideDigit(remainder[1], remainder[0], 0, bHi, bLo);
   setUnrounded(exp, hi, lo, rest | ((remainder[0] | remainder[1]) !== 0 ? 1 : 0));
 }
 
@@ -264,7 +266,7 @@ export function squareRootMagnitude(aExp: number, aHi: number, aLo: number): voi
   // Correct the low half against the full square.
   let d0: number, d1: number, d2: number, d3: number;
   for (;;) {
-    multiply64(high, low, high, low);
+    multiply64(high | 0, low | 0, high | 0, low | 0);
     d0 = 0 - (product[0] >>> 0);
     d1 = (n1 >>> 0) - (product[1] >>> 0) - (d0 < 0 ? 1 : 0);
     d2 = (n2 >>> 0) - (product[2] >>> 0) - (d1 < 0 ? 1 : 0);

@@ -56,14 +56,14 @@ export function fnclex(fpu: X87, cpu: number): number {
 /** FNINIT. */
 export function fninit(fpu: X87, cpu: number): number {
   begin(fpu);
-  const { layout, views } = fpu;
+  const { views } = fpu;
   writeControl(fpu, cpu, FCW_DEFAULT, 0);
   writeTop(fpu, cpu, 0);
-  for (let i = 0; i < 8; i++) views.u8[(cpu + layout.ftag + i) >>> 0] = 1;
-  views.u16[(cpu + layout.fop) >>> 1] = 0;
+  for (let i = 0; i < 8; i++) views.u8[(cpu + fpu.ftag + i) >>> 0] = 1;
+  views.u16[(cpu + fpu.fop) >>> 1] = 0;
   for (let i = 0; i < 8; i += 4) {
-    views.i32[(cpu + layout.fip + i) >>> 2] = 0;
-    views.i32[(cpu + layout.fdp + i) >>> 2] = 0;
+    views.i32[(cpu + fpu.fip + i) >>> 2] = 0;
+    views.i32[(cpu + fpu.fdp + i) >>> 2] = 0;
   }
   return X87_OK;
 }
@@ -78,12 +78,12 @@ export function fincstp(fpu: X87, cpu: number, delta: number): number {
 
 /** The full tag word: 2 bits per physical register, 0 valid, 1 zero, 2 special, 3 empty (SDM Vol. 1, 8.1.7). */
 export function tagWord(fpu: X87, cpu: number): number {
-  const { layout, views } = fpu;
+  const { views } = fpu;
   let tags = 0;
   for (let p = 0; p < 8; p++) {
     let tag = 3;
-    if (views.u8[(cpu + layout.ftag + p) >>> 0] === 0) {
-      const at = (cpu + layout.registers + (p << 4)) >>> 0;
+    if (views.u8[(cpu + fpu.ftag + p) >>> 0] === 0) {
+      const at = (cpu + fpu.registers + (p << 4)) >>> 0;
       const kind = classifyF80(views.i32[at >>> 2], views.i32[(at + 4) >>> 2], views.u16[(at + 8) >>> 1]);
       tag = kind === NORMAL ? 0 : kind === ZERO ? 1 : 2;
     }
@@ -99,7 +99,7 @@ export const ENV16_REAL = 2;
 export const ENV32_REAL = 3;
 
 function scratchIndex16(fpu: X87, cpu: number): number {
-  return (cpu + fpu.layout.scratch) >>> 1;
+  return (cpu + fpu.scratch) >>> 1;
 }
 
 /** Length in bytes of the environment of a format. */
@@ -108,12 +108,12 @@ export function environmentBytes(format: number): number {
 }
 
 function writeEnvironment(fpu: X87, cpu: number, format: number): void {
-  const { layout, views } = fpu;
+  const { views } = fpu;
   const u16 = views.u16;
   const at = scratchIndex16(fpu, cpu);
-  const fip = (cpu + layout.fip) >>> 1;
-  const fdp = (cpu + layout.fdp) >>> 1;
-  const fop = u16[(cpu + layout.fop) >>> 1] & 0x7ff;
+  const fip = (cpu + fpu.fip) >>> 1;
+  const fdp = (cpu + fpu.fdp) >>> 1;
+  const fop = u16[(cpu + fpu.fop) >>> 1] & 0x7ff;
   const wide = (format & 1) !== 0;
   const step = wide ? 2 : 1;
   if (wide) u16.fill(0xffff, at, at + 14);
@@ -149,16 +149,16 @@ function writeEnvironment(fpu: X87, cpu: number, format: number): void {
 }
 
 function readEnvironment(fpu: X87, cpu: number, format: number): void {
-  const { layout, views } = fpu;
+  const { views } = fpu;
   const u16 = views.u16;
   const at = scratchIndex16(fpu, cpu);
-  const fip = (cpu + layout.fip) >>> 1;
-  const fdp = (cpu + layout.fdp) >>> 1;
+  const fip = (cpu + fpu.fip) >>> 1;
+  const fdp = (cpu + fpu.fdp) >>> 1;
   const step = (format & 1) !== 0 ? 2 : 1;
   const fsw = u16[at + step];
   const tags = u16[at + 2 * step];
   for (let p = 0; p < 8; p++) {
-    views.u8[(cpu + layout.ftag + p) >>> 0] = ((tags >>> (2 * p)) & 3) === 3 ? 1 : 0;
+    views.u8[(cpu + fpu.ftag + p) >>> 0] = ((tags >>> (2 * p)) & 3) === 3 ? 1 : 0;
   }
   writeTop(fpu, cpu, fsw >>> 11);
   writeControl(fpu, cpu, (u16[at] & FCW_WRITABLE) | 0x40, fsw);
@@ -186,7 +186,7 @@ function readEnvironment(fpu: X87, cpu: number, format: number): void {
     u16[fdp] = u16[at + 10];
     u16[fdp + 1] = (u16[at + 12] >>> 12) | (u16[at + 13] << 4);
   }
-  u16[(cpu + layout.fop) >>> 1] = fop & 0x7ff;
+  u16[(cpu + fpu.fop) >>> 1] = fop & 0x7ff;
 }
 
 /** FNSTENV: the image in scratch; then all exceptions are masked. */
@@ -206,7 +206,7 @@ export function fldenv(fpu: X87, cpu: number, format: number): number {
 
 /** Byte offset of ST(i) from the CPU block. */
 function registerOffset(fpu: X87, cpu: number, i: number): number {
-  return cpu + fpu.layout.registers + (((readTop(fpu, cpu) + i) & 7) << 4);
+  return cpu + fpu.registers + (((readTop(fpu, cpu) + i) & 7) << 4);
 }
 
 /** FNSAVE: the environment and ST0..ST7 (80 bits each) in scratch, 108 or 94 bytes; then FNINIT. */
@@ -241,19 +241,19 @@ export function frstor(fpu: X87, cpu: number, format: number): number {
  */
 export function fxsaveX87(fpu: X87, cpu: number, wide: number): number {
   begin(fpu);
-  const { layout, views } = fpu;
+  const { views } = fpu;
   const u16 = views.u16;
   const at = scratchIndex16(fpu, cpu);
   let tags = 0;
-  for (let p = 0; p < 8; p++) if (views.u8[(cpu + layout.ftag + p) >>> 0] === 0) tags |= 1 << p;
+  for (let p = 0; p < 8; p++) if (views.u8[(cpu + fpu.ftag + p) >>> 0] === 0) tags |= 1 << p;
   u16[at] = readFcw(fpu, cpu);
   u16[at + 1] = readFsw(fpu, cpu) | (readTop(fpu, cpu) << 11);
   u16[at + 2] = tags;
-  u16[at + 3] = u16[(cpu + layout.fop) >>> 1] & 0x7ff;
+  u16[at + 3] = u16[(cpu + fpu.fop) >>> 1] & 0x7ff;
   for (let i = 0; i < 4; i++) {
     const kept = i < 2 || wide !== 0;
-    u16[at + 4 + i] = kept ? u16[((cpu + layout.fip) >>> 1) + i] : 0;
-    u16[at + 8 + i] = kept ? u16[((cpu + layout.fdp) >>> 1) + i] : 0;
+    u16[at + 4 + i] = kept ? u16[((cpu + fpu.fip) >>> 1) + i] : 0;
+    u16[at + 8 + i] = kept ? u16[((cpu + fpu.fdp) >>> 1) + i] : 0;
   }
   for (let i = 0; i < 8; i++) {
     const from = registerOffset(fpu, cpu, i) >>> 1;
@@ -266,18 +266,18 @@ export function fxsaveX87(fpu: X87, cpu: number, wide: number): number {
 /** The x87 part of FXRSTOR, from scratch; the layout and `wide` as for {@link fxsaveX87}. */
 export function fxrstorX87(fpu: X87, cpu: number, wide: number): number {
   begin(fpu);
-  const { layout, views } = fpu;
+  const { views } = fpu;
   const u16 = views.u16;
   const at = scratchIndex16(fpu, cpu);
   const tags = u16[at + 2];
-  for (let p = 0; p < 8; p++) views.u8[(cpu + layout.ftag + p) >>> 0] = ((tags >>> p) & 1) ^ 1;
+  for (let p = 0; p < 8; p++) views.u8[(cpu + fpu.ftag + p) >>> 0] = ((tags >>> p) & 1) ^ 1;
   writeTop(fpu, cpu, u16[at + 1] >>> 11);
   writeControl(fpu, cpu, (u16[at] & FCW_WRITABLE) | 0x40, u16[at + 1]);
-  u16[(cpu + layout.fop) >>> 1] = u16[at + 3] & 0x7ff;
+  u16[(cpu + fpu.fop) >>> 1] = u16[at + 3] & 0x7ff;
   for (let i = 0; i < 4; i++) {
     const kept = i < 2 || wide !== 0;
-    u16[((cpu + layout.fip) >>> 1) + i] = kept ? u16[at + 4 + i] : 0;
-    u16[((cpu + layout.fdp) >>> 1) + i] = kept ? u16[at + 8 + i] : 0;
+    u16[((cpu + fpu.fip) >>> 1) + i] = kept ? u16[at + 4 + i] : 0;
+    u16[((cpu + fpu.fdp) >>> 1) + i] = kept ? u16[at + 8 + i] : 0;
   }
   for (let i = 0; i < 8; i++) {
     const to = registerOffset(fpu, cpu, i) >>> 1;
@@ -290,13 +290,13 @@ export function fxrstorX87(fpu: X87, cpu: number, wide: number): number {
 export function mmxEnter(fpu: X87, cpu: number): number {
   if (isPending(fpu, cpu)) return X87_MF;
   writeTop(fpu, cpu, 0);
-  for (let p = 0; p < 8; p++) fpu.views.u8[(cpu + fpu.layout.ftag + p) >>> 0] = 0;
+  for (let p = 0; p < 8; p++) fpu.views.u8[(cpu + fpu.ftag + p) >>> 0] = 0;
   return X87_OK;
 }
 
 /** After a write to MMi: the aliased register's sign and exponent become all ones. */
 export function mmxWritten(fpu: X87, cpu: number, i: number): number {
-  fpu.views.u16[(cpu + fpu.layout.registers + (i << 4) + 8) >>> 1] = 0xffff;
+  fpu.views.u16[(cpu + fpu.registers + (i << 4) + 8) >>> 1] = 0xffff;
   return X87_OK;
 }
 
@@ -304,6 +304,6 @@ export function mmxWritten(fpu: X87, cpu: number, i: number): number {
 export function emms(fpu: X87, cpu: number): number {
   if (isPending(fpu, cpu)) return X87_MF;
   writeTop(fpu, cpu, 0);
-  for (let p = 0; p < 8; p++) fpu.views.u8[(cpu + fpu.layout.ftag + p) >>> 0] = 1;
+  for (let p = 0; p < 8; p++) fpu.views.u8[(cpu + fpu.ftag + p) >>> 0] = 1;
   return X87_OK;
 }

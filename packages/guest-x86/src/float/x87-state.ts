@@ -46,18 +46,35 @@ export const X87_NO_STORE = 2;
 
 export class X87 {
   readonly views: MemoryViews;
-  readonly layout: X87Layout;
+  // The layout, taken apart: these are read several times per instruction.
+  readonly registers: number;
+  readonly fcw: number;
+  readonly fsw: number;
+  readonly ftop: number;
+  readonly ftag: number;
+  readonly fop: number;
+  readonly fip: number;
+  readonly fdp: number;
+  readonly scratch: number;
 
   constructor(views: MemoryViews, layout: X87Layout) {
     this.views = views;
-    this.layout = layout;
+    this.registers = layout.registers;
+    this.fcw = layout.fcw;
+    this.fsw = layout.fsw;
+    this.ftop = layout.ftop;
+    this.ftag = layout.ftag;
+    this.fop = layout.fop;
+    this.fip = layout.fip;
+    this.fdp = layout.fdp;
+    this.scratch = layout.scratch;
   }
 }
 
 /** Starts a waiting instruction: true if an unmasked exception is pending. Also renews detached views. */
 export function isPending(fpu: X87, cpu: number): boolean {
   if (fpu.views.u16.length === 0) fpu.views.refresh();
-  return (fpu.views.u16[(cpu + fpu.layout.fsw) >>> 1] & ES) !== 0;
+  return (fpu.views.u16[(cpu + fpu.fsw) >>> 1] & ES) !== 0;
 }
 
 /** Starts an instruction that does not wait. */
@@ -66,31 +83,31 @@ export function begin(fpu: X87): void {
 }
 
 export function readFcw(fpu: X87, cpu: number): number {
-  return fpu.views.u16[(cpu + fpu.layout.fcw) >>> 1];
+  return fpu.views.u16[(cpu + fpu.fcw) >>> 1];
 }
 
 export function readFsw(fpu: X87, cpu: number): number {
-  return fpu.views.u16[(cpu + fpu.layout.fsw) >>> 1];
+  return fpu.views.u16[(cpu + fpu.fsw) >>> 1];
 }
 
 export function readTop(fpu: X87, cpu: number): number {
-  return fpu.views.u8[(cpu + fpu.layout.ftop) >>> 0];
+  return fpu.views.u8[(cpu + fpu.ftop) >>> 0];
 }
 
 export function writeTop(fpu: X87, cpu: number, top: number): void {
-  fpu.views.u8[(cpu + fpu.layout.ftop) >>> 0] = top & 7;
+  fpu.views.u8[(cpu + fpu.ftop) >>> 0] = top & 7;
 }
 
 /** Stores FSW (without TOP) and FCW, deriving ES and BUSY. */
 export function writeControl(fpu: X87, cpu: number, fcw: number, fsw: number): void {
   const summary = (fsw & ~fcw & 0x3f) !== 0 ? ES | BUSY : 0;
-  fpu.views.u16[(cpu + fpu.layout.fcw) >>> 1] = fcw;
-  fpu.views.u16[(cpu + fpu.layout.fsw) >>> 1] = (fsw & 0x477f) | summary;
+  fpu.views.u16[(cpu + fpu.fcw) >>> 1] = fcw;
+  fpu.views.u16[(cpu + fpu.fsw) >>> 1] = (fsw & 0x477f) | summary;
 }
 
 /** Merges the flags of a finished instruction; C1 is replaced, the other condition codes stay. */
 export function commit(fpu: X87, cpu: number, fcw: number, flags: number): void {
-  const at = (cpu + fpu.layout.fsw) >>> 1;
+  const at = (cpu + fpu.fsw) >>> 1;
   let fsw = (fpu.views.u16[at] & ~C1) | flags;
   if ((fsw & ~fcw & 0x3f) !== 0) fsw |= ES | BUSY;
   fpu.views.u16[at] = fsw;
@@ -98,31 +115,32 @@ export function commit(fpu: X87, cpu: number, fcw: number, flags: number): void 
 
 /** Like {@link commit}, but all four condition codes are replaced. */
 export function commitConditions(fpu: X87, cpu: number, fcw: number, flags: number): void {
-  fpu.views.u16[(cpu + fpu.layout.fsw) >>> 1] &= ~(C0 | C2 | C3);
+  fpu.views.u16[(cpu + fpu.fsw) >>> 1] &= ~(C0 | C2 | C3);
   commit(fpu, cpu, fcw, flags);
 }
 
 /** Byte address of ST(i). */
 export function stackAddress(fpu: X87, cpu: number, i: number): number {
-  return (cpu + fpu.layout.registers + (((readTop(fpu, cpu) + i) & 7) << 4)) >>> 0;
+  return (cpu + fpu.registers + (((readTop(fpu, cpu) + i) & 7) << 4)) >>> 0;
 }
 
 export function isEmpty(fpu: X87, cpu: number, i: number): boolean {
-  return fpu.views.u8[(cpu + fpu.layout.ftag + ((readTop(fpu, cpu) + i) & 7)) >>> 0] !== 0;
+  return fpu.views.u8[(cpu + fpu.ftag + ((readTop(fpu, cpu) + i) & 7)) >>> 0] !== 0;
 }
 
 export function setTag(fpu: X87, cpu: number, i: number, tag: number): void {
-  fpu.views.u8[(cpu + fpu.layout.ftag + ((readTop(fpu, cpu) + i) & 7)) >>> 0] = tag;
+  fpu.views.u8[(cpu + fpu.ftag + ((readTop(fpu, cpu) + i) & 7)) >>> 0] = tag;
 }
 
 /** Puts `f80Result` into ST(i) and marks it in use. */
 export function writeStack(fpu: X87, cpu: number, i: number): void {
-  const at = stackAddress(fpu, cpu, i);
-  const i32 = fpu.views.i32;
+  const { u8, u16, i32 } = fpu.views;
+  const physical = (u8[(cpu + fpu.ftop) >>> 0] + i) & 7;
+  const at = cpu + fpu.registers + (physical << 4);
   i32[at >>> 2] = f80Result[0];
   i32[(at + 4) >>> 2] = f80Result[1];
-  fpu.views.u16[(at + 8) >>> 1] = f80Result[2];
-  setTag(fpu, cpu, i, 0);
+  u16[(at + 8) >>> 1] = f80Result[2];
+  u8[(cpu + fpu.ftag + physical) >>> 0] = 0;
 }
 
 /** Copies ST(i) into `f80Result`. */
@@ -136,7 +154,7 @@ export function readStack(fpu: X87, cpu: number, i: number): void {
 /** Marks ST(0) empty and moves TOP up. */
 export function popStack(fpu: X87, cpu: number): void {
   const top = readTop(fpu, cpu);
-  fpu.views.u8[(cpu + fpu.layout.ftag + top) >>> 0] = 1;
+  fpu.views.u8[(cpu + fpu.ftag + top) >>> 0] = 1;
   writeTop(fpu, cpu, top + 1);
 }
 
@@ -169,5 +187,5 @@ export function pushResult(fpu: X87, cpu: number, flags: number): void {
 
 /** Stores the low words of a memory operand in the scratch area. */
 export function writeScratch(fpu: X87, cpu: number, word: number, value: number): void {
-  fpu.views.i32[((cpu + fpu.layout.scratch) >>> 2) + word] = value;
+  fpu.views.i32[((cpu + fpu.scratch) >>> 2) + word] = value;
 }
