@@ -6,7 +6,7 @@
  */
 import { blockKey, Flow as CoreFlow, type Frontend, type HelperDeclaration, type RegionBuilder, type StateSlot } from "@doppel/dbt-core";
 import { decode, FormBit, formBits, needsMoreBytes, tooLong } from "./decode/index.ts";
-import { Flow, Instruction, Mnemonic, type Mode } from "./decode/instruction.ts";
+import { Flow, Instruction, Mnemonic, type Mode, OperandKind } from "./decode/instruction.ts";
 import { helpers } from "./helpers.ts";
 import { LiftContext } from "./lift/context.ts";
 import { SUMMARY_UNKNOWN } from "./lift/flags.ts";
@@ -122,7 +122,7 @@ export class X86Frontend implements Frontend {
     if (lifter === undefined) {
       context.undefinedInstruction();
     } else if (isForbidden(instruction, this.mode)) {
-      context.raise(Vector.generalProtection);
+      context.raise(isUnknownToPrograms(instruction) ? Vector.invalidOpcode : Vector.generalProtection);
     } else {
       lifter(context, instruction);
     }
@@ -156,6 +156,11 @@ export class X86Frontend implements Frontend {
 function isForbidden(instruction: Instruction, mode: number): boolean {
   const bits = formBits[instruction.form]!;
   return (bits & (FormBit.privileged | FormBit.ioPrivileged)) !== 0 && (mode & ModeBit.supervisor) === 0;
+}
+
+/** CLAC and STAC outside ring 0, and RSM outside system management mode, raise #UD. */
+function isUnknownToPrograms({ mnemonic }: Instruction): boolean {
+  return mnemonic === Mnemonic.clac || mnemonic === Mnemonic.stac || mnemonic === Mnemonic.rsm;
 }
 
 function flowOfInstruction(instruction: Instruction, mode: number): number {
@@ -192,6 +197,13 @@ function partsOfInstruction(instruction: Instruction, mode: number): number {
       return instruction.operandWidth === 64 ? 3 : 1;
     case Mnemonic.into:
       return 2;
+    case Mnemonic.fst:
+    case Mnemonic.fstp:
+    case Mnemonic.fist:
+    case Mnemonic.fistp:
+    case Mnemonic.fisttp:
+    case Mnemonic.fbstp:
+      return instruction.o0.kind === OperandKind.mem ? 2 : 1;
     default:
       return 1;
   }

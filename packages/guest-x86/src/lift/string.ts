@@ -124,8 +124,9 @@ function comparing(item: Item): Lifter {
 
 const cmps = comparing((context, instruction) => {
   const { operandWidth } = instruction;
-  const first = context.loadMemory(pointer(context, instruction, Slot.rsi), operandWidth);
+  // Where both would fault, processors report the destination.
   const second = context.loadMemory(pointer(context, instruction, Slot.rdi), operandWidth);
+  const first = context.loadMemory(pointer(context, instruction, Slot.rsi), operandWidth);
   context.flags.subtract(first, second, operandWidth);
   advance(context, instruction, Slot.rsi);
   advance(context, instruction, Slot.rdi);

@@ -21,6 +21,11 @@ const tscAuxHelper = helperIndex("tscAux");
 
 const nothing: Lifter = () => {};
 
+/** Cache lines are written back by nobody, but an address that cannot be read faults. */
+const touch: Lifter = (context) => {
+  context.loadMemory(context.effectiveAddress(), 8);
+};
+
 const clc: Lifter = (context) => context.flags.setCarry(context.b.i32(0));
 const stc: Lifter = (context) => context.flags.setCarry(context.b.i32(1));
 const cmc: Lifter = (context) =>
@@ -89,9 +94,9 @@ export const system: Readonly<Record<string, Lifter>> = {
   mfence: nothing,
   lfence: nothing,
   sfence: nothing,
-  clflush: nothing,
-  clflushopt: nothing,
-  clwb: nothing,
+  clflush: touch,
+  clflushopt: touch,
+  clwb: touch,
   prefetch: nothing,
   prefetchw: nothing,
   prefetchnta: nothing,
