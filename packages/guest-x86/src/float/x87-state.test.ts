@@ -4,7 +4,8 @@ import { compareX87, CPU, LAYOUT, testX87, X87_CASES } from "./native/node/x87-c
 import * as arithmetic from "./x87-arithmetic.ts";
 import * as control from "./x87-control.ts";
 import * as move from "./x87-load-store.ts";
-import { X87_MF, X87_OK } from "./x87-state.ts";
+import { x87Imports } from "./x87-imports.ts";
+import { X87, X87_MF, X87_OK } from "./x87-state.ts";
 
 const native = nativeProgram() !== undefined;
 
@@ -46,6 +47,34 @@ describe("pending exceptions", () => {
     expect(control.fnstsw(fpu, CPU)).toBe(0x3801);
     control.fldcw(fpu, CPU, 0x037e);
     expect(control.fnstsw(fpu, CPU)).toBe(0xb881);
+  });
+});
+
+describe("memory that grows", () => {
+  it("is seen anew at the next instruction, also above 2 GiB", () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
+    const views = {
+      u8: new Uint8Array(memory.buffer),
+      u16: new Uint16Array(memory.buffer),
+      i32: new Int32Array(memory.buffer),
+      refresh(): void {
+        this.u8 = new Uint8Array(memory.buffer);
+        this.u16 = new Uint16Array(memory.buffer);
+        this.i32 = new Int32Array(memory.buffer);
+      },
+    };
+    const imports = x87Imports(new X87(views, LAYOUT));
+    imports.fninit(CPU);
+    imports.fldConstant(CPU, 3);
+    memory.grow(1);
+    expect(imports.fstM64(CPU)).toBe(X87_OK);
+    expect(new DataView(memory.buffer).getFloat64(CPU + LAYOUT.scratch, true)).toBe(Math.PI);
+    memory.grow(32768);
+    const high = 0x80000000 | 0; // as generated code passes it
+    imports.fninit(high);
+    imports.fldConstant(high, 0);
+    expect(imports.fstM80(high)).toBe(X87_OK);
+    expect(new DataView(memory.buffer).getUint16(2 ** 31 + LAYOUT.scratch + 8, true)).toBe(0x3fff);
   });
 });
 
