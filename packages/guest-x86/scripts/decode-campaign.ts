@@ -38,7 +38,7 @@ for (let done = 0; done < total; done += perBatch) {
   const comparison = new Comparison(buffer);
   for (let i = 0; i < count; i++) {
     const position = i * stringLength;
-    const mode = modes[i] as Mode;
+    const mode = modes[i];
     if (decode(buffer, position, buffer.length, mode, instruction) > 0) {
       valid++;
       formsSeen[instruction.form] = 1;
@@ -50,7 +50,9 @@ for (let done = 0; done < total; done += perBatch) {
       explained.set(reason, (explained.get(reason) ?? 0) + 1);
       continue;
     }
-    const bytes = [...buffer.subarray(position, position + 16)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    const bytes = [...buffer.subarray(position, position + 16)]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join(" ");
     const key = `${difference.field} ${difference.code}`;
     const entry = unexplained.get(key) ?? {
       count: 0,
@@ -71,10 +73,13 @@ const unseen: string[] = [];
 for (let form = 1; form < formCount; form++) {
   if (formsSeen[form] === 0) unseen.push(`${describeForm(form).mnemonic} ${describeForm(form).encoding}`);
 }
-console.log(`${total} strings, ${valid} valid instructions, ${formCount - 1 - unseen.length} of ${formCount - 1} forms`);
+console.log(
+  `${total} strings, ${valid} valid instructions, ${formCount - 1 - unseen.length} of ${formCount - 1} forms`,
+);
 if (unseen.length > 0) console.log(`forms not met: ${unseen.join("; ")}`);
 console.log("explained:");
-for (const [reason, count] of [...explained].sort((a, b) => b[1] - a[1])) console.log(`${String(count).padStart(8)}  ${reason}`);
+for (const [reason, count] of [...explained].sort((a, b) => b[1] - a[1]))
+  console.log(`${String(count).padStart(8)}  ${reason}`);
 console.log(`unexplained: ${unexplained.size} kinds`);
 for (const [key, { count, example }] of [...unexplained].sort((a, b) => b[1].count - a[1].count)) {
   console.log(`${String(count).padStart(8)}  ${key}: ${example}`);

@@ -34,7 +34,7 @@ function bytesOf(text: string): Uint8Array {
 /** Decodes, expecting all bytes to be used. */
 function read(text: string, mode: Mode = 64): Instruction {
   const bytes = bytesOf(text);
-  expect(decode(bytes, 0, bytes.length, mode, out), text).toBe(bytes.length);
+  expect({ text, length: decode(bytes, 0, bytes.length, mode, out) }).toEqual({ text, length: bytes.length });
   return out;
 }
 
@@ -135,7 +135,10 @@ describe("operand and address size", () => {
   test("immediates are extended as the instruction defines", () => {
     expect(read("48 83 c0 ff")).toMatchObject({ immediateLow: -1, immediateHigh: -1 });
     expect(read("48 c7 c0 00 00 00 80")).toMatchObject({ immediateLow: -0x8000_0000, immediateHigh: -1 });
-    expect(read("48 b8 01 02 03 04 05 06 07 08")).toMatchObject({ immediateLow: 0x04030201, immediateHigh: 0x08070605 });
+    expect(read("48 b8 01 02 03 04 05 06 07 08")).toMatchObject({
+      immediateLow: 0x04030201,
+      immediateHigh: 0x08070605,
+    });
     expect(read("6a ff")).toMatchObject({ immediateLow: -1, immediateHigh: -1, operandWidth: 64 });
     expect(read("c0 e0 ff")).toMatchObject({ immediateLow: 255, immediateHigh: 0 });
     expect(read("c2 f0 ff")).toMatchObject({ immediateLow: 0xfff0, immediateHigh: 0 });
@@ -145,7 +148,12 @@ describe("operand and address size", () => {
 
 describe("memory operands", () => {
   test("RIP-relative in 64-bit mode, absolute in 32-bit mode", () => {
-    expect(read("8b 05 f0 ff ff ff")).toMatchObject({ base: registerRip, index: -1, displacement: -16, displacementHigh: -1 });
+    expect(read("8b 05 f0 ff ff ff")).toMatchObject({
+      base: registerRip,
+      index: -1,
+      displacement: -16,
+      displacementHigh: -1,
+    });
     expect(read("67 8b 05 f0 ff ff ff")).toMatchObject({ base: registerRip, addressWidth: 32 });
     expect(read("8b 05 f0 ff ff ff", 32)).toMatchObject({ base: -1, index: -1, displacement: -16 });
   });
@@ -160,7 +168,11 @@ describe("memory operands", () => {
   });
 
   test("an absolute address is as wide as the address size", () => {
-    expect(read("a1 01 02 03 04 05 06 07 08")).toMatchObject({ base: -1, displacement: 0x04030201, displacementHigh: 0x08070605 });
+    expect(read("a1 01 02 03 04 05 06 07 08")).toMatchObject({
+      base: -1,
+      displacement: 0x04030201,
+      displacementHigh: 0x08070605,
+    });
     expect(read("67 a1 01 02 03 04")).toMatchObject({ displacement: 0x04030201, addressWidth: 32 });
     expect(read("67 a1 01 02", 32)).toMatchObject({ displacement: 0x0201, addressWidth: 16 });
   });
@@ -191,8 +203,22 @@ describe("opcodes that mean several things", () => {
   });
 
   test("opcodes that do not exist in 64-bit mode", () => {
-    for (const text of ["06", "0e", "1f", "27", "37", "60", "62 00", "82 c0 01", "9a 00 00 00 00 00 00", "c4 00 00", "ce", "d4 0a", "d6"]) {
-      expect(result(text), text).toBe(undefinedOpcode);
+    for (const text of [
+      "06",
+      "0e",
+      "1f",
+      "27",
+      "37",
+      "60",
+      "62 00",
+      "82 c0 01",
+      "9a 00 00 00 00 00 00",
+      "c4 00 00",
+      "ce",
+      "d4 0a",
+      "d6",
+    ]) {
+      expect({ text, result: result(text) }).toEqual({ text, result: undefinedOpcode });
     }
     expect(read("82 c0 01", 32).name).toBe("add");
     expect(read("63 c8").name).toBe("movsxd");
@@ -201,7 +227,7 @@ describe("opcodes that mean several things", () => {
 
   test("groups with an unassigned reg field", () => {
     for (const text of ["fe d0", "ff f8", "8f c8", "c6 c8 00", "0f c7 c8", "0f ba c0 00"]) {
-      expect(result(text), text).toBe(undefinedOpcode);
+      expect({ text, result: result(text) }).toEqual({ text, result: undefinedOpcode });
     }
   });
 
@@ -257,17 +283,19 @@ test("iced-x86 reads the same bytes the same way, or we know why not", () => {
   const buffer = new Uint8Array(count * stringLength);
   const modes: Mode[] = [];
   for (let i = 0; i < count; i++) {
-    const mode = ([64, 64, 32, 16] as const)[random.below(4)] as Mode;
+    const mode = ([64, 64, 32, 16] as const)[random.below(4)];
     modes.push(mode);
     writeByteString(random, mode, buffer, i * stringLength);
   }
   const comparison = new Comparison(buffer);
   const unexplained: unknown[] = [];
   for (let i = 0; i < count; i++) {
-    const mode = modes[i] as Mode;
+    const mode = modes[i];
     const difference = comparison.compare(i * stringLength, buffer.length, mode);
     if (difference !== undefined && explain(difference, mode) === undefined) {
-      const bytes = [...buffer.subarray(i * stringLength, i * stringLength + 16)].map((byte) => byte.toString(16)).join(" ");
+      const bytes = [...buffer.subarray(i * stringLength, i * stringLength + 16)]
+        .map((byte) => byte.toString(16))
+        .join(" ");
       unexplained.push({ bytes, mode, ...difference });
     }
   }

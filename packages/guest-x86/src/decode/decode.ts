@@ -78,8 +78,8 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
 
   for (;;) {
     if (p >= end) return p - position >= maximumLength ? tooLong : needsMoreBytes;
-    byte = code[p++] as number;
-    const kind = prefixClass[byte] as number;
+    byte = code[p++];
+    const kind = prefixClass[byte];
     if (kind === 0) break;
     if (kind === classRex) {
       if (!long) break;
@@ -105,17 +105,17 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
   let prefix = repeat === 0 ? operandPrefix : repeat === 0xf3 ? 2 : 3;
   if (byte === 0x0f) {
     if (p >= end) return short(position, end);
-    byte = code[p++] as number;
+    byte = code[p++];
     opcode = 0x100 | byte;
     if (byte === 0x38 || byte === 0x3a) {
       opcode = byte === 0x38 ? 0x200 : 0x300;
       if (p >= end) return short(position, end);
-      byte = code[p++] as number;
+      byte = code[p++];
       opcode |= byte;
     }
   } else if (byte === 0xc4 || byte === 0xc5) {
     if (p >= end) return short(position, end);
-    const second = code[p] as number;
+    const second = code[p];
     if (long || second >= 0xc0) {
       // LES and LDS have a memory operand, so in 32-bit mode a register form is VEX.
       if ((rex | operandPrefix | repeat | lock) !== 0) return undefinedOpcode;
@@ -124,7 +124,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       let map = 1;
       if (byte === 0xc4) {
         if (p >= end) return short(position, end);
-        last = code[p++] as number;
+        last = code[p++];
         map = second & 31;
         if (map < 1 || map > 3) return undefinedOpcode;
         // REX.R X B, inverted; outside 64-bit mode R and X are 1 and B is ignored.
@@ -141,7 +141,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       prefix = last & 3;
       // pp counts 66 F3 F2 as 1 2 3, like `prefix`.
       if (p >= end) return short(position, end);
-      byte = code[p++] as number;
+      byte = code[p++];
       opcode = ((map + 3) << 8) | byte;
     }
   }
@@ -149,10 +149,10 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
   const rexW = (rex >> 3) & 1;
   let operandSize = long ? (rexW ? 2 : operandPrefix ^ 1) : mode === 32 ? operandPrefix ^ 1 : operandPrefix;
   let modrm = 0;
-  let entry = opcodeEntries[opcode] as number;
+  let entry = opcodeEntries[opcode];
   if (opcodeHasModrm[opcode] !== 0) {
     if (p >= end) return short(position, end);
-    modrm = code[p++] as number;
+    modrm = code[p++];
   }
   while (entry >= firstNode) {
     const node = entry - firstNode;
@@ -186,12 +186,12 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         value = vectorLength;
         break;
     }
-    entry = nodes[node + 1 + value] as number;
+    entry = nodes[node + 1 + value];
   }
   if (entry === 0) return undefinedOpcode;
 
   const form = entry;
-  const bits = formBits[form] as number;
+  const bits = formBits[form];
   if (long && (bits & (FormBit.default64 | FormBit.force64)) !== 0) {
     operandSize = (bits & FormBit.force64) !== 0 || operandSize !== 0 || rexW !== 0 ? 2 : 0;
   }
@@ -200,15 +200,15 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
   const addressWidth = long ? (addressPrefix ? 32 : 64) : (mode === 32) === (addressPrefix !== 0) ? 16 : 32;
 
   out.form = form;
-  out.mnemonic = formMnemonic[form] as number;
-  out.flow = formFlow[form] as number;
+  out.mnemonic = formMnemonic[form];
+  out.flow = formFlow[form];
   out.addressWidth = addressWidth;
-  const operandWidth = sizeBits[((formWidth[form] as number) << 5) | sizeState] as number;
+  const operandWidth = sizeBits[(formWidth[form] << 5) | sizeState];
   out.operandWidth = operandWidth;
   out.segment = segment;
   out.lock = lock !== 0;
   out.rep = (bits & FormBit.rep) !== 0 ? repeat : 0;
-  out.condition = (bits & FormBit.opcodeCondition) !== 0 ? byte & 15 : (formCondition[form] as number);
+  out.condition = (bits & FormBit.opcodeCondition) !== 0 ? byte & 15 : formCondition[form];
   out.vex = vex !== 0;
   out.vectorWidth = vex === 0 ? 0 : vectorLength === 0 ? 128 : 256;
   out.immediateLow = 0;
@@ -227,7 +227,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
     if (addressWidth !== 16) {
       if (base === 4) {
         if (p >= end) return short(position, end);
-        const sib = code[p++] as number;
+        const sib = code[p++];
         index = ((sib >> 3) & 7) | ((rex & 2) << 2);
         if (index === 4) index = -1;
         else scale = 1 << (sib >> 6);
@@ -245,17 +245,17 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         base = -1;
         displacementSize = 2;
       } else {
-        index = index16[base] as number;
-        base = base16[base] as number;
+        index = index16[base];
+        base = base16[base];
         if (mod === 2) displacementSize = 2;
       }
     }
     let displacement = 0;
     if (displacementSize !== 0) {
       if (p + displacementSize > end) return short(position, end);
-      if (displacementSize === 1) displacement = ((code[p] as number) << 24) >> 24;
+      if (displacementSize === 1) displacement = (code[p] << 24) >> 24;
       else if (displacementSize === 4) displacement = read32(code, p);
-      else displacement = (((code[p] as number) | ((code[p + 1] as number) << 8)) << 16) >> 16;
+      else displacement = ((code[p] | (code[p + 1] << 8)) << 16) >> 16;
       p += displacementSize;
     }
     out.base = base;
@@ -265,17 +265,17 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
     out.displacementHigh = displacement >> 31;
   }
 
-  const count = formOperandCount[form] as number;
+  const count = formOperandCount[form];
   out.operandCount = count;
   const operands = out.operands;
   for (let i = 0; i < count; i++) {
     const operand = operands[i as 0 | 1 | 2 | 3];
-    const spec = formSpecs[(form << 2) | i] as number;
-    const place = specPlace[spec] as number;
+    const spec = formSpecs[(form << 2) | i];
+    const place = specPlace[spec];
     let kind: number = OperandKind.gpr;
     let register = 0;
     let high = false;
-    let width = sizeBits[((specSize[spec] as number) << 5) | sizeState] as number;
+    let width = sizeBits[(specSize[spec] << 5) | sizeState];
     switch (place) {
       case Place.G:
         register = ((modrm >> 3) & 7) | ((rex & 4) << 1);
@@ -289,7 +289,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       case Place.M:
         if (isMemory) {
           kind = OperandKind.mem;
-          width = sizeBits[((specMemorySize[spec] as number) << 5) | sizeState] as number;
+          width = sizeBits[(specMemorySize[spec] << 5) | sizeState];
           break;
         }
         register = (modrm & 7) | ((rex & 1) << 3);
@@ -309,7 +309,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         register = long ? vvvv : vvvv & 7;
         break;
       case Place.fixedRegister:
-        register = specRegister[spec] as number;
+        register = specRegister[spec];
         break;
       case Place.V:
         kind = OperandKind.xmm;
@@ -334,7 +334,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       case Place.L:
         if (p >= end) return short(position, end);
         kind = OperandKind.xmm;
-        register = ((code[p++] as number) >> 4) & (long ? 15 : 7);
+        register = (code[p++] >> 4) & (long ? 15 : 7);
         width = vectorLength === 0 ? 128 : 256;
         break;
       case Place.XMM0:
@@ -366,14 +366,14 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         kind = OperandKind.imm;
         const size = width >> 3;
         if (p + size > end) return short(position, end);
-        if (size === 1) out.immediateLow = code[p] as number;
+        if (size === 1) out.immediateLow = code[p];
         else if (size === 4) {
           const value = read32(code, p);
           out.immediateLow = value;
           out.immediateHigh = value >> 31;
           width = operandWidth;
         } else if (size === 2) {
-          const value = (code[p] as number) | ((code[p + 1] as number) << 8);
+          const value = code[p] | (code[p + 1] << 8);
           // RET's and ENTER's count is unsigned; what is 16 bits wide because the operand is, is signed.
           out.immediateLow = specSize[spec] === Size.w ? value : (value << 16) >> 16;
           out.immediateHigh = out.immediateLow >> 31;
@@ -387,7 +387,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       case Place.Is: {
         kind = OperandKind.imm;
         if (p >= end) return short(position, end);
-        const value = ((code[p++] as number) << 24) >> 24;
+        const value = (code[p++] << 24) >> 24;
         out.immediateLow = value;
         out.immediateHigh = value >> 31;
         width = operandWidth;
@@ -400,20 +400,20 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       case Place.K:
         kind = OperandKind.imm2;
         if (p >= end) return short(position, end);
-        out.immediate2 = code[p++] as number;
+        out.immediate2 = code[p++];
         break;
       case Place.J:
         kind = OperandKind.relative;
         if (width === 8) {
           if (p >= end) return short(position, end);
-          out.target = ((code[p++] as number) << 24) >> 24;
+          out.target = (code[p++] << 24) >> 24;
         } else if (width === 32) {
           if (p + 4 > end) return short(position, end);
           out.target = read32(code, p);
           p += 4;
         } else {
           if (p + 2 > end) return short(position, end);
-          out.target = (((code[p] as number) | ((code[p + 1] as number) << 8)) << 16) >> 16;
+          out.target = ((code[p] | (code[p + 1] << 8)) << 16) >> 16;
           p += 2;
         }
         width = operandWidth;
@@ -426,7 +426,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         out.index = -1;
         out.scale = 1;
         if (size === 2) {
-          out.displacement = (((code[p] as number) | ((code[p + 1] as number) << 8)) << 16) >> 16;
+          out.displacement = ((code[p] | (code[p + 1] << 8)) << 16) >> 16;
           out.displacementHigh = out.displacement >> 31;
         } else {
           out.displacement = read32(code, p);
@@ -439,9 +439,9 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         kind = OperandKind.far;
         const size = (width >> 3) - 2;
         if (p + size + 2 > end) return short(position, end);
-        out.immediateLow = size === 2 ? (code[p] as number) | ((code[p + 1] as number) << 8) : read32(code, p);
+        out.immediateLow = size === 2 ? code[p] | (code[p + 1] << 8) : read32(code, p);
         p += size;
-        out.immediate2 = (code[p] as number) | ((code[p + 1] as number) << 8);
+        out.immediate2 = code[p] | (code[p + 1] << 8);
         p += 2;
         break;
       }
@@ -452,7 +452,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         break;
       case Place.fixedSegment:
         kind = OperandKind.segment;
-        register = specRegister[spec] as number;
+        register = specRegister[spec];
         break;
       case Place.C:
         kind = OperandKind.control;
@@ -484,7 +484,5 @@ function short(position: number, end: number): number {
 }
 
 function read32(code: Uint8Array, p: number): number {
-  return (
-    (code[p] as number) | ((code[p + 1] as number) << 8) | ((code[p + 2] as number) << 16) | ((code[p + 3] as number) << 24)
-  );
+  return code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) | (code[p + 3] << 24);
 }

@@ -42,8 +42,8 @@ interface SizePrefixes {
 }
 
 function sizePrefixes(form: number, mode: Mode, size: number): SizePrefixes | undefined {
-  const bits = formBits[form] as number;
-  const prefixes = formPrefixes[form] as number;
+  const bits = formBits[form];
+  const prefixes = formPrefixes[form];
   const vex = (bits & FormBit.vex) !== 0;
   let operandPrefix = false;
   let w = false;
@@ -61,7 +61,7 @@ function sizePrefixes(form: number, mode: Mode, size: number): SizePrefixes | un
   // As a mandatory prefix, 66 is there anyway; the size is then only what REX.W makes of it.
   if (prefixes === 2) operandPrefix = true;
   else if (prefixes === 1 && operandPrefix) return undefined;
-  if (((formW[form] as number) >> Number(w)) % 2 === 0) {
+  if ((formW[form] >> Number(w)) % 2 === 0) {
     // A form that needs REX.W whatever the operand size.
     if (w || mode !== 64) return undefined;
     w = true;
@@ -71,18 +71,18 @@ function sizePrefixes(form: number, mode: Mode, size: number): SizePrefixes | un
 
 function sizeState(form: number, mode: Mode, w: boolean, operandPrefix: boolean): number {
   const long = mode === 64;
-  const bits = formBits[form] as number;
+  const bits = formBits[form];
   let size = long ? (w ? 2 : operandPrefix ? 0 : 1) : operandPrefix !== (mode === 16) ? 0 : 1;
   if (long && (bits & (FormBit.default64 | FormBit.force64)) !== 0) {
     size = (bits & FormBit.force64) !== 0 || w || !operandPrefix ? 2 : 0;
   }
-  const l = (formL[form] as number) === 2 ? 1 : 0;
+  const l = formL[form] === 2 ? 1 : 0;
   return size | (Number(w) << 2) | (Number(long) << 3) | (l << 4);
 }
 
 /** Whether the form exists in the mode. */
 export function existsIn(form: number, mode: Mode): boolean {
-  return (((formModes[form] as number) >> (mode === 64 ? 1 : 0)) & 1) !== 0;
+  return ((formModes[form] >> (mode === 64 ? 1 : 0)) & 1) !== 0;
 }
 
 /** The operand sizes that give different instructions of this form in this mode (some forms have only one). */
@@ -91,18 +91,18 @@ export function operandSizesOf(form: number, mode: Mode): OperandSize[] {
   const seen = new Set<string>();
   if (!existsIn(form, mode)) return result;
   for (const size of [mode === 16 ? 0 : 1, 2, mode === 16 ? 1 : 0]) {
-    if ((((formOperandSizes[form] as number) >> size) & 1) === 0) continue;
+    if (((formOperandSizes[form] >> size) & 1) === 0) continue;
     const prefixes = sizePrefixes(form, mode, size);
     if (prefixes === undefined) continue;
     const state = sizeState(form, mode, prefixes.w, prefixes.operandPrefix);
-    let key = String(sizeBits[((formWidth[form] as number) << 5) | state]);
-    for (let i = 0; i < (formOperandCount[form] as number); i++) {
-      const spec = formSpecs[form * 4 + i] as number;
-      key += ` ${sizeBits[((specSize[spec] as number) << 5) | state]} ${sizeBits[((specMemorySize[spec] as number) << 5) | state]}`;
+    let key = String(sizeBits[(formWidth[form] << 5) | state]);
+    for (let i = 0; i < formOperandCount[form]; i++) {
+      const spec = formSpecs[form * 4 + i];
+      key += ` ${sizeBits[(specSize[spec] << 5) | state]} ${sizeBits[(specMemorySize[spec] << 5) | state]}`;
     }
     if (!seen.has(key)) {
       seen.add(key);
-      result.push(operandSizes[size] as OperandSize);
+      result.push(operandSizes[size]);
     }
   }
   return result;
@@ -112,12 +112,12 @@ export function operandSizesOf(form: number, mode: Mode): OperandSize[] {
 export function alternativesOf(form: number): { memory: boolean; register: boolean } {
   let takesEither = false;
   let memory = false;
-  for (let i = 0; i < (formOperandCount[form] as number); i++) {
-    const place = specPlace[formSpecs[form * 4 + i] as number] as number;
+  for (let i = 0; i < formOperandCount[form]; i++) {
+    const place = specPlace[formSpecs[form * 4 + i]];
     if (place === Place.E || place === Place.W || place === Place.Q) takesEither = true;
     if (place === Place.M || place === Place.O) memory = true;
   }
-  const mods = formMods[form] as number;
+  const mods = formMods[form];
   return { memory: memory || (takesEither && (mods & 1) !== 0), register: !memory };
 }
 
@@ -134,15 +134,16 @@ function isRm(place: number): boolean {
  */
 export function prepare(form: number, mode: Mode, operandSize: OperandSize, memory: boolean, out: Instruction): void {
   const prefixes = sizePrefixes(form, mode, operandSizes.indexOf(operandSize));
-  if (prefixes === undefined) throw new RangeError(`form ${form} has no ${operandSize}-bit operand size in ${mode}-bit mode`);
+  if (prefixes === undefined)
+    throw new RangeError(`form ${form} has no ${operandSize}-bit operand size in ${mode}-bit mode`);
   const state = sizeState(form, mode, prefixes.w, prefixes.operandPrefix);
   out.form = form;
-  out.mnemonic = formMnemonic[form] as number;
-  out.flow = formFlow[form] as number;
-  out.operandWidth = sizeBits[((formWidth[form] as number) << 5) | state] as number;
+  out.mnemonic = formMnemonic[form];
+  out.flow = formFlow[form];
+  out.operandWidth = sizeBits[(formWidth[form] << 5) | state];
   out.addressWidth = mode;
-  out.condition = formCondition[form] as number;
-  out.operandCount = formOperandCount[form] as number;
+  out.condition = formCondition[form];
+  out.operandCount = formOperandCount[form];
   out.base = 0;
   out.index = -1;
   out.scale = 1;
@@ -156,10 +157,10 @@ export function prepare(form: number, mode: Mode, operandSize: OperandSize, memo
   out.target = 0;
   out.lock = false;
   out.rep = 0;
-  out.vex = ((formBits[form] as number) & FormBit.vex) !== 0;
+  out.vex = (formBits[form] & FormBit.vex) !== 0;
   out.vectorWidth = out.vex ? ((state & 16) !== 0 ? 256 : 128) : 0;
   for (let i = 0; i < out.operandCount; i++) {
-    prepareOperand(out, out.operands[i as 0 | 1 | 2 | 3], formSpecs[form * 4 + i] as number, state, memory);
+    prepareOperand(out, out.operands[i as 0 | 1 | 2 | 3], formSpecs[form * 4 + i], state, memory);
   }
 }
 
@@ -190,18 +191,19 @@ const kindOfPlace: Record<number, number> = {
 };
 
 function prepareOperand(out: Instruction, operand: Operand, spec: number, state: number, memory: boolean): void {
-  const place = specPlace[spec] as number;
-  const size = sizeBits[((specSize[spec] as number) << 5) | state] as number;
+  const place = specPlace[spec];
+  const size = sizeBits[(specSize[spec] << 5) | state];
   operand.high = false;
-  operand.register = place === Place.fixedRegister || place === Place.fixedSegment ? (specRegister[spec] as number) : 0;
+  operand.register = place === Place.fixedRegister || place === Place.fixedSegment ? specRegister[spec] : 0;
   operand.kind = kindOfPlace[place] ?? OperandKind.gpr;
   operand.width = size;
   if (memory && isRm(place)) {
     operand.kind = OperandKind.mem;
-    operand.width = sizeBits[((specMemorySize[spec] as number) << 5) | state] as number;
+    operand.width = sizeBits[(specMemorySize[spec] << 5) | state];
   } else if (operand.kind === OperandKind.xmm) operand.width = (state & 16) !== 0 ? 256 : 128;
   else if (operand.kind === OperandKind.mmx) operand.width = 64;
-  else if (place === Place.Is || place === Place.J || (place === Place.I && size === 32)) operand.width = out.operandWidth;
+  else if (place === Place.Is || place === Place.J || (place === Place.I && size === 32))
+    operand.width = out.operandWidth;
   if (place === Place.one) out.immediateLow = 1;
   if (place === Place.O) out.base = -1;
 }
@@ -211,15 +213,22 @@ const segmentPrefixes = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 /** Bytes that decode to this instruction; throws a RangeError when the form cannot express it. */
 export function encode(instruction: Instruction, mode: Mode): Uint8Array {
   const { form } = instruction;
-  const bits = formBits[form] as number;
+  const bits = formBits[form];
   const prefixes = findPrefixes(instruction, mode);
-  const field = { reg: ((formModrm[form] as number) >> 3) & 7, rm: (formModrm[form] as number) & 7, opcode: 0, vvvv: 0, rexNeeded: false, noRex: false };
+  const field = {
+    reg: (formModrm[form] >> 3) & 7,
+    rm: formModrm[form] & 7,
+    opcode: 0,
+    vvvv: 0,
+    rexNeeded: false,
+    noRex: false,
+  };
   let memory = false;
   const tail: number[] = [];
-  for (let i = 0; i < (formOperandCount[form] as number); i++) {
+  for (let i = 0; i < formOperandCount[form]; i++) {
     const operand = instruction.operands[i as 0 | 1 | 2 | 3];
-    const spec = formSpecs[form * 4 + i] as number;
-    const place = specPlace[spec] as number;
+    const spec = formSpecs[form * 4 + i];
+    const place = specPlace[spec];
     let number = operand.register;
     if (operand.kind === OperandKind.gpr && operand.width === 8 && place !== Place.fixedRegister) {
       if (operand.high) {
@@ -230,7 +239,14 @@ export function encode(instruction: Instruction, mode: Mode): Uint8Array {
     if (isRm(place) || place === Place.STi) {
       if (operand.kind === OperandKind.mem) memory = true;
       else field.rm = number;
-    } else if (place === Place.G || place === Place.V || place === Place.P || place === Place.S || place === Place.C || place === Place.D) {
+    } else if (
+      place === Place.G ||
+      place === Place.V ||
+      place === Place.P ||
+      place === Place.S ||
+      place === Place.C ||
+      place === Place.D
+    ) {
       field.reg = number;
     } else if (place === Place.Z) field.opcode = number;
     else if (place === Place.B || place === Place.H) field.vvvv = number;
@@ -238,12 +254,12 @@ export function encode(instruction: Instruction, mode: Mode): Uint8Array {
   }
 
   const bytes: number[] = [];
-  if (instruction.segment >= 0) bytes.push(segmentPrefixes[instruction.segment] as number);
+  if (instruction.segment >= 0) bytes.push(segmentPrefixes[instruction.segment]);
   if (instruction.addressWidth !== mode) bytes.push(0x67);
   if (instruction.lock) bytes.push(0xf0);
   const vex = (bits & FormBit.vex) !== 0;
   if (!vex && prefixes.operandPrefix) bytes.push(0x66);
-  const mandatory = formPrefixes[form] as number;
+  const mandatory = formPrefixes[form];
   if (!vex && mandatory === 4) bytes.push(0xf3);
   else if (!vex && mandatory === 8) bytes.push(0xf2);
   else if (instruction.rep !== 0) bytes.push(instruction.rep);
@@ -251,11 +267,14 @@ export function encode(instruction: Instruction, mode: Mode): Uint8Array {
   const modrm = (bits & FormBit.modrm) !== 0;
   const usesMemory = memory && modrm;
   const index = usesMemory && instruction.index > 0 && instruction.addressWidth !== 16 ? instruction.index : 0;
-  const base = usesMemory && instruction.addressWidth !== 16 && instruction.base !== registerRip && instruction.base > 0 ? instruction.base : 0;
+  const base =
+    usesMemory && instruction.addressWidth !== 16 && instruction.base !== registerRip && instruction.base > 0
+      ? instruction.base
+      : 0;
   const r = (field.reg >> 3) & 1;
   const x = (index >> 3) & 1;
   const b = ((usesMemory ? base : (bits & FormBit.opcodeRegister) !== 0 ? field.opcode : field.rm) >> 3) & 1;
-  const opcode = (formOpcode[form] as number) + ((bits & FormBit.opcodeRegister) !== 0 ? field.opcode & 7 : 0)
+  const opcode = (formOpcode[form]) + ((bits & FormBit.opcodeRegister) !== 0 ? field.opcode & 7 : 0)
     + ((bits & FormBit.opcodeCondition) !== 0 ? instruction.condition : 0); // prettier-ignore
   if (vex) pushVex(bytes, form, mode, { r, x, b, w: prefixes.w, vvvv: field.vvvv });
   else {
@@ -265,7 +284,7 @@ export function encode(instruction: Instruction, mode: Mode): Uint8Array {
       if (field.noRex) throw new RangeError("AH, CH, DH, BH cannot be used with REX");
       bytes.push(0x40 | rex);
     }
-    const map = formMap[form] as number;
+    const map = formMap[form];
     if (map > 0) bytes.push(0x0f);
     if (map > 1) bytes.push(map === 2 ? 0x38 : 0x3a);
   }
@@ -283,17 +302,17 @@ export function encode(instruction: Instruction, mode: Mode): Uint8Array {
 function findPrefixes(instruction: Instruction, mode: Mode): SizePrefixes & { state: number } {
   const { form } = instruction;
   for (const size of mode === 16 ? [0, 1] : [1, 2, 0]) {
-    if ((((formOperandSizes[form] as number) >> size) & 1) === 0) continue;
+    if (((formOperandSizes[form] >> size) & 1) === 0) continue;
     const prefixes = sizePrefixes(form, mode, size);
     if (prefixes === undefined) continue;
     const state = sizeState(form, mode, prefixes.w, prefixes.operandPrefix);
-    if (sizeBits[((formWidth[form] as number) << 5) | state] !== instruction.operandWidth) continue;
+    if (sizeBits[(formWidth[form] << 5) | state] !== instruction.operandWidth) continue;
     let matches = true;
     for (let i = 0; i < instruction.operandCount; i++) {
       const operand = instruction.operands[i as 0 | 1 | 2 | 3];
-      const spec = formSpecs[form * 4 + i] as number;
-      if (operand.kind === OperandKind.mem) matches &&= operand.width === sizeBits[((memorySizeOf(spec) as number) << 5) | state];
-      else if (operand.kind === OperandKind.gpr) matches &&= operand.width === sizeBits[((specSize[spec] as number) << 5) | state];
+      const spec = formSpecs[form * 4 + i];
+      if (operand.kind === OperandKind.mem) matches &&= operand.width === sizeBits[(memorySizeOf(spec) << 5) | state];
+      else if (operand.kind === OperandKind.gpr) matches &&= operand.width === sizeBits[(specSize[spec] << 5) | state];
     }
     if (matches) return { ...prefixes, state };
   }
@@ -301,7 +320,7 @@ function findPrefixes(instruction: Instruction, mode: Mode): SizePrefixes & { st
 }
 
 function memorySizeOf(spec: number): number {
-  return (specPlace[spec] === Place.O ? specSize[spec] : specMemorySize[spec]) as number;
+  return specPlace[spec] === Place.O ? specSize[spec] : specMemorySize[spec];
 }
 
 interface VexFields {
@@ -314,9 +333,9 @@ interface VexFields {
 
 function pushVex(bytes: number[], form: number, mode: Mode, { r, x, b, w, vvvv }: VexFields): void {
   if (mode !== 64 && (r | x | b) !== 0) throw new RangeError("registers 8..15 outside 64-bit mode");
-  const pp = 31 - Math.clz32(formPrefixes[form] as number);
+  const pp = 31 - Math.clz32(formPrefixes[form]);
   const last = ((~vvvv & 15) << 3) | ((formL[form] === 2 ? 1 : 0) << 2) | pp;
-  const map = (formMap[form] as number) - 3;
+  const map = formMap[form] - 3;
   if (map === 1 && (x | b) === 0 && !w) bytes.push(0xc5, ((r ^ 1) << 7) | last);
   else bytes.push(0xc4, ((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | map, (Number(w) << 7) | last);
 }
@@ -327,7 +346,7 @@ function pushLittle(bytes: number[], low: number, size: number, high = 0): void 
 
 // Immediates, offsets and displacements that follow the ModRM bytes.
 function pushTail(bytes: number[], instruction: Instruction, spec: number, state: number): void {
-  const width = sizeBits[((specSize[spec] as number) << 5) | state] as number;
+  const width = sizeBits[(specSize[spec] << 5) | state];
   switch (specPlace[spec]) {
     case Place.I:
       pushLittle(bytes, instruction.immediateLow, width >> 3, instruction.immediateHigh);

@@ -15,7 +15,7 @@ const countUnknown = -1;
 
 // The count that decides whether flags change at all: a shift's immediate after masking, 1 where there is no count.
 function decidingCount(instruction: Instruction): number {
-  const bits = formBits[instruction.form] as number;
+  const bits = formBits[instruction.form];
   if ((bits & FormBit.conditionalFlags) === 0) return 1;
   if ((bits & FormBit.rep) !== 0) return instruction.rep === 0 ? 1 : countUnknown;
   const last = instruction.operands[(instruction.operandCount - 1) as 0 | 1 | 2 | 3];
@@ -26,9 +26,9 @@ function decidingCount(instruction: Instruction): number {
 /** Flags whose value the instruction's effect depends on. */
 export function flagsRead(instruction: Instruction): number {
   const form = instruction.form;
-  const bits = formBits[form] as number;
-  let read = effects[effectOf(form)] as number;
-  if ((bits & FormBit.readsCondition) !== 0) read |= conditionFlags[instruction.condition >> 1] as number;
+  const bits = formBits[form];
+  let read = effects[effectOf(form)];
+  if ((bits & FormBit.readsCondition) !== 0) read |= conditionFlags[instruction.condition >> 1];
   return decidingCount(instruction) === 0 ? 0 : read;
 }
 
@@ -48,8 +48,8 @@ export function flagsOverwritten(instruction: Instruction): number {
 /** Flags left undefined by the architecture (a subset of `flagsChanged`). */
 export function flagsUndefined(instruction: Instruction): number {
   const form = instruction.form;
-  const bits = formBits[form] as number;
-  const flags = effects[effectOf(form) + 4] as number;
+  const bits = formBits[form];
+  const flags = effects[effectOf(form) + 4];
   if ((bits & FormBit.conditionalFlags) === 0) return flags;
   const count = decidingCount(instruction);
   // A shift or rotation by one defines OF, whatever its encoding.
@@ -57,12 +57,10 @@ export function flagsUndefined(instruction: Instruction): number {
 }
 
 function effectOf(form: number): number {
-  return (formEffect[form] as number) * 5;
+  return formEffect[form] * 5;
 }
 
 function declaredChanges(form: number): number {
   const effect = effectOf(form);
-  return (
-    (effects[effect + 1] as number) | (effects[effect + 2] as number) | (effects[effect + 3] as number) | (effects[effect + 4] as number)
-  );
+  return effects[effect + 1] | effects[effect + 2] | effects[effect + 3] | effects[effect + 4];
 }

@@ -46,9 +46,9 @@ function parseSpec(text: string): number {
     specSize[spec] = fixed[2];
   } else {
     const slash = text.indexOf("/");
-    const place = placeOf[text[0] as string];
-    const size = sizeLetters.indexOf(text[1] as string);
-    const memorySize = slash < 0 ? size : sizeLetters.indexOf(text[slash + 2] as string);
+    const place = placeOf[text[0]];
+    const size = sizeLetters.indexOf(text[1]);
+    const memorySize = slash < 0 ? size : sizeLetters.indexOf(text[slash + 2]);
     if (place === undefined || size < 0 || memorySize < 0 || (slash < 0 && text.length !== 2)) {
       throw new Error(`operand "${text}" is not in the legend`);
     }
@@ -77,9 +77,9 @@ function parseFlags(text: string): Int32Array {
       if (group === "cc") effect[5] |= FormBit.readsCondition;
       else if (group === "?") effect[5] |= FormBit.conditionalFlags;
       else {
-        const kind = "rw01u".indexOf(group[0] as string);
+        const kind = "rw01u".indexOf(group[0]);
         if (kind < 0 || group[1] !== "=") throw new Error(`flags "${text}" are not in the legend`);
-        for (let i = 2; i < group.length; i++) effect[kind] |= flagBits[group[i] as string] as number;
+        for (let i = 2; i < group.length; i++) effect[kind] |= flagBits[group[i]];
       }
     }
   }
@@ -149,10 +149,11 @@ const vexLengths: Record<string, number> = { "128": 1, LZ: 1, "256": 2, LIG: 3 }
 
 function parseVex(form: number, token: string): void {
   const parts = token.split(".");
-  const map = vexMaps[parts[3] as string];
-  const prefixes = prefixMasks[parts[2] as string];
-  const lengths = vexLengths[parts[1] as string];
-  if (map === undefined || prefixes === undefined || lengths === undefined) throw new Error(`bad VEX encoding ${token}`);
+  const map = vexMaps[parts[3]];
+  const prefixes = prefixMasks[parts[2]];
+  const lengths = vexLengths[parts[1]];
+  if (map === undefined || prefixes === undefined || lengths === undefined)
+    throw new Error(`bad VEX encoding ${token}`);
   formMap[form] = map;
   formPrefixes[form] = prefixes;
   formL[form] = lengths;
@@ -165,7 +166,7 @@ function parseEncoding(form: number, text: string): void {
   const tokens = text.split(" ");
   let seen = 0; // 0: prefixes may come, 1: the opcode is next, 2: after the opcode
   for (let i = 0; i < tokens.length; i++) {
-    const token = tokens[i] as string;
+    const token = tokens[i];
     if (token.charCodeAt(0) === 0x2f /* / */) {
       formBits[form] |= FormBit.modrm;
       if (token === "/r") continue;
@@ -226,24 +227,25 @@ function parseOperands(form: number, text: string): void {
   const operands = text.split(" ");
   formOperandCount[form] = operands.length;
   for (let i = 0; i < operands.length; i++) {
-    const spec = parseSpec(operands[i] as string);
+    const spec = parseSpec(operands[i]);
     formSpecs[form * 4 + i] = spec;
-    const place = specPlace[spec] as number;
+    const place = specPlace[spec];
     if (place === Place.M) formMods[form] &= 1;
-    else if ((place === Place.R && !(formBits[form] & FormBit.modIgnored)) || place === Place.U || place === Place.N) formMods[form] &= 2;
+    else if ((place === Place.R && !(formBits[form] & FormBit.modIgnored)) || place === Place.U || place === Place.N)
+      formMods[form] &= 2;
     else if (place === Place.H || place === Place.B) formBits[form] |= FormBit.usesVvvv;
   }
 }
 
 // The operand size is that of the first general operand that has one.
 function integerWidth(form: number): number {
-  const count = formOperandCount[form] as number;
+  const count = formOperandCount[form];
   for (let i = 0; i < count; i++) {
-    const spec = formSpecs[form * 4 + i] as number;
-    const place = specPlace[spec] as number;
+    const spec = formSpecs[form * 4 + i];
+    const place = specPlace[spec];
     if (place !== Place.E && place !== Place.G && place !== Place.M && place !== Place.R && place !== Place.Z && place !== Place.O
       && place !== Place.B && place !== Place.fixedRegister) continue; // prettier-ignore
-    const size = specSize[spec] as number;
+    const size = specSize[spec];
     if ((size >= Size.b && size <= Size.q) || size === Size.z || size === Size.y || size === Size.n) return size;
     return Size.v;
   }
@@ -261,7 +263,8 @@ function parseAttributes(form: number, text: string): void {
     else if (attribute === "word") formWidth[form] = Size.w;
     else if (attribute === "z") formWidth[form] = Size.z;
     else if (attribute === "y") formWidth[form] = Size.y;
-    else if (attribute.startsWith("osz")) formOperandSizes[form] = Number(attribute.slice(3)) >> 4 === 1 ? 1 : attribute === "osz32" ? 2 : 4;
+    else if (attribute.startsWith("osz"))
+      formOperandSizes[form] = Number(attribute.slice(3)) >> 4 === 1 ? 1 : attribute === "osz32" ? 2 : 4;
     else if (attribute.startsWith("cc")) formCondition[form] = Number(attribute.slice(2));
     else throw new Error(`attribute "${attribute}" is not in the legend`);
   }
@@ -269,7 +272,7 @@ function parseAttributes(form: number, text: string): void {
 
 function parseRow(form: number, line: string): void {
   const columns = line.split("|");
-  const column = (index: number): string => (index < columns.length ? (columns[index] as string).trim() : "");
+  const column = (index: number): string => (index < columns.length ? columns[index].trim() : "");
   const mnemonic = Mnemonic[column(0) as MnemonicName] as number | undefined;
   if (mnemonic === undefined || columns.length > 6) throw new Error(`not a row: ${line}`);
   formMnemonic[form] = mnemonic;
@@ -287,12 +290,12 @@ function parseRow(form: number, line: string): void {
   if (formWidth[form] === 0) formWidth[form] = integerWidth(form);
   formModes[form] = formBits[form] & FormBit.invalid64 ? 1 : formBits[form] & FormBit.only64 ? 2 : 3;
   const flags = parseFlags(column(3));
-  formFlagsRead[form] = flags[0] as number;
-  formFlagsWritten[form] = flags[1] as number;
-  formFlagsCleared[form] = flags[2] as number;
-  formFlagsSet[form] = flags[3] as number;
-  formFlagsUndefined[form] = flags[4] as number;
-  formBits[form] |= flags[5] as number;
+  formFlagsRead[form] = flags[0];
+  formFlagsWritten[form] = flags[1];
+  formFlagsCleared[form] = flags[2];
+  formFlagsSet[form] = flags[3];
+  formFlagsUndefined[form] = flags[4];
+  formBits[form] |= flags[5];
 }
 
 let next = 1;

@@ -2,7 +2,16 @@
 // scripts/decode-tables.ts. The encoder, for tests, is ./encode.ts.
 export { decode, needsMoreBytes, tooLong, undefinedOpcode } from "./decode.ts";
 export { Flag, flagsChanged, flagsOverwritten, flagsRead, flagsUndefined } from "./flags.ts";
-export { Flow, Instruction, Mnemonic, Operand, OperandKind, Segment, mnemonicNames, registerRip } from "./instruction.ts";
+export {
+  Flow,
+  Instruction,
+  Mnemonic,
+  Operand,
+  OperandKind,
+  Segment,
+  mnemonicNames,
+  registerRip,
+} from "./instruction.ts";
 export type { MnemonicName, Mode } from "./instruction.ts";
 export { allForms, describeForm } from "./catalog.ts";
 export type { Form } from "./catalog.ts";

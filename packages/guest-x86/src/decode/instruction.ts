@@ -155,6 +155,6 @@ export class Instruction {
 
   /** Mnemonic in Intel's spelling, for messages and logs. */
   get name(): string {
-    return mnemonicNames[this.mnemonic] as string;
+    return mnemonicNames[this.mnemonic];
   }
 }

@@ -72,8 +72,27 @@ for (let state = 0; state < 32; state++) {
   const n = long ? 64 : 32;
   const x = (state & 16) !== 0 ? 256 : 128;
   const environment = operandSize === 0 ? 112 : 224;
-  const widths = [0, 8, 16, 32, 64, v, z, y, n, x, 128, 80, 16 + v, 2 * v, long ? 80 : 48, environment, environment + 640, 4096];
-  for (let size = 0; size < widths.length; size++) sizeBits[(size << 5) | state] = widths[size] as number;
+  const widths = [
+    0,
+    8,
+    16,
+    32,
+    64,
+    v,
+    z,
+    y,
+    n,
+    x,
+    128,
+    80,
+    16 + v,
+    2 * v,
+    long ? 80 : 48,
+    environment,
+    environment + 640,
+    4096,
+  ];
+  for (let size = 0; size < widths.length; size++) sizeBits[(size << 5) | state] = widths[size];
 }
 
 /** Bits of `formBits`. */

@@ -23,7 +23,17 @@ import {
 } from "./form-table.ts";
 import { firstNode, mapCount } from "./notation.ts";
 
-const dimensionMasks: readonly Uint8Array[] = [formModes, formPrefixes, formMods, formRegs, formRms, formW, formB, formOperandSizes, formL];
+const dimensionMasks: readonly Uint8Array[] = [
+  formModes,
+  formPrefixes,
+  formMods,
+  formRegs,
+  formRms,
+  formW,
+  formB,
+  formOperandSizes,
+  formL,
+];
 const dimensionSizes: readonly number[] = [2, 4, 2, 8, 8, 2, 2, 3, 2];
 const legacyDimensions = 8;
 
@@ -39,13 +49,13 @@ export const ambiguousForms: number[] = [];
 
 function build(rows: number[], from: number): number {
   if (rows.length === 0) return 0;
-  const first = rows[0] as number;
+  const first = rows[0];
   for (let dimension = from; dimension < (formBits[first] & FormBit.vex ? 9 : legacyDimensions); dimension++) {
-    const masks = dimensionMasks[dimension] as Uint8Array;
-    const size = dimensionSizes[dimension] as number;
+    const masks = dimensionMasks[dimension];
+    const size = dimensionSizes[dimension];
     const full = (1 << size) - 1;
     let constrained = false;
-    for (let i = 0; i < rows.length; i++) if (masks[rows[i] as number] !== full) constrained = true;
+    for (let i = 0; i < rows.length; i++) if (masks[rows[i]] !== full) constrained = true;
     if (!constrained) continue;
     const node = nodeEnd;
     nodeEnd += size + 1;
@@ -54,31 +64,31 @@ function build(rows: number[], from: number): number {
     for (let value = 0; value < size; value++) {
       const matching: number[] = [];
       for (let i = 0; i < rows.length; i++) {
-        const row = rows[i] as number;
-        if (((masks[row] as number) >> value) & 1) matching.push(row);
+        const row = rows[i];
+        if ((masks[row] >> value) & 1) matching.push(row);
       }
       nodes[node + 1 + value] = build(matching, dimension + 1);
       if (nodes[node + 1 + value] !== nodes[node + 1]) same = false;
     }
     if (same) {
       nodeEnd = node;
-      return nodes[node + 1] as number;
+      return nodes[node + 1];
     }
     return firstNode + node;
   }
   let chosen = first;
   for (let i = 1; i < rows.length; i++) {
-    const row = rows[i] as number;
+    const row = rows[i];
     if (formBits[chosen] & FormBit.rest) chosen = row;
     else if (!(formBits[row] & FormBit.rest)) ambiguousForms.push(chosen, row);
   }
   return chosen;
 }
 
-const rowsByOpcode: (number[] | undefined)[] = new Array(mapCount << 8);
+const rowsByOpcode: (number[] | undefined)[] = Array.from({ length: mapCount << 8 });
 for (let form = 1; form < formCount; form++) {
-  const bits = formBits[form] as number;
-  const opcode = ((formMap[form] as number) << 8) | (formOpcode[form] as number);
+  const bits = formBits[form];
+  const opcode = (formMap[form] << 8) | formOpcode[form];
   const count = bits & FormBit.opcodeRegister ? 8 : bits & FormBit.opcodeCondition ? 16 : 1;
   for (let i = 0; i < count; i++) {
     const rows = rowsByOpcode[opcode + i];

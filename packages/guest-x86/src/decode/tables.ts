@@ -36,14 +36,14 @@ function u8(count: number): Uint8Array {
 
 const header = i32(4);
 /** Forms are numbered 1..formCount - 1. */
-export const formCount: number = header[0] as number;
-const nodeCount = header[1] as number;
-const specCount = header[2] as number;
+export const formCount: number = header[0];
+const nodeCount = header[1];
+const specCount = header[2];
 
 /** `FormBit`s. */
 export const formBits: Int32Array = i32(formCount);
 /** EFLAGS masks, five per effect: read, written, cleared, set, undefined. */
-export const effects: Int32Array = i32((header[3] as number) * 5);
+export const effects: Int32Array = i32(header[3] * 5);
 export const formMnemonic: Uint16Array = u16(formCount);
 /** See ./opcode-tree.ts. */
 export const opcodeEntries: Uint16Array = u16(mapCount << 8);

@@ -38,7 +38,7 @@ export function writeByteString(random: Random, mode: Mode, out: Uint8Array, pos
   let p = position;
   const prefixes = shape < 8 ? random.below(15) : shape < 50 ? 0 : shape < 85 ? 1 : random.below(4);
   for (let i = 0; i < prefixes; i++) {
-    out[p++] = legacyPrefixes[random.below(legacyPrefixes.length)] as number;
+    out[p++] = legacyPrefixes[random.below(legacyPrefixes.length)];
     if (mode === 64 && random.below(20) === 0) out[p++] = 0x40 + random.below(16);
   }
   if (mode === 64 && random.below(100) < 45) out[p++] = 0x40 + random.below(16);

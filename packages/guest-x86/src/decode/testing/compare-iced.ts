@@ -183,7 +183,9 @@ function theirOperand(index: number, mode: Mode): string {
     case Kind.Memory: {
       const prefix = reference.segmentPrefix;
       const segment =
-        prefix === iced.Register.None || (mode === 64 && prefix < iced.Register.FS) ? "" : `segment ${prefix - iced.Register.ES} `;
+        prefix === iced.Register.None || (mode === 64 && prefix < iced.Register.FS)
+          ? ""
+          : `segment ${prefix - iced.Register.ES} `;
       const base = theirRegister(reference.memoryBase);
       const ind = theirRegister(reference.memoryIndex);
       // iced keeps the SIB byte's scale when there is no index.
@@ -243,11 +245,11 @@ export class Comparison {
   /** The first difference between the two readings of the bytes at `position`, or undefined if there is none. */
   compare(position: number, end: number, mode: Mode): Difference | undefined {
     const length = decode(this.#buffer, position, end, mode, instruction);
-    const decoder = this.#decoders[mode] as iced.Decoder;
+    const decoder = this.#decoders[mode];
     decoder.position = position;
     decoder.ip = 0n;
     decoder.decodeOut(reference);
-    const code = codeText[reference.code] as string;
+    const code = codeText[reference.code];
     const differ = (field: string, ours: unknown, theirs: unknown): Difference => ({
       field,
       ours: String(ours),
@@ -264,8 +266,8 @@ export class Comparison {
     mode: Mode,
     differ: (field: string, ours: unknown, theirs: unknown) => Difference,
   ): Difference | undefined {
-    let theirs = (mnemonicText[reference.mnemonic] as string).toLowerCase();
-    let ours: string = mnemonicNames[instruction.mnemonic] as string;
+    let theirs = mnemonicText[reference.mnemonic].toLowerCase();
+    let ours: string = mnemonicNames[instruction.mnemonic];
     let operands = true;
     const x87Condition = x87Conditions[theirs];
     if (x87Condition !== undefined) {
@@ -282,15 +284,18 @@ export class Comparison {
       let addressWidth = 0;
       for (let i = 0; i < reference.opCount; i++) {
         const kind = reference.opKind(i) - iced.OpKind.MemorySegSI;
-        if (kind >= 0) addressWidth = 16 << kind % 3;
+        if (kind >= 0) addressWidth = 16 << (kind % 3);
       }
       theirs += ` a${addressWidth}`;
       ours += ` a${instruction.addressWidth}`;
       theirs += reference.hasRepnePrefix ? " repne" : reference.hasRepPrefix ? " rep" : "";
       ours += instruction.rep === 0xf2 ? " repne" : instruction.rep === 0xf3 ? " rep" : "";
     } else {
-      if (reference.isCallFar || reference.isCallFarIndirect || reference.isJmpFar || reference.isJmpFarIndirect) theirs += "f";
-      const width = /^(jcxz|jecxz|jrcxz)$/.test(theirs) ? ` ${{ c: 16, e: 32, r: 64 }[theirs[1] as "c" | "e" | "r"]}` : "";
+      if (reference.isCallFar || reference.isCallFarIndirect || reference.isJmpFar || reference.isJmpFarIndirect)
+        theirs += "f";
+      const width = /^(jcxz|jecxz|jrcxz)$/.test(theirs)
+        ? ` ${{ c: 16, e: 32, r: 64 }[theirs[1] as "c" | "e" | "r"]}`
+        : "";
       theirs = (spelling[theirs] ?? theirs) + width;
       if (width !== "") ours += ` ${instruction.addressWidth}`;
     }
@@ -306,8 +311,8 @@ export class Comparison {
         if (ourText !== theirText) return differ(`operand ${i}`, ourText, theirText);
       }
     }
-    const flow = flowText[instruction.flow] as string;
-    const theirFlow = flowOf[reference.flowControl] as string;
+    const flow = flowText[instruction.flow];
+    const theirFlow = flowOf[reference.flowControl];
     if (flow !== theirFlow) return differ("flow", flow, theirFlow);
     return compareFlags(differ);
   }
@@ -317,16 +322,18 @@ function compareFlags(differ: (field: string, ours: unknown, theirs: unknown) =>
   const read = eflags(reference.rflagsRead);
   if (flagsRead(instruction) !== read) return differ("flags read", hex(flagsRead(instruction)), hex(read));
   const changed = eflags(reference.rflagsModified);
-  if (flagsChanged(instruction) !== changed) return differ("flags changed", hex(flagsChanged(instruction)), hex(changed));
+  if (flagsChanged(instruction) !== changed)
+    return differ("flags changed", hex(flagsChanged(instruction)), hex(changed));
   const overwritten = flagsOverwritten(instruction);
   if (overwritten & ~changed) return differ("flags overwritten", hex(overwritten), hex(changed));
-  const undefined_ = eflags(reference.rflagsUndefined);
-  if (flagsUndefined(instruction) !== undefined_) return differ("flags undefined", hex(flagsUndefined(instruction)), hex(undefined_));
+  const leftUndefined = eflags(reference.rflagsUndefined);
+  if (flagsUndefined(instruction) !== leftUndefined)
+    return differ("flags undefined", hex(flagsUndefined(instruction)), hex(leftUndefined));
   return undefined;
 }
 
 function describe(): string {
-  let text = instruction.name as string;
+  let text = instruction.name;
   for (let i = 0; i < instruction.operandCount; i++) text += ` ${ourOperand(i)}`;
   return text;
 }

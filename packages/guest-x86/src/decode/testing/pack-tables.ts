@@ -11,11 +11,11 @@ export function packTables(): string {
   const formEffect = new Uint8Array(formCount);
   for (let form = 0; form < formCount; form++) {
     const effect = [
-      forms.formFlagsRead[form] as number,
-      forms.formFlagsWritten[form] as number,
-      forms.formFlagsCleared[form] as number,
-      forms.formFlagsSet[form] as number,
-      forms.formFlagsUndefined[form] as number,
+      forms.formFlagsRead[form],
+      forms.formFlagsWritten[form],
+      forms.formFlagsCleared[form],
+      forms.formFlagsSet[form],
+      forms.formFlagsUndefined[form],
     ];
     const key = effect.join(" ");
     let index = effectIndex.get(key);
@@ -48,7 +48,8 @@ export function packTables(): string {
   ];
   let binary = "";
   for (const part of parts) {
-    for (const byte of new Uint8Array(part.buffer, part.byteOffset, part.byteLength)) binary += String.fromCharCode(byte);
+    for (const byte of new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
+      binary += String.fromCharCode(byte);
   }
   const lines = btoa(binary).match(/.{1,110}/g) as string[];
   return [

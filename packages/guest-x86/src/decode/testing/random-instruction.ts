@@ -1,8 +1,8 @@
 // Random instances of a form: registers, memory operand, immediates, prefixes; for round trips and test generators.
 import { alternativesOf, encode, operandSizesOf, prepare } from "../encode.ts";
 import { FormBit, Place, Size, formBits, formSpecs, specPlace, specSize } from "../form-table.ts";
-import { Instruction, OperandKind, registerRip } from "../instruction.ts";
-import type { Mode, Operand } from "../instruction.ts";
+import { OperandKind, registerRip } from "../instruction.ts";
+import type { Mode, Operand, Instruction } from "../instruction.ts";
 import type { Random } from "./byte-strings.ts";
 
 const controlRegisters = [0, 2, 3, 4, 8];
@@ -13,14 +13,15 @@ export function randomInstruction(random: Random, form: number, mode: Mode, out:
   if (sizes.length === 0) return false;
   const { memory, register } = alternativesOf(form);
   const usesMemory = memory && (!register || random.below(2) === 0);
-  const size = sizes[random.below(sizes.length)] as (typeof sizes)[number];
+  const size = sizes[random.below(sizes.length)];
   prepare(form, mode, size, usesMemory, out);
   for (let i = 0; i < out.operandCount; i++) {
-    chooseOperand(random, mode, out, out.operands[i as 0 | 1 | 2 | 3], formSpecs[form * 4 + i] as number);
+    chooseOperand(random, mode, out, out.operands[i as 0 | 1 | 2 | 3], formSpecs[form * 4 + i]);
   }
-  const bits = formBits[form] as number;
+  const bits = formBits[form];
   if (random.below(8) === 0) out.addressWidth = mode === 64 ? 32 : 48 - mode;
-  if (out.operands.some((operand, i) => i < out.operandCount && operand.kind === OperandKind.mem)) chooseMemory(random, mode, out);
+  if (out.operands.some((operand, i) => i < out.operandCount && operand.kind === OperandKind.mem))
+    chooseMemory(random, mode, out);
   if ((bits & FormBit.opcodeCondition) !== 0) out.condition = random.below(16);
   if ((bits & FormBit.rep) !== 0 && random.below(2) === 0) out.rep = random.below(2) === 0 ? 0xf3 : 0xf2;
   if ((bits & FormBit.lock) !== 0 && out.o0.kind === OperandKind.mem && random.below(4) === 0) out.lock = true;
@@ -44,8 +45,9 @@ export function randomEncoding(random: Random, form: number, mode: Mode, out: In
 
 function chooseOperand(random: Random, mode: Mode, out: Instruction, operand: Operand, spec: number): void {
   const count = mode === 64 ? 16 : 8;
-  const place = specPlace[spec] as number;
-  if (place === Place.fixedRegister || place === Place.fixedSegment || place === Place.XMM0 || place === Place.ST0) return;
+  const place = specPlace[spec];
+  if (place === Place.fixedRegister || place === Place.fixedSegment || place === Place.XMM0 || place === Place.ST0)
+    return;
   switch (operand.kind) {
     case OperandKind.gpr:
       operand.register = random.below(count);
@@ -67,7 +69,7 @@ function chooseOperand(random: Random, mode: Mode, out: Instruction, operand: Op
       while (operand.register === 1);
       break;
     case OperandKind.control:
-      operand.register = controlRegisters[random.below(mode === 64 ? 5 : 4)] as number;
+      operand.register = controlRegisters[random.below(mode === 64 ? 5 : 4)];
       break;
     case OperandKind.imm2:
       out.immediate2 = random.below(256);
@@ -77,7 +79,8 @@ function chooseOperand(random: Random, mode: Mode, out: Instruction, operand: Op
       out.immediate2 = random.below(65536);
       break;
     case OperandKind.relative:
-      out.target = specSize[spec] === Size.b ? random.below(256) - 128 : signed(random, out.operandWidth === 16 ? 16 : 32);
+      out.target =
+        specSize[spec] === Size.b ? random.below(256) - 128 : signed(random, out.operandWidth === 16 ? 16 : 32);
       break;
     case OperandKind.imm:
       if (place !== Place.one) chooseImmediate(random, out, operand, spec);
@@ -92,7 +95,7 @@ function signed(random: Random, width: 16 | 32): number {
 }
 
 function chooseImmediate(random: Random, out: Instruction, operand: Operand, spec: number): void {
-  const size = specSize[spec] as number;
+  const size = specSize[spec];
   if (specPlace[spec] === Place.Is) out.immediateLow = random.below(256) - 128;
   else if (size === Size.b) out.immediateLow = random.below(256);
   else if (size === Size.w) out.immediateLow = random.below(65536);
@@ -103,12 +106,14 @@ function chooseImmediate(random: Random, out: Instruction, operand: Operand, spe
 function chooseMemory(random: Random, mode: Mode, out: Instruction): void {
   if (random.below(6) === 0) out.segment = mode === 64 ? 4 + random.below(2) : random.below(6);
   const displacements = [0, random.below(256) - 128, random.next() | 0];
-  out.displacement = displacements[random.below(3)] as number;
+  out.displacement = displacements[random.below(3)];
   // MOV with an absolute address has neither base nor index.
-  const absolute = out.operands.some((_, i) => i < out.operandCount && specPlace[formSpecs[out.form * 4 + i] as number] === Place.O);
+  const absolute = out.operands.some(
+    (_, i) => i < out.operandCount && specPlace[formSpecs[out.form * 4 + i]] === Place.O,
+  );
   if (out.addressWidth === 16) {
     out.displacement = (out.displacement << 16) >> 16;
-    const pair = absolute ? ([-1, -1] as const) : (pairs16[random.below(pairs16.length)] as readonly [number, number]);
+    const pair = absolute ? ([-1, -1] as const) : pairs16[random.below(pairs16.length)];
     [out.base, out.index] = pair;
   } else if (absolute) {
     out.base = -1;
@@ -153,9 +158,12 @@ export function differences(a: Instruction, b: Instruction): string[] {
   for (let i = 0; i < a.operandCount; i++) {
     const x = a.operands[i as 0 | 1 | 2 | 3];
     const y = b.operands[i as 0 | 1 | 2 | 3];
-    for (const field of ["kind", "register", "width", "high"] as const) report(`operand ${i} ${field}`, x[field], y[field]);
+    for (const field of ["kind", "register", "width", "high"] as const)
+      report(`operand ${i} ${field}`, x[field], y[field]);
     memory ||= x.kind === OperandKind.mem;
   }
-  if (memory) for (const field of ["base", "index", "scale", "displacement", "displacementHigh"] as const) report(field, a[field], b[field]);
+  if (memory)
+    for (const field of ["base", "index", "scale", "displacement", "displacementHigh"] as const)
+      report(field, a[field], b[field]);
   return result;
 }
