@@ -189,25 +189,36 @@ export class CaseBuilder {
     return random.oneIn(4) ? at : at - (at % alignment);
   }
 
+  /** An address with `bytes` bytes to read and write on one page. */
+  insideData(bytes: number): number {
+    return (
+      Layout.data + Layout.pageBytes * this.random.below(2) + 16 * this.random.below((Layout.pageBytes - bytes) >> 4)
+    );
+  }
+
   /**
    * Makes the instruction's memory operand lie at an address of `bytes` bytes: by registers, or by the displacement.
    * @returns false when the addressing form cannot reach it
    */
-  aim(bytes: number, alignment = 16): boolean {
+  aim(bytes: number, alignment = 16, whole = false): boolean {
     const { encoding, random } = this;
     const { instruction } = encoding;
     const width = instruction.addressWidth;
     if (width === 16) return true;
     const { base, index, scale } = instruction;
     const wide = width === 64 && (base >= 0 || index >= 0) && base !== registerRip;
-    let target = BigInt(this.chooseAddress(bytes, alignment, wide));
-    if (wide && random.oneIn(60))
-      target = random.pick([1n << 47n, (1n << 63n) + 64n, (1n << 47n) - 1n, 0xffff_7fff_ffff_ffffn]);
+    let target = BigInt(whole ? this.insideData(bytes) : this.chooseAddress(bytes, alignment, wide));
+    if (wide && !whole && random.oneIn(60))
+      target = random.pick([1n << 47n, (1n << 63n) + 64n, 0xffff_7fff_ffff_ffffn]);
+    // Into the non-canonical addresses from below.
+    if (wide && bytes > 1 && random.oneIn(200)) target = (1n << 47n) - 1n;
     this.target = Number(target);
     const segment =
       instruction.segment === Segment.fs ? Layout.fsBase : instruction.segment === Segment.gs ? Layout.gsBase : 0;
     const modulus = width === 64 ? 64n : 32n;
     let want = BigInt.asUintN(Number(modulus), target - BigInt(segment));
+    // An offset that runs over 4 GiB is beyond the segment's limit, which translated code does not check.
+    if (this.mode === 32 && want + BigInt(bytes) > 1n << 32n) return false;
     if (base === registerRip) {
       return this.#setDisplacement(want - BigInt(this.codeAddress + encoding.length));
     }

@@ -31,8 +31,10 @@ function outcome(results: Batch, index: number): string {
   const rip = `rip ${hex(results.rip(index))}`;
   if (kind !== ResultKind.fault) return `${kindNames[kind]} at ${rip}`;
   const vector = results.vector(index);
-  const detail =
-    vector === 14 ? ` error ${hex(results.errorCode(index))} address ${hex(results.faultAddress(index))}` : "";
+  const address = results.faultAddress(index);
+  // From the end of the user's half on, Linux says "protection" whatever is there (sanitize_error_code).
+  const errorCode = results.errorCode(index) | (address >= 0x7fff_ffff_f000n ? 1 : 0);
+  const detail = vector === 14 ? ` error ${hex(errorCode)} address ${hex(address)}` : "";
   return `fault ${vector}${detail} at ${rip}`;
 }
 

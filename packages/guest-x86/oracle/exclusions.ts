@@ -81,6 +81,10 @@ const excludedForms: readonly { readonly reason: string; readonly matches: (form
     matches: ({ mnemonic, operands }) => mnemonic === "pop" && /^[ECSDFG]S$/.test(operands[0] ?? ""),
   },
   {
+    reason: "AMD's processors raise #UD where Intel's do nothing",
+    matches: ({ encoding, operands }) => encoding === "0F 0D /r" && operands[0] === "Rv",
+  },
+  {
     reason: "the kernel's virtualisation of user interrupts decides",
     matches: ({ mnemonic }) => mnemonic === "sti" || mnemonic === "cli",
   },

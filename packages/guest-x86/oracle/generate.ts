@@ -25,6 +25,9 @@ export interface GeneratorOptions {
 /** Bytes that an instruction accesses though its operand has no size. */
 const unsized: Readonly<Record<string, number>> = { prefetch: 64, prefetchw: 64, clflush: 64 };
 
+/** What they write before a fault in the middle, and so the address of that fault, is every processor's own affair. */
+const piecemeal = new Set(["fldenv", "frstor", "fnsave", "fnstenv"]);
+
 /** Instructions that may stand in the middle of a sequence: registers only, one way out, nothing prepared. */
 function chainable(form: Form): boolean {
   if (
@@ -94,12 +97,12 @@ export class Generator {
       const bytes = builder.memoryBytes();
       const accessed = bytes === 0 ? (unsized[form.mnemonic] ?? 1) : bytes;
       const alignment = bytes >= 64 ? 64 : Math.max(1, bytes);
-      if (!builder.aim(accessed, alignment)) return false;
+      if (!builder.aim(accessed, alignment, piecemeal.has(form.mnemonic))) return false;
       fillOperand(builder, form, bytes);
     } else if (encoding.immediateBytes > 0 && random.oneIn(2)) {
       biasImmediate(builder);
     }
-    preparations[form.mnemonic]?.(builder);
+    if (preparations[form.mnemonic]?.(builder) === false) return false;
     builder.finish(batch);
     return true;
   }
