@@ -6,6 +6,7 @@ import { fxrstorX87, fxsaveX87 } from "./float/x87-control.ts";
 import { type MemoryViews, X87 } from "./float/x87-state.ts";
 import { Mxcsr } from "./mxcsr.ts";
 import { StateOffset, VECTOR_STRIDE } from "./state.ts";
+import { settleMmx } from "./x87-helpers.ts";
 
 export const FXSAVE_BYTES = 512;
 const MXCSR_AT = 24;
@@ -33,6 +34,7 @@ export class ExtendedState {
 
   save(cpu: number, into: Uint8Array): void {
     const { bytes, view } = this;
+    settleMmx(this.fpu.views, cpu);
     fxsaveX87(this.fpu, cpu, 1);
     const scratch = cpu + StateOffset.scratch;
     into.fill(0, 0, FXSAVE_BYTES);

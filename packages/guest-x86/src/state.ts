@@ -76,6 +76,8 @@ export const Slot = {
   /** The vector result of a helper, and the start of the x87 scratch area, where stores leave their bits. */
   vectorResult: 57,
   x87Scratch: 58,
+  /** The x87 control word in bits 0..15, the status word without TOP in bits 16..31. */
+  fcwFsw: 59,
 } as const;
 
 export const registerNames = [
@@ -110,6 +112,7 @@ export const slots: readonly StateSlot[] = [
   { name: "systemFlags", offset: StateOffset.systemFlags, type: "i32" },
   { name: "vectorResult", offset: StateOffset.vectorOperands + 128, type: "v128" },
   { name: "x87Scratch", offset: StateOffset.scratch, type: "v128" },
+  { name: "fcwFsw", offset: StateOffset.fcw, type: "i32" },
 ];
 
 /** Translation modes: bits of the mode word a context runs in; part of what a fragment is keyed by. */

@@ -11,6 +11,7 @@ import type { Lifter } from "./context.ts";
 import { isExact, lowInteger, modal, passOperands, takeResult, writeLow } from "./sse-exact.ts";
 import { fixDemotedNaN, fixPromotedNaN, unlikely } from "./sse-nan.ts";
 import {
+  checkPending,
   enterMmx,
   getXmm,
   type LifterTable,
@@ -120,6 +121,7 @@ function toDoublewords(format: number, truncate: boolean): Lifter {
   return (context, { o0, o1 }) => {
     const { b } = context;
     const mmx = o0.kind === OperandKind.mmx;
+    if (mmx) checkPending(context);
     const source = readPart(context, o1);
     let result: number;
     if (isExact(context)) {
@@ -155,6 +157,7 @@ const cvtdq2pd: Lifter = (context, { o0, o1 }) => {
 
 const cvtpi2ps: Lifter = (context, { o0, o1 }) => {
   const { b } = context;
+  checkPending(context);
   const source = b.unary(Op.i64x2Splat, readMmx(context, o1));
   if (isExact(context)) {
     passOperands(context, source);
@@ -168,6 +171,7 @@ const cvtpi2ps: Lifter = (context, { o0, o1 }) => {
 
 const cvtpi2pd: Lifter = (context, { o0, o1 }) => {
   const { b } = context;
+  if (o1.kind === OperandKind.mmx) checkPending(context);
   setXmm(context, o0, b.unary(Op.f64x2ConvertLowI32x4S, b.unary(Op.i64x2Splat, readMmx(context, o1))));
   // From memory it leaves the x87 state alone (SDM vol. 2, CVTPI2PD).
   if (o1.kind === OperandKind.mmx) enterMmx(context);

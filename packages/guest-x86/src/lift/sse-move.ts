@@ -10,6 +10,7 @@ import { Slot } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
 import {
   alignedAddress,
+  checkPending,
   enterMmx,
   getXmm,
   type LifterTable,
@@ -138,6 +139,7 @@ function moveFromXmm(context: LiftContext, { o0, o1 }: Instruction): void {
 }
 
 function moveToMmx(context: LiftContext, { o0, o1 }: Instruction): void {
+  checkPending(context);
   const value =
     o1.kind === OperandKind.gpr
       ? context.toI64(context.readRegister(o1.register, o1.width), o1.width)
@@ -147,6 +149,7 @@ function moveToMmx(context: LiftContext, { o0, o1 }: Instruction): void {
 
 function moveFromMmx(context: LiftContext, { o0, o1 }: Instruction): void {
   const { b } = context;
+  checkPending(context);
   const whole = readMmx(context, o1);
   const value = o0.width === 64 ? whole : b.unary(Op.i32WrapI64, whole);
   if (o0.kind === OperandKind.mem) context.storeMemory(context.effectiveAddress(), o0.width, value);
@@ -157,10 +160,12 @@ function moveFromMmx(context: LiftContext, { o0, o1 }: Instruction): void {
 /** MOVQ2DQ, MOVDQ2Q. */
 function moveMmxToXmm(context: LiftContext, { o0, o1 }: Instruction): void {
   const { b } = context;
+  checkPending(context);
   setXmm(context, o0, b.replaceLane(Op.i64x2ReplaceLane, zero(b), readMmx(context, o1), 0));
   enterMmx(context);
 }
 function moveXmmToMmx(context: LiftContext, { o0, o1 }: Instruction): void {
+  checkPending(context);
   writeMmx(context, o0, context.b.extractLane(Op.i64x2ExtractLane, getXmm(context, o1), 0));
 }
 
@@ -169,6 +174,7 @@ function signMask(op: number): Lifter {
   return (context, { o0, o1 }) => {
     const { b } = context;
     if (o1.kind === OperandKind.mmx) {
+      checkPending(context);
       const mask = b.unary(op, b.unary(Op.i64x2Splat, readMmx(context, o1)));
       context.writeRegister(o0.register, 32, b.binary(Op.i32And, mask, b.i32(0xff)));
       enterMmx(context);
@@ -213,6 +219,7 @@ function maskMoveXmm(context: LiftContext, { o0, o1 }: Instruction): void {
 
 function maskMoveMmx(context: LiftContext, { o0, o1 }: Instruction): void {
   const { b } = context;
+  checkPending(context);
   const address = maskMoveAddress(context);
   const mask = b.binary(Op.i8x16ShrS, b.unary(Op.i64x2Splat, readMmx(context, o1)), b.i32(7));
   const old = b.load(Op.loadV128Zero64, address);

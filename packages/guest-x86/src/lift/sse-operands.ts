@@ -98,6 +98,22 @@ export function readF32(context: LiftContext, operand: Operand): number {
 
 // MMX.
 
+/** ES of the status word, in `Slot.fcwFsw`. */
+const PENDING = 0x80 << 16;
+
+/**
+ * Raises #MF if an x87 exception is pending, as x87 and MMX instructions do before anything else (SDM vol. 1, 8.6). Nothing
+ * is emitted where the block has asked already and no helper was called since.
+ */
+export function checkPending(context: LiftContext): void {
+  const { b } = context;
+  const word = b.get(Slot.fcwFsw);
+  // Only this function reads the slot, so its nodes follow that of the first reading.
+  const asked = b.nodeCount > word + 3 && b.op[word + 3] === Op.exitIf && b.x[word + 3] === word + 2;
+  if (asked) return;
+  context.raiseIf(b.binary(Op.i32And, word, b.i32(PENDING)), Vector.floatingPoint);
+}
+
 /** An MMX register, or 8 bytes of memory, as i64. */
 export function readMmx(context: LiftContext, operand: Operand): number {
   const { b } = context;

@@ -8,7 +8,7 @@
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
 import { OperandKind } from "../decode/instruction.ts";
 import type { Lifter } from "./context.ts";
-import { getXmm, type LifterTable, readMmx, readVector, setXmm, writeMmx, zero } from "./sse-operands.ts";
+import { checkPending, getXmm, type LifterTable, readMmx, readVector, setXmm, writeMmx, zero } from "./sse-operands.ts";
 
 /** The destination's new value from its old one, the source and the immediate. */
 export type Packed = (b: RegionBuilder, a: number, s: number, mmx: boolean, immediate: number) => number;
@@ -18,6 +18,7 @@ export function packed(operation: Packed): Lifter {
     const { b } = context;
     const { o0, o1 } = instruction;
     if (o0.kind === OperandKind.mmx) {
+      checkPending(context);
       const s = b.unary(Op.i64x2Splat, readMmx(context, o1));
       const a = b.unary(Op.i64x2Splat, readMmx(context, o0));
       const result = operation(b, a, s, true, instruction.immediateLow);

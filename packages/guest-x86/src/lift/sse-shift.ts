@@ -5,13 +5,14 @@
 import { Op } from "@doppel/dbt-core";
 import { OperandKind } from "../decode/instruction.ts";
 import type { Lifter } from "./context.ts";
-import { getXmm, type LifterTable, readMmx, readVector, setXmm, writeMmx, zero } from "./sse-operands.ts";
+import { checkPending, getXmm, type LifterTable, readMmx, readVector, setXmm, writeMmx, zero } from "./sse-operands.ts";
 
 function shift(op: number, bits: number, arithmetic: boolean): Lifter {
   return (context, instruction) => {
     const { b } = context;
     const { o0, o1 } = instruction;
     const mmx = o0.kind === OperandKind.mmx;
+    if (mmx) checkPending(context);
     let count: number;
     // All ones where the count is within the lane: what is left of a logical shift.
     let mask = -1;

@@ -8,6 +8,7 @@ import { type Instruction, OperandKind } from "../decode/instruction.ts";
 import { Slot } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
 import {
+  checkPending,
   enterMmx,
   getXmm,
   type LifterTable,
@@ -148,6 +149,7 @@ function blendBySign(sign: (b: RegionBuilder, mask: number) => number): Lifter {
 function insert(op: number, width: number): Lifter {
   return (context, { o0, o1, immediateLow }) => {
     const { b } = context;
+    if (o0.kind === OperandKind.mmx) checkPending(context);
     const value =
       o1.kind === OperandKind.mem
         ? context.loadMemory(context.effectiveAddress(), width)
@@ -166,6 +168,7 @@ function extract(op: number, width: number): Lifter {
   return (context, { o0, o1, immediateLow }) => {
     const { b } = context;
     const mmx = o1.kind === OperandKind.mmx;
+    if (mmx) checkPending(context);
     const vector = mmx ? b.unary(Op.i64x2Splat, readMmx(context, o1)) : getXmm(context, o1);
     const value = b.extractLane(op, vector, immediateLow & (mmx ? 3 : 128 / width - 1));
     if (o0.kind === OperandKind.mem) context.storeMemory(context.effectiveAddress(), width, value);

@@ -2,17 +2,18 @@
  * MXCSR, and the images of x87, MMX and SSE state: LDMXCSR, STMXCSR, FXSAVE, FXRSTOR, EMMS (Intel SDM vol. 1, 10.5).
  *
  * Whatever loads MXCSR ends its block and asks the supervisor to see whether code has to run in another mode from here
- * on (`mxcsr.ts`). An image with the MXCSR of a fresh processor, all flags clear, is restored as the saturated one,
- * unless it was saved with exactly that by a program that had cleared the flags itself: such a save leaves a mark in
- * the image's reserved bytes. So a kernel that starts its programs from an image does not put them all on the slow path.
+ * on (`mxcsr.ts`). In a machine's supervisor an image with the MXCSR of a fresh processor, all flags clear, is restored
+ * as the saturated one, unless it was saved with exactly that, by a program that had cleared the flags itself: such a save
+ * leaves a mark in the image's reserved bytes. So a kernel that starts its programs from an image does not put them
+ * all on the slow path.
  */
 import { blockKey, Op } from "@doppel/dbt-core";
 import type { Instruction } from "../decode/instruction.ts";
 import { helperIndex } from "../helpers.ts";
 import { Mxcsr } from "../mxcsr.ts";
-import { Service, Slot, Vector } from "../state.ts";
+import { ModeBit, Service, Slot, Vector } from "../state.ts";
 import type { LiftContext } from "./context.ts";
-import { alignedAddress, type LifterTable } from "./sse-operands.ts";
+import { alignedAddress, checkPending, type LifterTable } from "./sse-operands.ts";
 
 const saveHelper = helperIndex("fxsaveImage");
 const restoreHelper = helperIndex("fxrstorImage");
@@ -63,8 +64,10 @@ function fxsave(wide: boolean): (context: LiftContext) => void {
     for (let register = 0; register < (context.long ? 16 : 8); register++) {
       b.store(Op.storeV128, at(context, address, Image.xmm + 16 * register), b.get(Slot.xmm + register));
     }
-    const clear = b.binary(Op.i32Eq, b.get(Slot.mxcsr), b.i32(Mxcsr.reset));
-    b.store(Op.store32, at(context, address, Image.marker), clear);
+    if ((context.mode & ModeBit.supervisor) !== 0) {
+      const clear = b.binary(Op.i32Eq, b.get(Slot.mxcsr), b.i32(Mxcsr.reset));
+      b.store(Op.store32, at(context, address, Image.marker), clear);
+    }
   };
 }
 
@@ -81,11 +84,15 @@ function fxrstor(wide: boolean): (context: LiftContext) => void {
     for (let register = 0; register < (context.long ? 16 : 8); register++) {
       registers.push(b.load(Op.loadV128, at(context, address, Image.xmm + 16 * register)));
     }
-    const marked = b.load(Op.load32, at(context, address, Image.marker));
     const stored = b.extractLane(Op.i32x4ExtractLane, chunks[Image.mxcsr >> 4]!, (Image.mxcsr & 15) >> 2);
+    let value = stored;
+    if ((context.mode & ModeBit.supervisor) !== 0) {
+      const marked = b.load(Op.load32, at(context, address, Image.marker));
+      const fresh = b.binary(Op.i32And, b.binary(Op.i32Eq, stored, b.i32(Mxcsr.reset)), b.unary(Op.i32Eqz, marked));
+      value = b.select(b.i32(Mxcsr.saturated), stored, fresh);
+    }
     checkMxcsr(context, stored);
-    const fresh = b.binary(Op.i32And, b.binary(Op.i32Eq, stored, b.i32(Mxcsr.reset)), b.unary(Op.i32Eqz, marked));
-    b.set(Slot.mxcsr, b.select(b.i32(Mxcsr.saturated), stored, fresh));
+    b.set(Slot.mxcsr, value);
     for (let register = 0; register < registers.length; register++) b.set(Slot.xmm + register, registers[register]!);
     for (let chunk = 0; chunk < X87_CHUNKS; chunk++) {
       b.set(Slot.vectorA, chunks[chunk]!);
@@ -99,6 +106,7 @@ function fxrstor(wide: boolean): (context: LiftContext) => void {
 
 function emms(context: LiftContext, _instruction: Instruction): void {
   const { b } = context;
+  checkPending(context);
   b.set(Slot.ftag, b.i64(0x01010101, 0x01010101));
   b.set(Slot.fopTop, b.binary(Op.i32And, b.get(Slot.fopTop), b.i32(0xff00ffff | 0)));
 }
