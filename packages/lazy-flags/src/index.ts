@@ -12,4 +12,5 @@ export {
   OperationWord,
   operationWord,
 } from "./record.ts";
+export { PlainFlags } from "./plain-flags.ts";
 export { adjust, carry, overflow, parity, resolveCondition, resolveFlag, resultOf, sign, zero } from "./resolve.ts";
