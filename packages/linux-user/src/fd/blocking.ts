@@ -8,20 +8,29 @@ import type { Transfer } from "./transfer.ts";
 
 const SI_KERNEL = 0x80;
 
+/**
+ * What a file gives instead of a result when the call is to be made again later although the descriptor may be
+ * O_NONBLOCK: a background process was told to stop (the kernel's ERESTARTSYS).
+ */
+export const RESTART = -512;
+
 /** Repeats `attempt` until it is not -EAGAIN. `deadlineNs` is monotonic; running out gives -EAGAIN. */
 export function waitFor(task: Task, file: OpenFile, attempt: () => number, deadlineNs?: number): SyscallResult {
   const result = attempt();
-  if (result !== -EAGAIN) return result;
+  if (result !== -EAGAIN && result !== RESTART) return result;
   return task.block({
     on: [file.queue],
-    retry: (reason) => (reason === "timeout" ? -EAGAIN : waitFor(task, file, attempt, deadlineNs)),
+    retry: (reason) => (reason === "timeout" ? file.readTimeoutResult : waitFor(task, file, attempt, deadlineNs)),
     ...(deadlineNs === undefined ? {} : { deadlineNs }),
   });
 }
 
 export function readFrom(task: Task, file: OpenFile, into: Transfer): SyscallResult {
   if (into.remaining === 0 && !file.isStream) return 0;
-  if (file.nonblocking) return file.read(into, task);
+  if (file.nonblocking) {
+    const result = file.read(into, task);
+    if (result !== RESTART) return result;
+  }
   return waitFor(task, file, () => file.read(into, task), file.readDeadlineNs(task));
 }
 
@@ -42,7 +51,7 @@ export function writeTo(task: Task, file: OpenFile, from: Transfer, done = 0): S
     }
     if (count === -EPIPE && done === 0) return brokenPipe(task);
     if (count === -EPIPE) task.sendSignal({ signal: SIGPIPE, code: SI_KERNEL });
-    if (count !== -EAGAIN || file.nonblocking) return done > 0 ? done : count;
+    if (count !== RESTART && (count !== -EAGAIN || file.nonblocking)) return done > 0 ? done : count;
     // Only streams go on after a part; an eventfd waits for its one value.
     return task.block({
       on: [file.queue],

@@ -3,7 +3,7 @@
  * fork or SCM_RIGHTS made of it. No method waits: what cannot be done now is -EAGAIN, and `queue` is woken whenever
  * that may have changed. Blocking is the business of the system call handlers (blocking.ts).
  */
-import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from "../kernel/errno.ts";
+import { EAGAIN, EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from "../kernel/errno.ts";
 import type { OpenFile as MappableFile } from "../kernel/files.ts";
 import type { PageSource } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
@@ -127,6 +127,11 @@ export abstract class OpenFile implements MappableFile {
   /** When a blocking read gives up (SO_RCVTIMEO, VTIME), on the monotonic clock; none by default. */
   readDeadlineNs(_task: Task): number | undefined {
     return undefined;
+  }
+
+  /** What a read that ran out of time returns. */
+  get readTimeoutResult(): number {
+    return -EAGAIN;
   }
 
   readAt(_into: Transfer, _offset: number, _task?: Task): number {

@@ -38,7 +38,7 @@ function kindOf(fd: number): HostStream["kind"] {
 }
 
 /** Writing, which all kinds do alike: synchronously, with patience for a full pipe. */
-abstract class NodeStream implements HostStream {
+export abstract class NodeStream implements HostStream {
   abstract readonly kind: HostStream["kind"];
   readonly flags: number;
   protected readonly fd: number;
@@ -73,10 +73,11 @@ abstract class NodeStream implements HostStream {
   abstract read(into: Uint8Array): number | Failure;
   abstract available(): number;
   abstract onReadable(callback: () => void): void;
+  abstract close(): void;
 }
 
 /** Pipes and sockets. Nothing is read from the host before the guest asks. */
-class NodeEventStream extends NodeStream {
+export class NodeEventStream extends NodeStream {
   readonly kind: HostStream["kind"];
   #socket: net.Socket | undefined = undefined;
   #rest: Uint8Array = new Uint8Array(0);
@@ -89,12 +90,21 @@ class NodeEventStream extends NodeStream {
   }
 
   #open(): net.Socket {
-    const socket = new net.Socket({ fd: this.fd, readable: true, writable: false, allowHalfOpen: true });
+    const socket =
+      this.kind === "terminal"
+        ? new tty.ReadStream(this.fd)
+        : new net.Socket({ fd: this.fd, readable: true, writable: false, allowHalfOpen: true });
     socket.on("readable", () => this.#arrived());
     socket.on("end", () => this.#finish());
     socket.on("close", () => this.#finish());
     socket.on("error", () => this.#finish());
     return socket;
+  }
+
+  /** The Node stream of a terminal. */
+  protected readStream(): tty.ReadStream | undefined {
+    this.#socket ??= this.#open();
+    return this.#socket instanceof tty.ReadStream ? this.#socket : undefined;
   }
 
   #arrived(): void {
@@ -132,7 +142,14 @@ class NodeEventStream extends NodeStream {
 
   onReadable(callback: () => void): void {
     this.#callbacks.push(callback);
+    if (this.#ended) return;
     this.#socket ??= this.#open();
+    this.#socket.read(0);
+  }
+
+  close(): void {
+    this.#callbacks = [];
+    this.#socket?.destroy();
   }
 }
 
@@ -166,6 +183,8 @@ class NodeSynchronousStream extends NodeStream {
   onReadable(callback: () => void): void {
     setImmediate(callback);
   }
+
+  close(): void {}
 }
 
 /** A descriptor that the parent had closed. */
@@ -192,6 +211,8 @@ class ClosedStream implements HostStream {
   onReadable(): void {}
 
   onWritable(): void {}
+
+  close(): void {}
 }
 
 /** The host's descriptor `fd` (0, 1 or 2) as a stream; terminals are read by `node/terminal.ts`. */

@@ -7,6 +7,7 @@ import { failed, type Failure } from "./constants.ts";
 import { makeDevfs, noTerminals, type TerminalDevices } from "./devfs.ts";
 import { GuestFilesystem } from "./guest-filesystem.ts";
 import type { HostClock, HostFilesystem as HostPort } from "./host.ts";
+import { HostSources } from "./host-content.ts";
 import { HostFilesystem } from "./host-filesystem.ts";
 import type { Filesystem } from "./inode.ts";
 import { MountTable } from "./mount.ts";
@@ -83,6 +84,8 @@ export class MountError extends Error {
 
 export interface AssembledFilesystem {
   readonly filesystem: GuestFilesystem;
+  /** The page-cache identities of host files; inherited descriptors share them. */
+  readonly sources: HostSources;
   /** Must be called with the kernel before its first process runs. */
   connect(kernel: Kernel): void;
 }
@@ -97,6 +100,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
   const { host, clock } = options;
   const system = options.system ?? DEFAULT_SYSTEM;
   const pageCache = new LatePageCache();
+  const sources = new HostSources(pageCache);
   const fifos = new FifoTable();
   const nowNs = (): bigint => clock.realtimeNs();
   const openFifo: NonNullable<TmpfsOptions["openFifo"]> = (inode, flags) => fifos.open(inode, flags);
@@ -105,7 +109,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
   const hostMount = (path: string, readOnly: boolean): Filesystem => {
     const real = host.realPath(fromText(path));
     if (failed(real)) throw new MountError(path, real, "no such file or directory, or no permission");
-    return new HostFilesystem(host, real, { readOnly, nowMs, pageCache, openFifo });
+    return new HostFilesystem(host, real, { readOnly, nowMs, sources, openFifo });
   };
   const root = options.root === undefined ? new Tmpfs(tmpfs(0o755)) : hostMount(options.root, options.rootReadOnly ?? false);
   const mounts = new MountTable(root, tmpfs(0o755));
@@ -125,6 +129,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
   const filesystem = new GuestFilesystem({ mounts, pageCache, nowNs });
   return {
     filesystem,
+    sources,
     connect: (kernel) => {
       pageCache.target = kernel.pageCache;
     },

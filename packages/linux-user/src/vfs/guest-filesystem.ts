@@ -11,7 +11,7 @@ import { LockTable } from "../fd/locks.ts";
 import { MemoryFile } from "../fd/memory-file.ts";
 import { RegularFile } from "../fd/regular-file.ts";
 import type { OpenFile } from "../fd/open-file.ts";
-import { fromText, toText } from "./byte-string.ts";
+import { fromText } from "./byte-string.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, failed, O_RDONLY, S_IFREG, X_OK, type Failure } from "./constants.ts";
 import type { Inode } from "./inode.ts";
 import type { MountTable } from "./mount.ts";
@@ -60,7 +60,7 @@ export class GuestFilesystem implements FilesystemPort {
       start = base;
     }
     const follow = (flags & AT_SYMLINK_NOFOLLOW) === 0;
-    const walked = walkExisting(context, fromText(path), { start, caller: task, follow });
+    const walked = walkExisting(context, path, { start, caller: task, follow });
     if (failed(walked)) return walked;
     if (walked.inode.isSymlink) return -ELOOP;
     const at = walked.magic ?? walked;
@@ -101,7 +101,7 @@ export class GuestFilesystem implements FilesystemPort {
     }
     let released = false;
     return {
-      path: toText(path),
+      path,
       source,
       setUserId: (status.mode & S_ISUID) !== 0 ? status.uid : null,
       setGroupId: (status.mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010) ? status.gid : null,

@@ -4,15 +4,15 @@
  * guest moves the tree node, and open directories follow; a rename by somebody else on the host does not move it,
  * which is the one difference from a descriptor of the real kernel.
  */
-import { EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENXIO, EPERM, EROFS, ESTALE, EXDEV } from "../kernel/errno.ts";
-import type { PageCache, PageSource } from "../kernel/memory.ts";
+import { EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENXIO, EPERM, EROFS, EXDEV } from "../kernel/errno.ts";
 import type { OpenFile } from "../fd/open-file.ts";
-import { DirectoryFile, RegularFile, type FileContent } from "../fd/regular-file.ts";
+import { DirectoryFile, RegularFile } from "../fd/regular-file.ts";
 import {
   failed, O_ACCMODE, O_CREAT, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFBLK, S_IFCHR,
   S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, W_OK, type Failure,
 } from "./constants.ts";
-import type { HostFile, HostFilesystem as HostPort, HostStatus } from "./host.ts";
+import { HostContent, type HostSources } from "./host-content.ts";
+import type { HostFilesystem as HostPort } from "./host.ts";
 import {
   Inode, isAncestor, type Caller, type DirectoryEntry, type FileStatus, type Filesystem, type FilesystemStatus,
 } from "./inode.ts";
@@ -23,7 +23,7 @@ export interface HostMountOptions {
   readonly directoryCacheMs?: number;
   /** Milliseconds of any clock that does not run back. */
   readonly nowMs: () => number;
-  readonly pageCache?: PageCache | undefined;
+  readonly sources: HostSources;
   /** Pipes by host FIFO: supplied by `fd/fifo.ts`. */
   readonly openFifo?: (inode: Inode, flags: number) => OpenFile | Failure;
 }
@@ -40,8 +40,6 @@ export class HostFilesystem implements Filesystem {
   readonly options: HostMountOptions;
   readonly cacheMs: number;
   mountedOn: { directory: Inode; name: string } | undefined = undefined;
-  /** Files that were mapped, by "dev:ino"; they stay, so that a page of libc is the same page for all processes. */
-  readonly sources: Map<string, HostPageSource> = new Map();
 
   constructor(host: HostPort, hostPath: string, options: HostMountOptions) {
     this.host = host;
@@ -57,10 +55,6 @@ export class HostFilesystem implements Filesystem {
   status(inode: Inode): FilesystemStatus | Failure {
     return this.host.filesystemStatus((inode as HostInode).hostPath());
   }
-}
-
-function sourceKey(status: HostStatus): string {
-  return `${status.dev}:${status.ino}`;
 }
 
 export class HostInode extends Inode {
@@ -181,9 +175,10 @@ export class HostInode extends Inode {
     const file = this.#host.open(this.hostPath(), flags, mode);
     if (failed(file)) return file;
     const access = flags & O_ACCMODE;
-    const content = new HostContent(this.filesystem, file, this.hostPath(), access !== O_WRONLY, access !== O_RDONLY);
+    const { sources } = this.filesystem.options;
+    const content = new HostContent(sources, file, this.hostPath(), access !== O_WRONLY, access !== O_RDONLY);
     if ((flags & O_TRUNC) !== 0) content.truncated();
-    return new RegularFile(this, content, flags, this.filesystem.options.pageCache);
+    return new RegularFile(this, content, flags, sources.pageCache);
   }
 
   override create(name: string, mode: number, _caller: Caller): Inode | Failure {
@@ -301,179 +296,11 @@ export class HostInode extends Inode {
 
   override truncate(size: number): 0 | Failure {
     if (this.filesystem.readOnly) return -EROFS;
+    const { sources } = this.filesystem.options;
     const status = this.status();
     const result = this.#host.truncate(this.hostPath(), size);
-    const source = failed(status) ? undefined : this.filesystem.sources.get(sourceKey(status));
-    if (result === 0 && source !== undefined) this.filesystem.options.pageCache?.truncate(source, size);
+    const source = failed(status) ? undefined : sources.find(status);
+    if (result === 0 && source !== undefined) sources.pageCache?.truncate(source, size);
     return result;
-  }
-}
-
-/** An open host file. */
-class HostContent implements FileContent {
-  readonly inMemory = false;
-  readonly #filesystem: HostFilesystem;
-  readonly #path: string;
-  readonly file: HostFile;
-  readonly readable: boolean;
-  readonly writable: boolean;
-  #source: HostPageSource | undefined = undefined;
-  #key: string | undefined = undefined;
-
-  constructor(filesystem: HostFilesystem, file: HostFile, path: string, readable: boolean, writable: boolean) {
-    this.#filesystem = filesystem;
-    this.#path = path;
-    this.file = file;
-    this.readable = readable;
-    this.writable = writable;
-    if (writable && filesystem.sources.size > 0) this.pageSource(false);
-  }
-
-  size(): number | Failure {
-    return this.file.size();
-  }
-
-  read(into: Uint8Array, offset: number): number | Failure {
-    return this.file.read(into, offset);
-  }
-
-  write(from: Uint8Array, offset: number): number | Failure {
-    return this.file.write(from, offset);
-  }
-
-  truncate(size: number): 0 | Failure {
-    return this.file.truncate(size);
-  }
-
-  /** The host has emptied it at open (O_TRUNC): so must the pages be. */
-  truncated(): void {
-    const source = this.pageSource(false);
-    if (source !== undefined) this.#filesystem.options.pageCache?.truncate(source, 0);
-  }
-
-  sync(dataOnly: boolean): 0 | Failure {
-    return this.file.sync(dataOnly);
-  }
-
-  status(): FileStatus | Failure {
-    return this.file.status();
-  }
-
-  setMode(mode: number): 0 | Failure {
-    return this.file.setMode(mode);
-  }
-
-  setOwner(uid: number, gid: number): 0 | Failure {
-    return this.file.setOwner(uid, gid);
-  }
-
-  setTimes(atimeNs: bigint, mtimeNs: bigint): 0 | Failure {
-    return this.file.setTimes(atimeNs, mtimeNs);
-  }
-
-  pageSource(create: boolean): PageSource | undefined {
-    if (this.#source !== undefined) return this.#source;
-    if (this.#filesystem.sources.size === 0 && !create) return undefined;
-    if (this.#key === undefined) {
-      const status = this.file.status();
-      if (failed(status)) return undefined;
-      this.#key = sourceKey(status);
-    }
-    let source = this.#filesystem.sources.get(this.#key);
-    if (source === undefined && create) {
-      source = new HostPageSource(this.#path, this.#key);
-      this.#filesystem.sources.set(this.#key, source);
-    }
-    if (source === undefined) return undefined;
-    this.#source = source;
-    source.attach(this);
-    return source;
-  }
-
-  close(): void {
-    if (this.#source !== undefined) {
-      if (this.writable) this.#filesystem.options.pageCache?.flush(this.#source);
-      if (this.#source.keep(this)) return;
-      this.#source.detach(this);
-    }
-    this.file.close();
-  }
-}
-
-/**
- * A host file in the page cache. It reads through any description that is open on it; while the file is mapped, those
- * that are closed are kept, so that there is one whenever a page may be asked for.
- */
-export class HostPageSource implements PageSource {
-  readonly name: string;
-  readonly device: number;
-  readonly inode: number;
-  readonly #contents: Set<HostContent> = new Set();
-  readonly #kept: Set<HostContent> = new Set();
-  #mapped = false;
-
-  constructor(name: string, key: string) {
-    this.name = name;
-    const [device, inode] = key.split(":");
-    this.device = Number(device);
-    this.inode = Number(inode);
-  }
-
-  mapped(): void {
-    this.#mapped = true;
-  }
-
-  unmapped(): void {
-    this.#mapped = false;
-    for (const content of this.#kept) {
-      this.detach(content);
-      content.file.close();
-    }
-    this.#kept.clear();
-  }
-
-  /** Takes over a description that its last holder closes, when mappings may need it. */
-  keep(content: HostContent): boolean {
-    if (!this.#mapped) return false;
-    const enough = [...this.#kept].some((kept) => kept.writable || kept.writable === content.writable);
-    if (enough) return false;
-    this.#kept.add(content);
-    return true;
-  }
-
-  attach(content: HostContent): void {
-    this.#contents.add(content);
-  }
-
-  detach(content: HostContent): void {
-    this.#contents.delete(content);
-  }
-
-  #any(): HostContent | undefined {
-    for (const content of this.#contents) {
-      if (content.readable) return content;
-    }
-    return undefined;
-  }
-
-  sizeBytes(): number {
-    const size = this.#any()?.size() ?? 0;
-    return size < 0 ? 0 : size;
-  }
-
-  readAt(offset: number, into: Uint8Array): number {
-    return this.#any()?.read(into, offset) ?? -ESTALE;
-  }
-
-  writeAt(offset: number, from: Uint8Array): number {
-    for (const content of this.#contents) {
-      if (content.writable) return content.write(from, offset);
-    }
-    return -EIO;
-  }
-
-  version(): string {
-    const status = this.#any()?.status();
-    return status === undefined || failed(status) ? "" : `${status.mtimeNs}:${status.ctimeNs}:${status.size}`;
   }
 }

@@ -115,15 +115,20 @@ export interface HostStream {
   /** Called back once, when `available` has changed. Asking is what starts reading from the host. */
   onReadable(callback: () => void): void;
   onWritable(callback: () => void): void;
+  /** Stops reading from the host, so that its event loop may end. */
+  close(): void;
 }
 
 /** The terminal doppel was started from. Its line discipline is ours once `takeOver` was called. */
-export interface HostTerminal {
+export interface HostTerminal extends HostStream {
   /** Puts the host terminal into raw mode, once; our line discipline does the rest. Undone by `release`. */
   takeOver(): void;
   /** Gives the terminal back as it was found. Also done at exit and on a crash. */
   release(): void;
+  /** Whether the host leaves output alone after `takeOver`; if not, it turns a newline into return and newline. */
   readonly rawOutput: boolean;
-  size(): { rows: number; columns: number };
+  size(): { readonly rows: number; readonly columns: number };
   onResize(callback: () => void): void;
+  /** Stops the emulator itself as Ctrl-Z would, with the terminal as it was found; returns when it is continued. */
+  suspend(): void;
 }

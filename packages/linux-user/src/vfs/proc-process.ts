@@ -1,7 +1,6 @@
 /** /proc/PID: what a process shows of itself (proc(5)), as text. Pure functions of the kernel's interfaces. */
 import type { MappingDescription, Process, Task } from "../kernel/task.ts";
 import type { FileTable } from "../fd/file-table.ts";
-import { fromText } from "./byte-string.ts";
 import { deviceMajor, deviceMinor } from "./constants.ts";
 import type { FilesystemContext } from "./walk.ts";
 
@@ -36,7 +35,7 @@ export function statLine(process: Process, task: Task | undefined): string {
   const id = task?.tid ?? process.pid;
   const fields = [
     id,
-    `(${fromText(task?.name ?? "")})`,
+    `(${task?.name ?? ""})`,
     stateLetter(process, task),
     process.parent?.pid ?? 0,
     group.id,
@@ -76,7 +75,7 @@ export function statusText(process: Process, task: Task | undefined): string {
   const files = task?.files as FileTable | undefined;
   const none = "0".repeat(16);
   const lines: [string, string | number][] = [
-    ["Name", fromText(task?.name ?? "")],
+    ["Name", task?.name ?? ""],
     ["Umask", umask],
     ["State", STATE_NAMES[letter] ?? letter],
     ["Tgid", process.pid],
@@ -124,7 +123,7 @@ function mapsLine(mapping: MappingDescription): string {
   const device = `${hex(deviceMajor(mapping.device), 2)}:${hex(deviceMinor(mapping.device), 2)}`;
   const start = `${hex(mapping.start, 8)}-${hex(mapping.end, 8)} ${rights} ${hex(mapping.fileOffset, 8)} ${device} `;
   const text = `${start}${mapping.inode} `;
-  return mapping.name === "" ? `${text}\n` : `${text.padEnd(73)}${fromText(mapping.name)}\n`;
+  return mapping.name === "" ? `${text}\n` : `${text.padEnd(73)}${mapping.name}\n`;
 }
 
 export function mapsText(process: Process): string {

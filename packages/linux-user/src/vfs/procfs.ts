@@ -2,7 +2,6 @@
 import { EACCES, ENOENT, ESRCH } from "../kernel/errno.ts";
 import type { Process, Task } from "../kernel/task.ts";
 import type { FileTable } from "../fd/file-table.ts";
-import { fromText, toText } from "./byte-string.ts";
 import { failed, S_IFDIR, S_IFLNK, S_IFREG, type Failure } from "./constants.ts";
 import type { Caller, Inode, MagicTarget } from "./inode.ts";
 import { mountInfoText, mountsText } from "./mount-text.ts";
@@ -137,11 +136,11 @@ class ProcTree {
   #comm(task: () => Task | undefined, owner: Ownership): Builder {
     return textFile({
       owner,
-      read: () => `${fromText(task()?.name ?? "")}\n`,
+      read: () => `${task()?.name ?? ""}\n`,
       write: (value) => {
         const target = task();
         if (target === undefined) return -ESRCH;
-        target.name = toText(value.replace(/\n$/, "").slice(0, 15));
+        target.name = value.replace(/\n$/, "").slice(0, 15);
         return 0;
       },
     });
@@ -160,7 +159,7 @@ class ProcTree {
   }
 
   #place(process: Process, what: "exe" | "cwd" | "root", owner: Ownership): Builder {
-    if (what === "exe") return link({ owner, target: () => fromText(process.executablePath) || -ENOENT });
+    if (what === "exe") return link({ owner, target: () => process.executablePath || -ENOENT });
     const inodeOf = (): Inode | Failure => contextOfProcess(process)?.[what] ?? -ENOENT;
     return link({
       owner,
