@@ -125,6 +125,8 @@ function toDoublewords(format: number, truncate: boolean): Lifter {
     const source = readPart(context, o1);
     let result: number;
     if (isExact(context)) {
+      // Processors make the transition even when they then raise #XM.
+      if (mmx) enterMmx(context);
       passOperands(context, source);
       const lanes = format === 32 && !mmx ? 4 : 2;
       const kind = b.i32(truncate ? 1 : 0);
@@ -157,8 +159,11 @@ const cvtdq2pd: Lifter = (context, { o0, o1 }) => {
 
 const cvtpi2ps: Lifter = (context, { o0, o1 }) => {
   const { b } = context;
-  checkPending(context);
+  const mmx = o1.kind === OperandKind.mmx;
+  if (mmx) checkPending(context);
   const source = b.unary(Op.i64x2Splat, readMmx(context, o1));
+  // From memory it leaves the x87 state alone.
+  if (mmx) enterMmx(context);
   if (isExact(context)) {
     passOperands(context, source);
     const raised = context.helper3(fromIntegerHelper, b.i32(32), b.i32(32), b.i32(2));
@@ -166,7 +171,6 @@ const cvtpi2ps: Lifter = (context, { o0, o1 }) => {
   } else {
     writeLow(context, o0, b.unary(Op.f32x4ConvertI32x4S, source), 8);
   }
-  enterMmx(context);
 };
 
 const cvtpi2pd: Lifter = (context, { o0, o1 }) => {
