@@ -20,6 +20,7 @@ import {
 import type { Mode } from "./index.ts";
 import { formMnemonic } from "./form-table.ts";
 import { ambiguousForms } from "./opcode-tree.ts";
+import { supportTable } from "./support-table.ts";
 import { Random, stringLength, writeByteString } from "./testing/byte-strings.ts";
 import { Comparison } from "./testing/compare-iced.ts";
 import { explain } from "./testing/disagreements.ts";
@@ -48,8 +49,9 @@ describe("the table", () => {
     expect(ambiguousForms).toEqual([]);
   });
 
-  test("the packed tables are those of the rows (else run scripts/decode-tables.ts)", async () => {
+  test("what derives from the rows is up to date (else run scripts/decode-tables.ts)", async () => {
     expect(await readFile(new URL("tables-data.ts", import.meta.url), "utf8")).toBe(packTables());
+    expect(await readFile(new URL("support.md", import.meta.url), "utf8")).toBe(supportTable());
   });
 
   test("every mnemonic has a row", () => {

@@ -6,7 +6,12 @@
 // - 66 before a near branch is ignored in 64-bit mode (AMD truncates the target to 16 bits).
 // - REX.W makes a far pointer in memory 16:64 (AMD ignores it).
 // - LOCK MOV CR0 is undefined (AMD: CR8).
+// A form's reserved combinations (unused VEX.vvvv, VEX.L, CR1, a MOV to CS, LOCK on a register) are undefined, as there.
 // CPUID is not consulted: a form whose feature the guest's CPUID does not announce decodes, and the lifter decides.
+//
+// Measured by scripts/decode-speed.ts on libc's text, 346,000 instructions, Node 24: 50 ns each once optimised (20 million/s),
+// 120 ns over the first pass, 1.5 to 3.5 us over the first thousand, compiling this function included; loading the modules
+// takes 2.5 to 4 ms, of which Node's own work on the source is the most.
 import { OperandKind, registerRip } from "./instruction.ts";
 import type { Instruction, Mode } from "./instruction.ts";
 import { Dimension, FormBit, Place, Size, firstNode, sizeBits } from "./notation.ts";
