@@ -17,11 +17,7 @@ const config: ViteUserConfig = {
         ...shared,
         test: {
           name: "unit",
-          include: [
-            "packages/*/{src,oracle}/**/*.test.ts",
-            "apps/*/src/**/*.test.ts",
-            "{scripts,guests}/**/*.test.ts",
-          ],
+          include: ["packages/*/{src,oracle}/**/*.test.ts", "apps/*/src/**/*.test.ts", "{scripts,guests}/**/*.test.ts"],
           testTimeout: 20_000,
         },
       },

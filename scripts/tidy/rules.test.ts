@@ -52,12 +52,13 @@ describe("importDirection", () => {
 });
 
 describe("nodeImports", () => {
-  it("allows node: in tests, apps and folders named node/, and nowhere else in packages", () => {
+  it("allows node: in tests, apps and folders named node/ or scripts/, and nowhere else in packages", () => {
     const text = 'import { readFileSync } from "node:fs";';
     const files = [
       file("packages/emulator/src/a.ts", text),
       file("packages/emulator/src/a.test.ts", text),
       file("packages/emulator/src/node/a.ts", text),
+      file("packages/emulator/scripts/a.ts", text),
       file("apps/cli/src/a.ts", text),
     ];
     expect(nodeImports(files)).toEqual(['packages/emulator/src/a.ts: imports "node:fs" outside a folder named node/']);

@@ -66,10 +66,12 @@ function leavesPackage(path: string, relative: string): boolean {
   return /^(apps|packages)\//.test(target) && !target.startsWith(home);
 }
 
-/** Outside apps/, bench/, scripts/, tests and folders named node/, everything also runs in a browser. */
+/** Outside apps/, bench/, folders named scripts/ or node/, and tests, everything also runs in a browser. */
 export function nodeImports(files: readonly SourceFile[]): string[] {
   return files
-    .filter(({ path }) => path.startsWith("packages/") && isSource(path) && !isTest(path) && !/\/node\//.test(path))
+    .filter(
+      ({ path }) => path.startsWith("packages/") && isSource(path) && !isTest(path) && !/\/(node|scripts)\//.test(path),
+    )
     .flatMap(({ path, text }) =>
       importsOf(text)
         .filter((name) => name.startsWith("node:"))
