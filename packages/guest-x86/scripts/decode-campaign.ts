@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { Instruction, decode, describeForm, formCount } from "../src/decode/index.ts";
 import type { Mode } from "../src/decode/index.ts";
 import { Random, stringLength, writeByteString } from "../src/decode/testing/byte-strings.ts";
-import { Comparison } from "../src/decode/testing/compare-iced.ts";
+import { Comparison, type Difference } from "../src/decode/testing/compare-iced.ts";
 import { explain } from "../src/decode/testing/disagreements.ts";
 import { randomEncoding } from "../src/decode/testing/random-instruction.ts";
 
@@ -43,25 +43,24 @@ for (let done = 0; done < total; done += perBatch) {
       valid++;
       formsSeen[instruction.form] = 1;
     }
-    const difference = comparison.compare(position, buffer.length, mode);
-    if (difference === undefined) continue;
-    const reason = explain(difference, mode);
-    if (reason !== undefined) {
-      explained.set(reason, (explained.get(reason) ?? 0) + 1);
-      continue;
-    }
-    const bytes = [...buffer.subarray(position, position + 16)]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join(" ");
-    const key = `${difference.field} ${difference.code}`;
-    const entry = unexplained.get(key) ?? {
-      count: 0,
-      example: `mode ${mode}: ${bytes}: ours ${difference.ours}, theirs ${difference.theirs}`,
-    };
-    entry.count++;
-    unexplained.set(key, entry);
+    for (const difference of comparison.compare(position, buffer.length, mode))
+      note(difference, mode, buffer, position);
   }
   comparison.free();
+}
+
+function note(difference: Difference, mode: Mode, buffer: Uint8Array, position: number): void {
+  const reason = explain(difference, mode);
+  if (reason !== undefined) {
+    explained.set(reason, (explained.get(reason) ?? 0) + 1);
+    return;
+  }
+  const bytes = [...buffer.subarray(position, position + 16)].map((byte) => byte.toString(16).padStart(2, "0"));
+  const key = `${difference.field} ${difference.code}`;
+  const example = `mode ${mode}: ${bytes.join(" ")}: ours ${difference.ours}, theirs ${difference.theirs}`;
+  const entry = unexplained.get(key) ?? { count: 0, example };
+  entry.count++;
+  unexplained.set(key, entry);
 }
 
 function writeForm(mode: Mode, out: Uint8Array, position: number): void {

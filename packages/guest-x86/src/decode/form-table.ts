@@ -254,6 +254,7 @@ function integerWidth(form: number): number {
 
 function parseAttributes(form: number, text: string): void {
   if (text === "") return;
+  let operandSizes = 0;
   for (const attribute of text.split(" ")) {
     const bit = attributeBits[attribute];
     const flow = attributeFlow[attribute];
@@ -263,11 +264,12 @@ function parseAttributes(form: number, text: string): void {
     else if (attribute === "word") formWidth[form] = Size.w;
     else if (attribute === "z") formWidth[form] = Size.z;
     else if (attribute === "y") formWidth[form] = Size.y;
-    else if (attribute.startsWith("osz"))
-      formOperandSizes[form] = Number(attribute.slice(3)) >> 4 === 1 ? 1 : attribute === "osz32" ? 2 : 4;
+    else if (attribute.startsWith("osz")) operandSizes |= Number(attribute.slice(3)) >> 4;
     else if (attribute.startsWith("cc")) formCondition[form] = Number(attribute.slice(2));
     else throw new Error(`attribute "${attribute}" is not in the legend`);
   }
+  // Their masks are 16 >> 4, 32 >> 4, 64 >> 4.
+  if (operandSizes !== 0) formOperandSizes[form] = operandSizes;
 }
 
 function parseRow(form: number, line: string): void {

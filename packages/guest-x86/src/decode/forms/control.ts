@@ -12,7 +12,8 @@ retf     | CB            |       |                   |     | system
 int3     | CC            |       |                   |     | system
 int      | CD            | Ib    |                   |     | system
 into     | CE            |       | r=o               |     | i64 system
-iret     | CF            |       | w=*               |     | system
+iret     | CF            |       | w=oszapcdi        |     | osz16 system
+iret     | CF            |       | w=*               |     | osz32 osz64 system
 loopne   | E0            | Jb    | r=z               |     | f64 branch
 loope    | E1            | Jb    | r=z               |     | f64 branch
 loop     | E2            | Jb    |                   |     | f64 branch
@@ -26,7 +27,7 @@ call     | FF /2         | Ev    |                   |     | f64 icall
 callf    | FF /3         | Mp    |                   |     | system
 jmp      | FF /4         | Ev    |                   |     | f64 ijump
 jmpf     | FF /5         | Mp    |                   |     | system
-syscall  | 0F 05         |       | w=*               | syscall | o64 system
+syscall  | 0F 05         |       | r=* w=*           | syscall | o64 system
 ud2      | 0F 0B         |       |                   |     | undefined
 endbr64  | F3 0F 1E FA   |
 endbr32  | F3 0F 1E FB   |

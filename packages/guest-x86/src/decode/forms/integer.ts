@@ -127,8 +127,10 @@ cdqe     | 98           |          |                   |    | osz64
 cwd      | 99           |          |                   |    | osz16
 cdq      | 99           |          |                   |    | osz32
 cqo      | 99           |          |                   |    | osz64
-pushf    | 9C           |          | r=*               |    | d64
-popf     | 9D           |          | w=*               |    | d64
+pushf    | 9C           |          | r=oszapcdi        |    | d64 osz16
+pushf    | 9C           |          | r=*               |    | d64 osz32 osz64
+popf     | 9D           |          | w=oszapcdi        |    | d64 osz16
+popf     | 9D           |          | w=*               |    | d64 osz32 osz64
 sahf     | 9E           |          | w=szapc           | lahf
 lahf     | 9F           |          | r=szapc           | lahf
 mov      | A0           | AL Ob

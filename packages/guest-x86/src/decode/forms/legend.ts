@@ -43,7 +43,7 @@
 //   jump branch call return ijump icall system undefined   flow, see `Flow`
 //   byte word z y  the operand size is 8, or 16, or that of `z` or `y`, whatever the operands say      mod  ModRM.mod is ignored: a register
 //   seg  operand 0 is a segment register that is loaded: CS is undefined
-//   osz16 osz32 osz64  only with this operand size
+//   osz16 osz32 osz64  only with this operand size, or these
 //   cc2…11 the condition, where the opcode does not hold it
 //   alias another encoding is the documented one      rest  gives way to other rows that match the same bytes
 /** The text of one family: one row per line, columns separated by `|`. */

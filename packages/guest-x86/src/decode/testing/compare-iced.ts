@@ -43,7 +43,9 @@ const x87Conditions: Record<string, number> = {
   fcmovu: 10,
   fcmovnu: 11,
 };
-const stringNames: Record<string, string> = { b: "8", w: "16", d: "32", q: "64" };
+const stringMnemonic = /^(movs|cmps|stos|lods|scas|ins|outs)[bwdq]$/;
+const stringWidths: Record<string, string> = { b: "8", w: "16", d: "32", q: "64" };
+const counterWidths: Record<string, number> = { jcxz: 16, jecxz: 32, jrcxz: 64 };
 // Spellings that differ; widths that Intel puts in the name are `operandWidth` here.
 const spelling: Record<string, string> = {
   wait: "fwait",
@@ -56,8 +58,6 @@ const spelling: Record<string, string> = {
   popfq: "popf",
   iretd: "iret",
   iretq: "iret",
-  jecxz: "jcxz",
-  jrcxz: "jcxz",
   sysretq: "sysret",
   sysexitq: "sysexit",
   sal: "shl",
@@ -219,10 +219,6 @@ function theirOperand(index: number, mode: Mode): string {
   }
 }
 
-function hex(value: number): string {
-  return value.toString(16);
-}
-
 /** Decoders are kept per mode over one shared buffer: making one costs more than decoding. */
 export class Comparison {
   readonly #buffer: Uint8Array;
@@ -242,98 +238,106 @@ export class Comparison {
     for (const decoder of Object.values(this.#decoders)) decoder.free();
   }
 
-  /** The first difference between the two readings of the bytes at `position`, or undefined if there is none. */
-  compare(position: number, end: number, mode: Mode): Difference | undefined {
+  /** Every difference between the two readings of the bytes at `position`. */
+  compare(position: number, end: number, mode: Mode): Difference[] {
     const length = decode(this.#buffer, position, end, mode, instruction);
     const decoder = this.#decoders[mode];
     decoder.position = position;
     decoder.ip = 0n;
     decoder.decodeOut(reference);
-    const code = codeText[reference.code];
-    const differ = (field: string, ours: unknown, theirs: unknown): Difference => ({
-      field,
-      ours: String(ours),
-      theirs: String(theirs),
-      code,
-    });
-    if (reference.isInvalid) return length < 0 ? undefined : differ("valid", describe(), "invalid");
-    if (length < 0) return differ("valid", `error ${length}`, code);
-    return this.#compareValid(length, mode, differ);
-  }
-
-  #compareValid(
-    length: number,
-    mode: Mode,
-    differ: (field: string, ours: unknown, theirs: unknown) => Difference,
-  ): Difference | undefined {
-    let theirs = mnemonicText[reference.mnemonic].toLowerCase();
-    let ours: string = mnemonicNames[instruction.mnemonic];
-    let operands = true;
-    const x87Condition = x87Conditions[theirs];
-    if (x87Condition !== undefined) {
-      theirs = `fcmovcc ${x87Condition}`;
-      ours += ` ${instruction.condition}`;
-    } else if (reference.conditionCode !== iced.ConditionCode.None && conditional.test(theirs)) {
-      theirs = `${(conditional.exec(theirs) as RegExpExecArray)[1]}cc ${reference.conditionCode - 1}`;
-      ours += ` ${instruction.condition}`;
-    } else if (reference.isStringInstruction && !/xmm/i.test(theirs)) {
-      // Implicit operands: compare what they say by their widths, the address size and the segment.
-      theirs = `${theirs.slice(0, -1)} ${stringNames[theirs.at(-1) as string]}`;
-      ours += ` ${instruction.operandWidth}`;
-      operands = false;
-      let addressWidth = 0;
-      for (let i = 0; i < reference.opCount; i++) {
-        const kind = reference.opKind(i) - iced.OpKind.MemorySegSI;
-        if (kind >= 0) addressWidth = 16 << (kind % 3);
-      }
-      theirs += ` a${addressWidth}`;
-      ours += ` a${instruction.addressWidth}`;
-      theirs += reference.hasRepnePrefix ? " repne" : reference.hasRepPrefix ? " rep" : "";
-      ours += instruction.rep === 0xf2 ? " repne" : instruction.rep === 0xf3 ? " rep" : "";
-    } else {
-      if (reference.isCallFar || reference.isCallFarIndirect || reference.isJmpFar || reference.isJmpFarIndirect)
-        theirs += "f";
-      const width = /^(jcxz|jecxz|jrcxz)$/.test(theirs)
-        ? ` ${{ c: 16, e: 32, r: 64 }[theirs[1] as "c" | "e" | "r"]}`
-        : "";
-      theirs = (spelling[theirs] ?? theirs) + width;
-      if (width !== "") ours += ` ${instruction.addressWidth}`;
-    }
-    if (ours !== theirs) return differ("mnemonic", ours, theirs);
-    if (length !== reference.length) return differ("length", length, reference.length);
-    if (instruction.lock !== reference.hasLockPrefix) return differ("lock", instruction.lock, reference.hasLockPrefix);
-    if (operands && ours !== "xlat" && ours !== "maskmovq" && ours !== "maskmovdqu") {
-      const count = reference.opCount;
-      if (instruction.operandCount !== count) return differ("operand count", instruction.operandCount, count);
-      for (let i = 0; i < count; i++) {
-        const ourText = ourOperand(i);
-        const theirText = theirOperand(i, mode);
-        if (ourText !== theirText) return differ(`operand ${i}`, ourText, theirText);
-      }
-    }
-    const flow = flowText[instruction.flow];
-    const theirFlow = flowOf[reference.flowControl];
-    if (flow !== theirFlow) return differ("flow", flow, theirFlow);
-    return compareFlags(differ);
+    const report = new Report(codeText[reference.code]);
+    if (reference.isInvalid) {
+      if (length >= 0) report.compare("valid", describe(), "invalid");
+    } else if (length < 0) report.compare("valid", `error ${length}`, "valid");
+    else compareValid(report, length, mode);
+    return report.differences;
   }
 }
 
-function compareFlags(differ: (field: string, ours: unknown, theirs: unknown) => Difference): Difference | undefined {
-  const read = eflags(reference.rflagsRead);
-  if (flagsRead(instruction) !== read) return differ("flags read", hex(flagsRead(instruction)), hex(read));
+/** Collects differences. */
+class Report {
+  readonly differences: Difference[] = [];
+  readonly code: string;
+
+  constructor(code: string) {
+    this.code = code;
+  }
+
+  /** Whether the two are equal; if not, a difference is noted. */
+  compare(field: string, ours: unknown, theirs: unknown): boolean {
+    if (ours === theirs) return true;
+    this.differences.push({ field, ours: String(ours), theirs: String(theirs), code: this.code });
+    return false;
+  }
+
+  compareMasks(field: string, ours: number, theirs: number): void {
+    this.compare(field, ours.toString(16), theirs.toString(16));
+  }
+}
+
+// What the mnemonic, or iced's name for it, says beside itself: condition, item width, address width, repetition.
+function compareMnemonic(report: Report): boolean {
+  let theirs = mnemonicText[reference.mnemonic].toLowerCase();
+  let ours: string = mnemonicNames[instruction.mnemonic];
+  if (x87Conditions[theirs] !== undefined) {
+    theirs = `fcmovcc ${x87Conditions[theirs]}`;
+    ours += ` ${instruction.condition}`;
+  } else if (reference.conditionCode !== iced.ConditionCode.None && conditional.test(theirs)) {
+    theirs = `${(conditional.exec(theirs) as RegExpExecArray)[1]}cc ${reference.conditionCode - 1}`;
+    ours += ` ${instruction.condition}`;
+  } else if (isString(theirs)) {
+    let addressWidth = 0;
+    for (let i = 0; i < reference.opCount; i++) {
+      const kind = reference.opKind(i) - iced.OpKind.MemorySegSI;
+      if (kind >= 0) addressWidth = 16 << (kind % 3);
+    }
+    const repetition = reference.hasRepnePrefix ? 0xf2 : reference.hasRepPrefix ? 0xf3 : 0;
+    theirs = `${theirs.slice(0, -1)} ${stringWidths[theirs.at(-1) as string]} a${addressWidth} rep ${repetition}`;
+    ours += ` ${instruction.operandWidth} a${instruction.addressWidth} rep ${instruction.rep}`;
+  } else if (counterWidths[theirs] !== undefined) {
+    theirs = `jcxz ${counterWidths[theirs]}`;
+    ours += ` ${instruction.addressWidth}`;
+  } else {
+    theirs = spelling[theirs] ?? theirs;
+    const { isCallFar, isCallFarIndirect, isJmpFar, isJmpFarIndirect } = reference;
+    if (isCallFar || isCallFarIndirect || isJmpFar || isJmpFarIndirect) theirs += "f";
+  }
+  return report.compare("mnemonic", ours, theirs);
+}
+
+function isString(mnemonic: string): boolean {
+  return reference.isStringInstruction && stringMnemonic.test(mnemonic);
+}
+
+// Where the operands are implicit, iced's code name has the operand size: Retnq, Pushad, Enterw_imm16_imm8.
+const sizedCode = /^(?:Retn|Retf|Enter|Leave|Push|Pop|Pusha|Popa|Pushf|Popf|Iret)([wdq])(?:_|$)/;
+
+function compareValid(report: Report, length: number, mode: Mode): void {
+  if (!compareMnemonic(report)) return;
+  report.compare("length", length, reference.length);
+  report.compare("lock", instruction.lock, reference.hasLockPrefix);
+  const name = mnemonicNames[instruction.mnemonic];
+  const sized = sizedCode.exec(report.code);
+  if (sized !== null) report.compare("operand width", instruction.operandWidth, Number(stringWidths[sized[1]]));
+  if (isString(mnemonicText[reference.mnemonic].toLowerCase()) || /^(xlat|maskmov)/.test(name)) {
+    const prefix = reference.segmentPrefix;
+    const none = prefix === iced.Register.None || (mode === 64 && prefix < iced.Register.FS);
+    report.compare("segment", instruction.segment, none ? -1 : prefix - iced.Register.ES);
+  } else {
+    report.compare("operand count", instruction.operandCount, reference.opCount);
+    const count = Math.min(instruction.operandCount, reference.opCount);
+    for (let i = 0; i < count; i++) report.compare(`operand ${i}`, ourOperand(i), theirOperand(i, mode));
+  }
+  report.compare("flow", flowText[instruction.flow], flowOf[reference.flowControl]);
   const changed = eflags(reference.rflagsModified);
-  if (flagsChanged(instruction) !== changed)
-    return differ("flags changed", hex(flagsChanged(instruction)), hex(changed));
-  const overwritten = flagsOverwritten(instruction);
-  if (overwritten & ~changed) return differ("flags overwritten", hex(overwritten), hex(changed));
-  const leftUndefined = eflags(reference.rflagsUndefined);
-  if (flagsUndefined(instruction) !== leftUndefined)
-    return differ("flags undefined", hex(flagsUndefined(instruction)), hex(leftUndefined));
-  return undefined;
+  report.compareMasks("flags read", flagsRead(instruction), eflags(reference.rflagsRead));
+  report.compareMasks("flags changed", flagsChanged(instruction), changed);
+  report.compareMasks("flags overwritten and not changed", flagsOverwritten(instruction) & ~changed, 0);
+  report.compareMasks("flags undefined", flagsUndefined(instruction), eflags(reference.rflagsUndefined));
 }
 
 function describe(): string {
-  let text = instruction.name;
+  let text: string = instruction.name;
   for (let i = 0; i < instruction.operandCount; i++) text += ` ${ourOperand(i)}`;
   return text;
 }
