@@ -1,5 +1,5 @@
 /**
- * MXCSR and the translation mode that follows from it (docs/decisions/0010-mxcsr.md).
+ * MXCSR and the translation mode that follows from it (docs/decisions/0003-sse-floating-point.md).
  *
  * The one idea: with round-to-nearest, no FTZ or DAZ, everything masked, and all six sticky flags set already, no
  * instruction can change MXCSR or do anything but what WebAssembly's floating point does. In this *saturated* state,
