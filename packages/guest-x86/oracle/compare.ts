@@ -59,7 +59,7 @@ export function compare(
   const left = expected.flags(index);
   const right = actual.flags(index);
   if (left !== right) {
-    const mask = options.exact || expected.kind(index) !== ResultKind.end ? -1 : ~undefinedFlagsOf(cases, index);
+    const mask = options.exact ? -1 : ~undefinedFlagsOf(cases, index, expected.rip(index));
     add("flags", hex(left & mask), hex(right & mask));
   }
   compareImages(cases, expected, actual, index, options, add);

@@ -26,7 +26,7 @@ export interface GeneratorOptions {
 const unsized: Readonly<Record<string, number>> = { prefetch: 64, prefetchw: 64, clflush: 64 };
 
 /** What they write before a fault in the middle, and so the address of that fault, is every processor's own affair. */
-const piecemeal = new Set(["fldenv", "frstor", "fnsave", "fnstenv"]);
+const piecemeal = new Set(["fldenv", "frstor", "fnsave", "fnstenv", "fxsave", "fxsave64", "fxrstor", "fxrstor64"]);
 
 /** Instructions that may stand in the middle of a sequence: registers only, one way out, nothing prepared. */
 function chainable(form: Form): boolean {

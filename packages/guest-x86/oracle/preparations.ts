@@ -7,7 +7,7 @@
 import { type MnemonicName, OperandKind } from "../src/decode/instruction.ts";
 import { Slot } from "../src/state.ts";
 import type { CaseBuilder } from "./case-builder.ts";
-import { Layout } from "./format.ts";
+import { ImageAt, Layout, StateAt } from "./format.ts";
 
 /** False: this attempt is of no use. */
 type Preparation = (c: CaseBuilder) => boolean | void;
@@ -24,6 +24,8 @@ function point(c: CaseBuilder, register: number, bytes: number, alignment = 8, w
 
 const stack: Preparation = (c) => {
   point(c, rsp, c.random.oneIn(8) ? 16 : 8);
+  // Below 0 lies the kernel's half, where a fault is another one.
+  return c.gpr(rsp) >= 16n && c.gpr(rsp) < 1n << 47n;
 };
 
 /** Near the case's code, where INT3 ends it. */
@@ -89,19 +91,27 @@ const strings: Preparation = (c) => {
   const down = (c.view.getUint32(128, true) & 0x400) !== 0;
   const segment = instruction.segment === 4 ? Layout.fsBase : instruction.segment === 5 ? Layout.gsBase : 0;
   const wide = width === 64;
-  const start = c.chooseAddress(span, size, wide) + (down ? span - size : 0);
+  let start = c.chooseAddress(span, size, wide) + (down ? span - size : 0);
   let destination = c.chooseAddress(span, size, wide) + (down ? span - size : 0);
   // Overlapping moves repeat a pattern.
   if (random.oneIn(3)) destination = start + random.pick([-size, -1, 0, 1, size, 2 * size, 7]);
+  // Below 0 lies the kernel's half, where a fault is another one.
+  if (start < 0 || destination < 0) return false;
+  // When both accesses fault, either may be the one that is reported.
+  if (instruction.name === "cmps") {
+    if (random.oneIn(2)) start = c.insideData(span) + (down ? span - size : 0);
+    else destination = c.insideData(span) + (down ? span - size : 0);
+  }
   c.offerLow(rsi, start - segment, width, true);
   c.offerLow(rdi, destination, width, true);
   const run = new Uint8Array(span + 16);
   for (let i = 0; i < run.length; i++) run[i] = random.oneIn(12) ? random.below(256) : 0x41;
-  if (random.oneIn(4)) return;
+  if (random.oneIn(4)) return true;
   c.patch(down ? start - span + size : start, run.subarray(0, span));
   if (random.oneIn(6)) run[random.below(span)] = random.below(256);
   c.patch(down ? destination - span + size : destination, run.subarray(0, span));
   if (random.oneIn(2)) c.offer(rax, random.pick([0x4141_4141, 0x4141_4141_4141_4141n, 0x42]));
+  return true;
 };
 
 /** Dividends whose quotient often fits. */
@@ -191,6 +201,12 @@ const loadEnvironment: Preparation = (c) => {
   c.patch(c.target, content);
 };
 
+/** With an exception unmasked that forbids the store, nobody has looked at the memory; the processor has. */
+const conditionalStore: Preparation = (c) => {
+  if (!c.hasMemory() || (c.view.getUint8(StateAt.image) & 0x3f) === 0x3f) return true;
+  return c.target >= Layout.data && c.target + 16 < Layout.data + Layout.dataBytes;
+};
+
 const decimal: Preparation = (c) => {
   const { random } = c;
   if (random.oneIn(8)) return;
@@ -205,6 +221,12 @@ const stringLengths: Preparation = (c) => {
   for (const register of [rax, rdx]) {
     if (!c.random.oneIn(4)) c.offer(register, c.random.pick([c.random.below(20), -c.random.below(20), 16, 0]));
   }
+};
+
+/** AMD's processors have left x87 mode when one of these raises #XM. */
+const maskedConversion: Preparation = (c) => {
+  const at = StateAt.image + ImageAt.mxcsr;
+  c.view.setUint32(at, c.view.getUint32(at, true) | 0x1f80, true);
 };
 
 const flagsFromStack: Preparation = (c) => {
@@ -235,7 +257,8 @@ export const preparations: Readonly<Partial<Record<MnemonicName, Preparation>>> 
   enter: (c) => {
     c.setImmediate(c.random.pick([0, 8, 16, 100]), 0, 2);
     c.setImmediate(c.random.oneIn(2) ? 0 : c.random.below(256), 2, 1);
-    point(c, rsp, 8);
+    // The processor tries a write where the stack pointer ends up, which translated code does not.
+    c.offer(rsp, c.insideData(512) + 400, true);
     point(c, rbp, 8);
   },
   leave: (c) => void point(c, rbp, 8),
@@ -260,7 +283,8 @@ export const preparations: Readonly<Partial<Record<MnemonicName, Preparation>>> 
     const address = c.chooseAddress(1, 1, instruction.addressWidth === 64);
     c.offerLow(rbx, BigInt(address - segment) - (c.gpr(rax) & 255n), instruction.addressWidth, true);
   },
-  maskmovq: (c) => void point(c, rdi, 8, 1, c.encoding.instruction.addressWidth),
+  // In the middle of a page: AMD's processors have left x87 mode when the store faults.
+  maskmovq: (c) => c.offerLow(rdi, c.insideData(8), c.encoding.instruction.addressWidth, true),
   maskmovdqu: (c) => void point(c, rdi, 16, 1, c.encoding.instruction.addressWidth),
   div: division,
   idiv: division,
@@ -287,9 +311,28 @@ export const preparations: Readonly<Partial<Record<MnemonicName, Preparation>>> 
   fldenv: loadEnvironment,
   frstor: loadEnvironment,
   fbld: decimal,
+  fst: conditionalStore,
+  fstp: conditionalStore,
+  fist: conditionalStore,
+  fistp: conditionalStore,
+  fisttp: conditionalStore,
+  fbstp: conditionalStore,
+  cvtps2pi: maskedConversion,
+  cvttps2pi: maskedConversion,
+  cvtpd2pi: maskedConversion,
+  cvttpd2pi: maskedConversion,
+  cvtpi2ps: (c) => {
+    // With an operand in memory, AMD's processors stay in x87 mode and Intel's, by the manual, leave it.
+    if (c.hasMemory()) return false;
+    return maskedConversion(c);
+  },
   pcmpestri: stringLengths,
   pcmpestrm: stringLengths,
   bound: bounds,
+  // The processor writes only what changes.
+  arpl: (c) => !c.hasMemory() || !inReadOnly(c.target),
+  // AMD's processors read 32 bits into a 16-bit register.
+  movsxd: (c) => !c.hasMemory() || c.encoding.instruction.operandWidth !== 16,
   aam: (c) => c.setImmediate(c.random.pick([10, 10, 0, 1, c.random.below(256)])),
   aad: (c) => c.setImmediate(c.random.pick([10, 10, 0, 1, c.random.below(256)])),
 };

@@ -18,6 +18,7 @@ import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/gu
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { ExtendedState } from "../src/extended-state.ts";
 import { readFlags, writeFlags } from "../src/flags-word.ts";
+import { faultsInStack, wantedToWrite } from "../src/fault.ts";
 import { X86Frontend } from "../src/frontend.ts";
 import { createHelpers } from "../src/helpers.ts";
 import { modeForMxcsr } from "../src/mxcsr.ts";
@@ -46,6 +47,8 @@ const int3 = 0xcc;
 /** More than any case needs; what runs longer hangs. */
 const budget = 10_000;
 
+/** #SS */
+const stackFault = 12;
 const notPresent = -1;
 const forbidden = -2;
 
@@ -288,11 +291,17 @@ export class TranslatorRunner implements InstructionRunner {
     const rip = machine.instructionPointer();
     if (code === EngineExit.pageFault) {
       const fault = view.getInt32(pointer + Header.exitPayload, true);
-      if (fault === FAULT_NON_CANONICAL)
-        return results.beginResult(ResultKind.fault, Vector.generalProtection, 0, 0n, rip);
-      const access = view.getInt32(pointer + Header.faultAccess, true);
-      const errorCode = 4 | (fault === forbidden ? 1 : 0) | (access === 1 ? 2 : access === 2 ? 16 : 0);
+      const bytes = this.#codeAt(Number(rip));
+      const mode = cases.mode(index) as 32 | 64;
       const address = view.getBigUint64(pointer + Header.faultAddress, true);
+      const kernelHalf = address >= 0xffff_8000_0000_0000n;
+      if (fault === FAULT_NON_CANONICAL && !kernelHalf) {
+        const vector = faultsInStack(bytes, 0, bytes.length, mode) ? stackFault : Vector.generalProtection;
+        return results.beginResult(ResultKind.fault, vector, 0, 0n, rip);
+      }
+      let access = view.getInt32(pointer + Header.faultAccess, true);
+      if (access === 0 && wantedToWrite(bytes, 0, bytes.length, mode)) access = 1;
+      const errorCode = 4 | (fault === forbidden ? 1 : 0) | (access === 1 ? 2 : access === 2 ? 16 : 0);
       return results.beginResult(ResultKind.fault, Vector.pageFault, errorCode, address, rip);
     }
     if (code === EngineExit.budget || code < ExitCode.exception)
@@ -308,6 +317,14 @@ export class TranslatorRunner implements InstructionRunner {
     }
     const errorCode = view.getInt32(pointer + Header.exitPayload, true);
     return results.beginResult(ResultKind.fault, vector, errorCode, 0n, rip);
+  }
+
+  /** The bytes at a code address, up to the end of its page; none where nothing is mapped. */
+  #codeAt(address: number): Uint8Array {
+    const machine = this.#machine!;
+    if (!machine.isMapped(address)) return new Uint8Array(0);
+    const host = machine.host(address);
+    return machine.bytes.subarray(host, host + Math.min(16, pageBytes - (host % pageBytes)));
   }
 
   /** Changed words; memory and our picture of it go back to the pattern. */

@@ -4,15 +4,19 @@ import { flagsChanged, flagsOverwritten, flagsUndefined } from "../src/decode/fl
 import { Flow, Instruction, OperandKind } from "../src/decode/instruction.ts";
 import type { Batch } from "./format.ts";
 
-/** The flags that the case's code leaves undefined, from its instructions and, where its count matters, the state. */
-export function undefinedFlagsOf(cases: Batch, index: number): number {
+/**
+ * The flags that a case leaves undefined when it ends at `rip`, from its instructions up to there and, where its count
+ * matters, the state.
+ */
+export function undefinedFlagsOf(cases: Batch, index: number, rip: bigint): number {
+  const done = Number(BigInt.asIntN(53, rip)) - cases.codeAddress(index);
   const code = cases.code(index);
   const instruction = new Instruction();
   let undefinedFlags = 0;
   let at = 0;
   for (let first = true; at < code.length; first = false) {
     const length = decode(code, at, code.length, cases.mode(index) as 32 | 64, instruction);
-    if (length <= 0) break;
+    if (length <= 0 || at === done) break;
     at += length;
     const own = ownUndefinedFlags(instruction, first ? Number(cases.gpr(index, 1) & 255n) : -1);
     undefinedFlags = (undefinedFlags & ~flagsOverwritten(instruction) & ~(first ? flagsChanged(instruction) : 0)) | own;

@@ -129,10 +129,12 @@ function store(context: LiftContext, width: number, pops: boolean, make: () => n
   } else if (width === 32) {
     b.store(Op.store32, address, b.extractLane(Op.i32x4ExtractLane, bits, 0));
   } else {
-    b.store(Op.store64, address, b.extractLane(Op.i64x2ExtractLane, bits, 0));
     if (width === 80) {
+      // Nothing may be written when the store of one part faults: the low end is tried first, the high end written first.
+      b.load(Op.load64, address);
       b.store(Op.store16, b.binary(Op.i64Add, address, b.i64(8)), b.extractLane(Op.i16x8ExtractLaneU, bits, 4));
     }
+    b.store(Op.store64, address, b.extractLane(Op.i64x2ExtractLane, bits, 0));
   }
   context.helper1(storedHelper, b.i32(pops ? 1 : 0));
 }
