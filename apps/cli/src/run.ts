@@ -1,9 +1,9 @@
 /** `doppel run`: one Linux program, its input, output, status and signals as if it ran by itself. */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, statSync, writeSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { startProgram } from "@doppel/emulator/node";
+import { startProgram, StraceObserver } from "@doppel/emulator/node";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
@@ -45,6 +45,7 @@ export async function run(args: readonly string[]): Promise<number> {
     root,
     mounts: values.mount.map(parseMount),
     memoryBytes: parseMemory(values.memory) * 2 ** 20,
+    ...(values.strace ? { observer: new StraceObserver((line) => void writeSync(2, `${line}\n`)) } : {}),
   });
   if ("reason" in program) {
     process.stderr.write(`doppel: ${name}: ${program.reason}\n`);
@@ -120,7 +121,14 @@ function findProgram(name: string, environment: readonly string[], root: string 
 function parseMount(text: string): { host: string; guest: string; readOnly: boolean } {
   const parts = text.split(":");
   const [host, guest, flag] = parts;
-  if (host === undefined || host === "" || guest === undefined || !guest.startsWith("/") || parts.length > 3 || (flag !== undefined && flag !== "ro")) {
+  if (
+    host === undefined ||
+    host === "" ||
+    guest === undefined ||
+    !guest.startsWith("/") ||
+    parts.length > 3 ||
+    (flag !== undefined && flag !== "ro")
+  ) {
     throw new UsageError(`--mount ${text}: write HOST:GUEST or HOST:GUEST:ro, with GUEST an absolute path`);
   }
   return { host: resolve(host), guest, readOnly: flag === "ro" };
