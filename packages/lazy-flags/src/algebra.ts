@@ -23,6 +23,11 @@ export interface FlagAlgebra<V> {
   lessSigned(a: V, b: V, width: number): V;
   lessOrEqualUnsigned(a: V, b: V, width: number): V;
   lessOrEqualSigned(a: V, b: V, width: number): V;
+  /** Whether the product of two integers does not fit `width` bits. */
+  productOverflows(a: V, b: V, width: number, signed: boolean): V;
+  /** As floating-point numbers of 32 or 64 bits; false where either is not a number. */
+  floatLess(a: V, b: V, width: number): V;
+  floatGreaterOrEqual(a: V, b: V, width: number): V;
   // Bits.
   not(a: V): V;
   both(a: V, b: V): V;
@@ -49,6 +54,10 @@ export const numberAlgebra: FlagAlgebra<number> = {
   lessSigned: (a, b, width) => (a << (32 - width) < b << (32 - width) ? 1 : 0),
   lessOrEqualUnsigned: (a, b, width) => ((a << (32 - width)) >>> 0 <= (b << (32 - width)) >>> 0 ? 1 : 0),
   lessOrEqualSigned: (a, b, width) => (a << (32 - width) <= b << (32 - width) ? 1 : 0),
+  productOverflows: (a, b, width, signed) =>
+    Number(bigintAlgebra.productOverflows(BigInt(a), BigInt(b), width, signed)),
+  floatLess: (a, b) => (singleOf(a) < singleOf(b) ? 1 : 0),
+  floatGreaterOrEqual: (a, b) => (singleOf(a) >= singleOf(b) ? 1 : 0),
   not: (a) => a ^ 1,
   both: (a, b) => a & b,
   either: (a, b) => a | b,
@@ -78,6 +87,13 @@ export const bigintAlgebra: FlagAlgebra<bigint> = {
   lessSigned: (a, b, width) => asBit(signed(a, width) < signed(b, width)),
   lessOrEqualUnsigned: (a, b, width) => asBit(unsigned(a, width) <= unsigned(b, width)),
   lessOrEqualSigned: (a, b, width) => asBit(signed(a, width) <= signed(b, width)),
+  productOverflows: (a, b, width, isSigned) => {
+    const reduce = isSigned ? signed : unsigned;
+    const product = reduce(a, width) * reduce(b, width);
+    return asBit(reduce(product, width) !== product);
+  },
+  floatLess: (a, b, width) => asBit(floatOf(a, width) < floatOf(b, width)),
+  floatGreaterOrEqual: (a, b, width) => asBit(floatOf(a, width) >= floatOf(b, width)),
   not: (a) => a ^ 1n,
   both: (a, b) => a & b,
   either: (a, b) => a | b,
@@ -88,4 +104,17 @@ export const bigintAlgebra: FlagAlgebra<bigint> = {
 function evenParityOfByte(value: number): number {
   const nibble = (value ^ (value >>> 4)) & 15;
   return ((0x6996 >>> nibble) & 1) ^ 1;
+}
+
+const patterns = new DataView(new ArrayBuffer(8));
+
+function singleOf(bits: number): number {
+  patterns.setInt32(0, bits);
+  return patterns.getFloat32(0);
+}
+
+function floatOf(bits: bigint, width: number): number {
+  if (width === 32) return singleOf(Number(BigInt.asIntN(32, bits)));
+  patterns.setBigUint64(0, bits);
+  return patterns.getFloat64(0);
 }

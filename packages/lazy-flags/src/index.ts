@@ -1,12 +1,14 @@
 export { bigintAlgebra, type FlagAlgebra, numberAlgebra } from "./algebra.ts";
 export { flagsOf, normalisedRecord, type PackedRecord, unpack } from "./packed.ts";
 export {
+  CarryRule,
   FlagBit,
   FlagCondition,
   FlagKind,
   FLAGS_MASK,
   type FlagRecord,
   isPending,
+  operationCarryRule,
   operationKind,
   operationWidth,
   OperationWord,

@@ -4,10 +4,12 @@
  */
 import { bigintAlgebra, numberAlgebra } from "./algebra.ts";
 import {
+  CarryRule,
   FlagBit,
   FlagKind,
   FLAGS_MASK,
   type FlagRecord,
+  operationCarryRule,
   operationKind,
   operationWidth,
   operationWord,
@@ -15,7 +17,7 @@ import {
 } from "./record.ts";
 import { adjust, carry, overflow, parity, sign, zero } from "./resolve.ts";
 
-/** A record whose values are plain; narrower ones are zero-extended. */
+/** A record whose values are plain, as `OperationWord` says. */
 export interface PackedRecord {
   operation: number;
   a: bigint;
@@ -36,6 +38,7 @@ export function unpack(packed: PackedRecord): FlagRecord<bigint> {
     b,
     result,
     addend: undefined,
+    carryRule: operationCarryRule(operation),
     carryIn: bit((operation & OperationWord.carryIn) !== 0, OperationWord.carryIn),
     carry: bit((operation & OperationWord.carryGiven) !== 0, OperationWord.carry),
     overflow: bit((operation & OperationWord.overflowGiven) !== 0, OperationWord.overflow),
@@ -45,7 +48,7 @@ export function unpack(packed: PackedRecord): FlagRecord<bigint> {
 /** The flags word of a record (see `FlagBit`). */
 export function flagsOf(packed: PackedRecord): number {
   const record = unpack(packed);
-  if (record.width < 64 && record.a >> 32n === 0n && record.b >> 32n === 0n) return narrowFlags(record);
+  if (record.width < 64 && record.carryRule === CarryRule.compare && record.a >> 32n === 0n && record.b >> 32n === 0n) return narrowFlags(record);
   return Number(
     carry(record, bigintAlgebra) |
       (parity(record, bigintAlgebra) << 2n) |
@@ -66,6 +69,7 @@ function narrowFlags(record: FlagRecord<bigint>): number {
     b: Number(record.b),
     result: Number(BigInt.asUintN(32, record.result)),
     addend: undefined,
+    carryRule: record.carryRule,
     carryIn: narrow(record.carryIn),
     carry: narrow(record.carry),
     overflow: narrow(record.overflow),

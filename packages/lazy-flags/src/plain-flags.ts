@@ -6,7 +6,7 @@
  */
 import { bigintAlgebra } from "./algebra.ts";
 import { flagsOf, normalisedRecord, type PackedRecord, unpack } from "./packed.ts";
-import { FlagBit, FlagKind, isPending, operationWord, OperationWord } from "./record.ts";
+import { CarryRule, FlagBit, FlagKind, isPending, operationWord, OperationWord } from "./record.ts";
 import { resolveCondition, resolveFlag } from "./resolve.ts";
 
 const { carryGiven, carryBit, carryIn, overflowGiven, overflowBit, carryMask } = OperationWord;
@@ -44,7 +44,25 @@ export class PlainFlags implements PackedRecord {
     this.result = BigInt.asUintN(width, result);
   }
 
-  /** Shifts, products, counts (FlagKind): a result, and carry. */
+  /** MUL, IMUL. */
+  multiply(a: bigint, b: bigint, width: number, signed: boolean): void {
+    this.operation = operationWord(
+      FlagKind.multiply,
+      width,
+      signed ? CarryRule.multiplySigned : CarryRule.multiplyUnsigned,
+    );
+    this.a = BigInt.asUintN(64, a << BigInt(64 - width));
+    this.b = BigInt.asUintN(64, signed ? BigInt.asIntN(width, b) : BigInt.asUintN(width, b));
+  }
+
+  /** A comparison of floating-point numbers, as their bits. */
+  compareFloats(a: bigint, b: bigint, width: 32 | 64): void {
+    this.operation = operationWord(FlagKind.floatCompare, width, width === 32 ? CarryRule.float32 : CarryRule.float64);
+    this.a = a;
+    this.b = b;
+  }
+
+  /** Shifts and counts (FlagKind): a result, and carry. */
   resultAndCarry(kind: number, result: bigint, carry: boolean, width: number): void {
     this.operation = operationWord(kind, width) | carryGiven | (carry ? OperationWord.carry : 0);
     this.result = BigInt.asUintN(width, result);

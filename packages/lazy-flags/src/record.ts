@@ -3,14 +3,14 @@
  *
  * The record has two halves, so that instructions which update only some of the flags cost nothing extra:
  *
- * - the *carry half*, `a` and `b`: carry is `a < b` unsigned (or `a <= b` when a carry went in). A subtraction records
- *   its operands, an addition its sum and first operand: the sum is smaller exactly when it wrapped.
+ * - the *carry half*, `a` and `b`, and the rule by which carry follows from them. Mostly it is `a < b` unsigned (or
+ *   `a <= b` when a carry went in): a subtraction records its operands, an addition its sum and first operand (the sum
+ *   is smaller exactly when it wrapped), a shift the value with the bit shifted out on top, and one less than that.
  * - the *result half*: for `subtract` and `add` it follows from `a` and `b`; the other kinds have a `result` of
  *   their own, so INC and DEC leave `a` and `b`, and with them carry, as they were.
  *
- * An instruction that changes carry or overflow alone (rotates, bit tests, STC) or works them out on its way (shifts,
- * multiplications) gives the bit itself, in the operation word. A logical operation is the subtraction of zero
- * from its result: no carry, no overflow, no adjust.
+ * An instruction that changes carry or overflow alone (rotates, bit tests, STC) gives the bit itself, in the operation
+ * word. A logical operation is the subtraction of zero from its result: no carry, no overflow, no adjust.
  */
 export const FlagKind = {
   /**
@@ -30,10 +30,29 @@ export const FlagKind = {
   shiftLeft: 5,
   /** `result` was shifted right: overflow is whether its two top bits differ. */
   shiftRight: 6,
-  /** `result` is the low half of a product: overflow is the same as carry. */
+  /**
+   * A product of `a` and `b`: overflow is the same as carry. The other flags are undefined, and here those of whatever
+   * `result` holds.
+   */
   multiply: 7,
   /** Zero is that of `result`, the other flags are clear. */
   zeroOnly: 8,
+  /**
+   * A floating-point comparison of `a` with `b`: less sets carry, equal sets zero, unordered sets carry, zero and parity.
+   */
+  floatCompare: 9,
+} as const;
+
+/** How carry follows from `a` and `b`. */
+export const CarryRule = {
+  /** `a < b`, or `a <= b` where a carry went in. */
+  compare: 0,
+  /** Their unsigned product does not fit the width. */
+  multiplyUnsigned: 1,
+  multiplySigned: 2,
+  /** As floating-point numbers of 32 or 64 bits, `a` is not greater than or equal to `b`. */
+  float32: 3,
+  float64: 4,
 } as const;
 
 /** Bit numbers of a flags word. They are those of the x86 flags register; any other order is a matter of moving bits. */
@@ -75,8 +94,10 @@ export interface FlagRecord<V> {
   readonly carryWidth: number;
   readonly a: V;
   readonly b: V;
-  /** Not asked for `subtract` and `add`. */
+  /** Not asked for `subtract`, `add` and `floatCompare`. */
   readonly result: V;
+  /** One of `CarryRule`. */
+  readonly carryRule: number;
   /** The second operand of an addition where it is at hand; else it is worked out. */
   readonly addend: V | undefined;
   /** The carry or borrow that went into an addition or subtraction, as a bit; undefined: none did. */
@@ -92,7 +113,11 @@ export interface FlagRecord<V> {
  *
  *     bits 0..3   kind          bit 16  a carry went in (`carryIn`)
  *     bits 8..13  64 - width    bit 17  carry is given, and is bit 18
- *                               bit 19  overflow is given, and is bit 20
+ *     bits 21..23 carry rule    bit 19  overflow is given, and is bit 20
+ *
+ * Beside the word, values are zero-extended to 64 bits, but for the factors of a product: `a` is shifted to the top of
+ * the 64 bits and `b` extended according to its sign, so that the product overflows 64 bits exactly when it overflows the
+ * width. Carry then never depends on the width.
  */
 export const OperationWord = {
   kindMask: 15,
@@ -107,12 +132,14 @@ export const OperationWord = {
   overflowBit: 20,
   overflow: 0x100000,
   /** What decides carry, besides `a` and `b`. */
-  carryMask: 0x70000,
+  carryMask: 0xe70000,
+  carryRuleShift: 21,
+  carryRuleMask: 7,
 } as const;
 
 /** The constant part of an operation word. */
-export function operationWord(kind: number, width: number): number {
-  return kind | ((64 - width) << OperationWord.spareShift);
+export function operationWord(kind: number, width: number, carryRule: number = CarryRule.compare): number {
+  return kind | ((64 - width) << OperationWord.spareShift) | (carryRule << OperationWord.carryRuleShift);
 }
 
 export function operationKind(word: number): number {
@@ -121,6 +148,10 @@ export function operationKind(word: number): number {
 
 export function operationWidth(word: number): number {
   return 64 - ((word >> OperationWord.spareShift) & OperationWord.spareMask);
+}
+
+export function operationCarryRule(word: number): number {
+  return (word >> OperationWord.carryRuleShift) & OperationWord.carryRuleMask;
 }
 
 /** Whether flags have yet to be worked out from the record: it is *pending*, not *normalised*. */

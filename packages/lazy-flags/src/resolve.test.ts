@@ -22,6 +22,9 @@ const symbolic: FlagAlgebra<string> = {
   lessSigned: (a, b) => text`(${a} <s ${b})`,
   lessOrEqualUnsigned: (a, b) => text`(${a} <=u ${b})`,
   lessOrEqualSigned: (a, b) => text`(${a} <=s ${b})`,
+  productOverflows: (a, b) => text`overflows(${a} * ${b})`,
+  floatLess: (a, b) => text`(${a} <f ${b})`,
+  floatGreaterOrEqual: (a, b) => text`(${a} >=f ${b})`,
   not: (a) => text`!${a}`,
   both: (a, b) => text`(${a} && ${b})`,
   either: (a, b) => text`(${a} || ${b})`,
@@ -32,7 +35,7 @@ const symbolic: FlagAlgebra<string> = {
 function watched(fields: Partial<FlagRecord<string>>): { record: FlagRecord<string>; read: Set<string> } {
   const read = new Set<string>();
   const all: FlagRecord<string> = {
-    kind: FlagKind.subtract, width: 32, carryWidth: 32, a: "a", b: "b", result: "r",
+    kind: FlagKind.subtract, width: 32, carryWidth: 32, a: "a", b: "b", result: "r", carryRule: 0,
     addend: undefined, carryIn: undefined, carry: undefined, overflow: undefined, ...fields,
   };
   const record = new Proxy(all, {

@@ -2,7 +2,7 @@
  * The rules: flags and conditions from a record, written once for every algebra. Only what is asked for is worked out.
  */
 import type { FlagAlgebra } from "./algebra.ts";
-import { FlagBit, FlagKind, type FlagRecord } from "./record.ts";
+import { CarryRule, FlagBit, FlagKind, type FlagRecord } from "./record.ts";
 
 /** The value the sign, zero and parity flags describe; not for `given`. */
 export function resultOf<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
@@ -25,15 +25,39 @@ function addendOf<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
 export function carry<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
   const known = record.carry;
   if (known !== undefined) return known;
-  const { a, b, carryWidth, carryIn } = record;
+  const { carryRule, carryWidth } = record;
+  if (carryRule !== CarryRule.compare) return otherCarry(record, algebra, carryRule);
+  const { a, b, carryIn } = record;
   const less = algebra.lessUnsigned(a, b, carryWidth);
   if (carryIn === undefined) return less;
   return algebra.either(less, algebra.both(algebra.equal(a, b, carryWidth), carryIn));
 }
 
+function otherCarry<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>, rule: number): V {
+  const { a, b } = record;
+  if (rule === CarryRule.multiplyUnsigned || rule === CarryRule.multiplySigned) {
+    return algebra.productOverflows(a, b, record.carryWidth, rule === CarryRule.multiplySigned);
+  }
+  return algebra.not(algebra.floatGreaterOrEqual(a, b, rule === CarryRule.float32 ? 32 : 64));
+}
+
+/** Whether the operands of a floating-point comparison are equal or unordered. */
+function floatEqual<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
+  const { a, b, width } = record;
+  return algebra.not(algebra.either(algebra.floatLess(a, b, width), algebra.floatLess(b, a, width)));
+}
+
+/** A number is greater than or equal to itself. */
+function floatUnordered<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
+  const { a, b, width } = record;
+  const both = algebra.both(algebra.floatGreaterOrEqual(a, a, width), algebra.floatGreaterOrEqual(b, b, width));
+  return algebra.not(both);
+}
+
 export function parity<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
   if (record.kind === FlagKind.given) return algebra.testBit(record.result, FlagBit.parity, record.width);
   if (record.kind === FlagKind.zeroOnly) return algebra.bit(false);
+  if (record.kind === FlagKind.floatCompare) return floatUnordered(record, algebra);
   return algebra.evenParity(resultOf(record, algebra), record.width);
 }
 
@@ -65,13 +89,14 @@ export function adjust<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
 export function zero<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
   const { kind, width } = record;
   if (kind === FlagKind.given) return algebra.testBit(record.result, FlagBit.zero, width);
+  if (kind === FlagKind.floatCompare) return floatEqual(record, algebra);
   if (kind === FlagKind.subtract && record.carryIn === undefined) return algebra.equal(record.a, record.b, width);
   return algebra.isZero(resultOf(record, algebra), width);
 }
 
 export function sign<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
   if (record.kind === FlagKind.given) return algebra.testBit(record.result, FlagBit.sign, record.width);
-  if (record.kind === FlagKind.zeroOnly) return algebra.bit(false);
+  if (record.kind === FlagKind.zeroOnly || record.kind === FlagKind.floatCompare) return algebra.bit(false);
   return algebra.isNegative(resultOf(record, algebra), record.width);
 }
 
@@ -155,6 +180,9 @@ function resolveEven<V>(condition: number, record: FlagRecord<V>, algebra: FlagA
     case 4:
       return zero(record, algebra);
     case 6:
+      if (record.carry === undefined && record.kind === FlagKind.floatCompare) {
+        return algebra.not(algebra.floatLess(record.b, record.a, record.width));
+      }
       if (compares) return algebra.lessOrEqualUnsigned(record.a, record.b, record.width);
       return algebra.either(carry(record, algebra), zero(record, algebra));
     case 8:

@@ -122,8 +122,7 @@ const lzcnt: Lifter = (context, instruction) => {
 
 /** CF: the source is zero. ZF: the result is. */
 function countFlags(context: LiftContext, source: number, result: number, width: number): void {
-  const isZero = context.b.unary(width === 64 ? Op.i64Eqz : Op.i32Eqz, context.zeroExtend(source, width));
-  context.flags.zeroOnly(result, width, isZero);
+  context.flags.zeroAndCarry(result, source, width);
   context.writeOperand(context.instruction.o0, result);
 }
 

@@ -6,6 +6,7 @@
  */
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
 import type { FlagAlgebra } from "@doppel/lazy-flags";
+import { productOverflows64 } from "./high-product.ts";
 
 export class IrFlagAlgebra implements FlagAlgebra<number> {
   b: RegionBuilder;
@@ -79,11 +80,40 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
     return this.compare(width === 64 ? Op.i64LeS : Op.i32LeS, a, b, width, true);
   }
 
+  productOverflows(a: number, b: number, width: number, signed: boolean): number {
+    const builder = this.b;
+    if (width === 64) return productOverflows64(builder, a, b, signed);
+    if (width === 32) {
+      const extend = signed ? Op.i64ExtendI32S : Op.i64ExtendI32U;
+      const product = builder.binary(Op.i64Mul, builder.unary(extend, a), builder.unary(extend, b));
+      const low = builder.unary(Op.i32WrapI64, product);
+      return builder.binary(Op.i64Ne, product, builder.unary(extend, low));
+    }
+    const product = signed
+      ? builder.binary(Op.i32Mul, this.signExtend(a, width), this.signExtend(b, width))
+      : builder.binary(Op.i32Mul, this.zeroExtend(a, width), this.zeroExtend(b, width));
+    const again = signed ? this.signExtend(product, width) : this.zeroExtend(product, width);
+    return builder.binary(Op.i32Ne, product, again);
+  }
+  floatLess(a: number, b: number, width: number): number {
+    return this.b.binary(width === 64 ? Op.f64Lt : Op.f32Lt, this.float(a, width), this.float(b, width));
+  }
+  floatGreaterOrEqual(a: number, b: number, width: number): number {
+    return this.b.binary(width === 64 ? Op.f64Ge : Op.f32Ge, this.float(a, width), this.float(b, width));
+  }
+
   not(a: number): number {
     const { b } = this;
-    const inverse = inverseComparison(b.op[a]!);
+    const op = b.op[a]!;
+    const inverse = inverseComparison(op);
     // not (x < y) == x >= y
-    return inverse < 0 ? b.unary(Op.i32Eqz, a) : b.binary(inverse, b.x[a]!, b.y[a]!);
+    if (inverse >= 0) return b.binary(inverse, b.x[a]!, b.y[a]!);
+    if (op === Op.i32Eqz) {
+      const inner = b.x[a]!;
+      // not not (x < y) == x < y; not (x == 0) == x != 0
+      return isFloatComparison(b.op[inner]!) ? inner : b.binary(Op.i32Ne, inner, b.i32(0));
+    }
+    return b.unary(Op.i32Eqz, a);
   }
   both(a: number, b: number): number {
     return this.b.binary(Op.i32And, a, b);
@@ -106,6 +136,14 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
     if (width >= 32) return a;
     if (b.op[a] === Op.i32Const) return b.i32((b.immediate[a]! << (32 - width)) >> (32 - width));
     return b.unary(width === 8 ? Op.i32Extend8S : Op.i32Extend16S, a);
+  }
+
+  /** A bit pattern as the number it stands for. */
+  private float(a: number, width: number): number {
+    const { b } = this;
+    const op = b.op[a]!;
+    if (op === Op.i64ReinterpretF64 || op === Op.i32ReinterpretF32) return b.x[a]!;
+    return b.unary(width === 64 ? Op.f64ReinterpretI64 : Op.f32ReinterpretI32, a);
   }
 
   private compare(op: number, a: number, b: number, width: number, signed: boolean): number {
@@ -131,6 +169,10 @@ export function isZeroExtended(b: RegionBuilder, node: number, width: number): b
   if (op !== Op.i32And) return false;
   const right = b.y[node]!;
   return b.op[right] === Op.i32Const && (b.immediate[right]! & ~mask) === 0;
+}
+
+function isFloatComparison(op: number): boolean {
+  return op >= Op.f32Eq && op <= Op.f64Ge;
 }
 
 /** The integer comparison that holds exactly when `op` does not, or -1 where `op` is none. */

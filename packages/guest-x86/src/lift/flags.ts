@@ -9,6 +9,7 @@
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
 import {
   carry,
+  CarryRule,
   FlagBit,
   FlagKind,
   FLAGS_MASK,
@@ -44,6 +45,7 @@ export class FlagState implements FlagRecord<number> {
   kind: number = KIND_UNKNOWN;
   width = 64;
   carryWidth = 64;
+  carryRule: number = CarryRule.compare;
   private carryForm: number = CarryForm.unknown;
   private overflowForm: number = OverflowForm.byKind;
   private hasCarryIn = false;
@@ -57,10 +59,6 @@ export class FlagState implements FlagRecord<number> {
   private nodeOverflow = NO_NODE;
   /** The flags word as worked out by the helper, once it has been. */
   private nodeWord = NO_NODE;
-  /** Operands of the floating-point comparison that set the flags, or NO_NODE. */
-  private floatX = NO_NODE;
-  private floatY = NO_NODE;
-  private floatDouble = false;
   /** The slots' values before a record that may turn out to change nothing. */
   private oldOperation = NO_NODE;
   private oldA = NO_NODE;
@@ -78,7 +76,7 @@ export class FlagState implements FlagRecord<number> {
   get summary(): number {
     if (this.kind === KIND_UNKNOWN) return SUMMARY_UNKNOWN;
     const forms = this.carryForm | (this.overflowForm << 2) | (this.hasCarryIn ? 8 : 0);
-    return this.kind | ((64 - this.width) << 4) | (forms << 10);
+    return this.kind | ((64 - this.width) << 4) | (forms << 10) | (this.carryRule << 14);
   }
 
   /** Starts a block in which the record is as `summary` says, its values in the slots. */
@@ -94,9 +92,12 @@ export class FlagState implements FlagRecord<number> {
     this.width = 64 - ((summary >> 4) & 63);
     this.carryForm = (summary >> 10) & 3;
     this.overflowForm = (summary >> 12) & 1;
-    this.hasCarryIn = (summary >> 13) !== 0;
+    this.hasCarryIn = ((summary >> 13) & 1) !== 0;
+    this.carryRule = summary >> 14;
     // Slots hold zero-extended values, whose order is the same at any width they fit in.
-    this.carryWidth = this.kind === FlagKind.subtract || this.kind === FlagKind.add ? this.width : 64;
+    const { kind } = this;
+    const together = kind === FlagKind.subtract || kind === FlagKind.add || kind === FlagKind.floatCompare;
+    this.carryWidth = together ? this.width : this.carryRule === CarryRule.float32 ? 32 : 64;
   }
 
   private forgetNodes(): void {
@@ -108,13 +109,13 @@ export class FlagState implements FlagRecord<number> {
     this.nodeCarry = NO_NODE;
     this.nodeOverflow = NO_NODE;
     this.nodeWord = NO_NODE;
-    this.floatX = NO_NODE;
   }
 
   private setUnknown(): void {
     this.kind = KIND_UNKNOWN;
     this.width = 64;
     this.carryWidth = 64;
+    this.carryRule = CarryRule.compare;
     this.carryForm = CarryForm.unknown;
     this.overflowForm = OverflowForm.byKind;
     this.hasCarryIn = false;
@@ -145,8 +146,8 @@ export class FlagState implements FlagRecord<number> {
     return this.nodeCarryIn;
   }
   get carry(): number | undefined {
-    if (this.carryForm === CarryForm.compare) return undefined;
     if (this.nodeCarry === NO_NODE) {
+      if (this.carryForm === CarryForm.compare) return undefined;
       this.nodeCarry =
         this.carryForm === CarryForm.given
           ? unknown.operationBit(this.builder, carryBit)
@@ -173,19 +174,12 @@ export class FlagState implements FlagRecord<number> {
       const holds = this.unknownCondition(code & ~1);
       return (code & 1) === 0 ? holds : this.algebra.not(holds);
     }
-    if (this.floatX !== NO_NODE) return this.floatCondition(code);
     return resolveCondition(code, this, this.algebra);
   }
 
   /** One flag (FlagBit) as an i32 node, 0 or 1. */
   flag(flag: number): number {
     if (this.kind === KIND_UNKNOWN) return this.unknownFlag(flag);
-    if (this.floatX !== NO_NODE) {
-      return flag === FlagBit.zero ? this.floatEqual()
-        : flag === FlagBit.parity ? this.floatUnordered()
-        : flag === FlagBit.carry ? this.floatCondition(2)
-        : this.builder.i32(0);
-    }
     return resolveFlag(flag, this, this.algebra);
   }
 
@@ -193,7 +187,7 @@ export class FlagState implements FlagRecord<number> {
   word(): number {
     const { builder } = this;
     if (this.kind === KIND_UNKNOWN) return this.resolvedWord();
-    if (this.kind === FlagKind.given && this.floatX === NO_NODE && this.overflowForm === OverflowForm.byKind) {
+    if (this.kind === FlagKind.given && this.overflowForm === OverflowForm.byKind) {
       // All but carry are in the word.
       const others = builder.binary(Op.i32And, this.result, builder.i32(FLAGS_MASK & ~1));
       return builder.binary(Op.i32Or, others, this.flag(FlagBit.carry));
@@ -249,49 +243,6 @@ export class FlagState implements FlagRecord<number> {
     }
   }
 
-  // Floating-point comparisons (COMISS and relatives): unordered sets ZF, PF and CF, less CF, equal ZF; the rest is clear.
-
-  private floatCompare(op32: number, op64: number): number {
-    return this.builder.binary(this.floatDouble ? op64 : op32, this.floatX, this.floatY);
-  }
-
-  /** Equal or unordered. */
-  private floatEqual(): number {
-    const { builder } = this;
-    const less = this.floatCompare(Op.f32Lt, Op.f64Lt);
-    return builder.unary(Op.i32Eqz, builder.binary(Op.i32Or, less, this.floatCompare(Op.f32Gt, Op.f64Gt)));
-  }
-
-  private floatUnordered(): number {
-    const { builder, floatX, floatY } = this;
-    const notEqual = this.floatDouble ? Op.f64Ne : Op.f32Ne;
-    return builder.binary(Op.i32Or, builder.binary(notEqual, floatX, floatX), builder.binary(notEqual, floatY, floatY));
-  }
-
-  private floatCondition(code: number): number {
-    const { builder } = this;
-    switch (code) {
-      case 3:
-        return this.floatCompare(Op.f32Ge, Op.f64Ge);
-      case 7:
-        return this.floatCompare(Op.f32Gt, Op.f64Gt);
-      case 4:
-      case 14:
-        return this.floatEqual();
-      case 10:
-        return this.floatUnordered();
-      case 2:
-      case 5:
-      case 6:
-      case 11:
-      case 15:
-        return builder.unary(Op.i32Eqz, this.floatCondition(code ^ 1));
-      default:
-        // OF and SF are clear.
-        return builder.i32(code & 1);
-    }
-  }
-
   // Recording. Nodes of up to 32 bits are i32; their bits above the width mean nothing.
 
   /** `a - b`: SUB, CMP, NEG, CMPXCHG, CMPS, SCAS. */
@@ -327,14 +278,13 @@ export class FlagState implements FlagRecord<number> {
   /** INC and DEC (FlagKind.increment, decrement): carry stays as it is. */
   step(kind: number, result: number, width: number): void {
     const { builder } = this;
-    const constant = builder.i32(operationWord(kind, width));
+    const constant = builder.i32(operationWord(kind, width, this.carryRule));
     if (this.carryForm === CarryForm.compare && !this.hasCarryIn) {
       builder.set(Slot.flagOperation, constant);
     } else {
       const kept = builder.binary(Op.i32And, builder.get(Slot.flagOperation), builder.i32(carryMask));
       builder.set(Slot.flagOperation, builder.binary(Op.i32Or, kept, constant));
     }
-    this.floatX = NO_NODE;
     this.nodeWord = NO_NODE;
     this.kind = kind;
     this.width = width;
@@ -342,25 +292,57 @@ export class FlagState implements FlagRecord<number> {
     this.setResult(result, width);
   }
 
-  /** Shifts and products (FlagKind): a result of its own, and carry as a bit. */
-  resultAndCarry(kind: number, result: number, carryFlag: number, width: number): void {
-    this.forgetNodes();
-    this.kind = kind;
+  /**
+   * Shifts (FlagKind.shiftLeft, shiftRight): `carryFlag` is the bit shifted out, `source` an i64 that has it on top.
+   */
+  shift(kind: number, result: number, carryFlag: number, source: number, width: number): void {
+    const { builder } = this;
+    builder.set(Slot.flagOperation, builder.i32(operationWord(kind, width)));
+    // The highest positive number is below what has the bit.
+    this.startCompare(kind, builder.i64(-1, 0x7fffffff), source, 64);
     this.width = width;
+    this.nodeCarry = carryFlag;
+    this.setResult(result, width);
+  }
+
+  /** MUL, IMUL. */
+  multiply(a: number, b: number, width: number, signed: boolean): void {
+    const { builder } = this;
+    const rule = signed ? CarryRule.multiplySigned : CarryRule.multiplyUnsigned;
+    builder.set(Slot.flagOperation, builder.i32(operationWord(FlagKind.multiply, width, rule)));
+    this.start(FlagKind.multiply, a, b, width, rule);
+    let second = b;
+    if (signed && width < 64) second = builder.unary(Op.i64ExtendI32S, this.algebra.signExtend(b, width));
+    else second = this.forSlot(b, width);
+    const first = width === 64 ? a : builder.unary(Op.i64ExtendI32U, a);
+    builder.set(Slot.flagA, builder.binary(Op.i64Shl, first, builder.i64(64 - width)));
+    builder.set(Slot.flagB, second);
+  }
+
+  /** A result of its own, and carry as a bit. */
+  private resultAndCarry(kind: number, result: number, carryFlag: number, width: number): void {
+    const { builder } = this;
+    this.start(kind, NO_NODE, NO_NODE, width, CarryRule.compare);
     this.carryWidth = 64;
-    this.overflowForm = OverflowForm.byKind;
-    this.hasCarryIn = false;
     this.carryForm = CarryForm.given;
     this.nodeCarry = carryFlag;
-    const { builder } = this;
     const word = builder.i32(operationWord(kind, width) | carryGiven);
     builder.set(Slot.flagOperation, this.withBit(word, carryFlag, carryBit));
     this.setResult(result, width);
   }
 
-  /** ZF by `value` (its sign bit clear), CF as given, all others clear: POPCNT, PTEST, BSF, TZCNT. */
+  /** ZF by `value` (its sign bit clear), CF as given, all others clear: POPCNT, PTEST, BSF. */
   zeroOnly(value: number, width: number, carryFlag: number): void {
     this.resultAndCarry(FlagKind.zeroOnly, value, carryFlag, width);
+  }
+
+  /** ZF by `value`, CF by whether `source` is zero, all others clear: TZCNT, LZCNT. */
+  zeroAndCarry(value: number, source: number, width: number): void {
+    const { builder } = this;
+    builder.set(Slot.flagOperation, builder.i32(operationWord(FlagKind.zeroOnly, width)));
+    // Zero is what lies below one.
+    this.startCompare(FlagKind.zeroOnly, source, this.algebra.constant(1, width), width);
+    this.setResult(value, width);
   }
 
   /** Flags as a flags word (FlagBit; other bits are ignored), an i32 node. */
@@ -371,14 +353,12 @@ export class FlagState implements FlagRecord<number> {
   /** COMISS, UCOMISS (f32 nodes), COMISD, UCOMISD (f64 nodes, `double`). */
   floatComparison(x: number, y: number, double: boolean): void {
     const { builder } = this;
-    this.floatX = x;
-    this.floatY = y;
-    this.floatDouble = double;
-    const zero = builder.binary(Op.i32Shl, this.floatEqual(), builder.i32(FlagBit.zero));
-    const parity = builder.binary(Op.i32Shl, this.floatUnordered(), builder.i32(FlagBit.parity));
-    const word = builder.binary(Op.i32Or, zero, parity);
-    this.resultAndCarry(FlagKind.given, word, this.floatCondition(2), 32);
-    this.floatX = x;
+    const width = double ? 64 : 32;
+    const rule = double ? CarryRule.float64 : CarryRule.float32;
+    const reinterpret = double ? Op.i64ReinterpretF64 : Op.i32ReinterpretF32;
+    builder.set(Slot.flagOperation, builder.i32(operationWord(FlagKind.floatCompare, width, rule)));
+    this.startCompare(FlagKind.floatCompare, builder.unary(reinterpret, x), builder.unary(reinterpret, y), width);
+    this.carryRule = rule;
   }
 
   /** Carry alone (a bit): STC, CLC, CMC, ADCX. */
@@ -428,7 +408,6 @@ export class FlagState implements FlagRecord<number> {
       this.nodeOverflow = overflowFlag;
     }
     builder.set(Slot.flagOperation, word);
-    this.floatX = NO_NODE;
     this.nodeWord = NO_NODE;
   }
 
@@ -470,16 +449,21 @@ export class FlagState implements FlagRecord<number> {
 
   // Inside.
 
-  private startCompare(kind: number, a: number, b: number, width: number): void {
+  private start(kind: number, a: number, b: number, width: number, carryRule: number): void {
     this.forgetNodes();
     this.kind = kind;
     this.width = width;
     this.carryWidth = width;
+    this.carryRule = carryRule;
     this.carryForm = CarryForm.compare;
     this.overflowForm = OverflowForm.byKind;
     this.hasCarryIn = false;
     this.nodeA = a;
     this.nodeB = b;
+  }
+
+  private startCompare(kind: number, a: number, b: number, width: number): void {
+    this.start(kind, a, b, width, CarryRule.compare);
     this.builder.set(Slot.flagA, this.forSlot(a, width));
     this.builder.set(Slot.flagB, this.forSlot(b, width));
   }

@@ -2,41 +2,13 @@
  * Multiplication and division (Intel SDM vol. 1, 7.3.2; vol. 2, MUL, IMUL, DIV, IDIV, MULX).
  */
 import { blockKey, Op, type RegionBuilder } from "@doppel/dbt-core";
-import { FlagKind } from "@doppel/lazy-flags";
 import type { Instruction } from "../decode/instruction.ts";
 import { helperIndex } from "../helpers.ts";
 import { Slot, Vector } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
+import { highProduct, highProductSigned } from "./high-product.ts";
 
 const divide128Helper = helperIndex("divide128");
-
-/** The high 64 bits of an unsigned product, from four products of halves (Hacker's Delight, 8-2). */
-function highProduct(b: RegionBuilder, x: number, y: number): number {
-  const half = b.i64(32);
-  const mask = b.i64(-1, 0);
-  const xLow = b.binary(Op.i64And, x, mask);
-  const xHigh = b.binary(Op.i64ShrU, x, half);
-  const yLow = b.binary(Op.i64And, y, mask);
-  const yHigh = b.binary(Op.i64ShrU, y, half);
-  const lowest = b.binary(Op.i64Mul, xLow, yLow);
-  const first = b.binary(Op.i64Add, b.binary(Op.i64Mul, xHigh, yLow), b.binary(Op.i64ShrU, lowest, half));
-  const second = b.binary(Op.i64Add, b.binary(Op.i64Mul, xLow, yHigh), b.binary(Op.i64And, first, mask));
-  const carried = b.binary(Op.i64Add, b.binary(Op.i64ShrU, first, half), b.binary(Op.i64ShrU, second, half));
-  return b.binary(Op.i64Add, b.binary(Op.i64Mul, xHigh, yHigh), carried);
-}
-
-/** The high 64 bits of a signed product: less each factor where the other is negative. */
-function highProductSigned(b: RegionBuilder, x: number, y: number): number {
-  const sign = b.i64(63);
-  const first = b.binary(Op.i64And, b.binary(Op.i64ShrS, x, sign), y);
-  const second = b.binary(Op.i64And, b.binary(Op.i64ShrS, y, sign), x);
-  return b.binary(Op.i64Sub, highProduct(b, x, y), b.binary(Op.i64Add, first, second));
-}
-
-/** Whether a 64-bit product's high half is more than the sign of its low half. */
-function overflows64(b: RegionBuilder, low: number, high: number, signed: boolean): number {
-  return b.binary(Op.i64Ne, high, signed ? b.binary(Op.i64ShrS, low, b.i64(63)) : b.i64(0));
-}
 
 /** One operand: rDX:rAX (AX for bytes) = rAX times it. */
 function multiplyAccumulator(signed: boolean): Lifter {
@@ -46,10 +18,10 @@ function multiplyAccumulator(signed: boolean): Lifter {
     const { width } = o0;
     const accumulator = context.readRegister(Slot.rax, width);
     const factor = context.readOperand(o0);
+    flags.multiply(accumulator, factor, width, signed);
     if (width === 64) {
       const low = b.binary(Op.i64Mul, accumulator, factor);
       const high = signed ? highProductSigned(b, accumulator, factor) : highProduct(b, accumulator, factor);
-      flags.resultAndCarry(FlagKind.multiply, low, overflows64(b, low, high, signed), 64);
       b.set(Slot.rax, low);
       b.set(Slot.rdx, high);
     } else if (width === 32) {
@@ -57,13 +29,10 @@ function multiplyAccumulator(signed: boolean): Lifter {
         ? b.binary(Op.i64Mul, context.toI64Signed(accumulator, 32), context.toI64Signed(factor, 32))
         : b.binary(Op.i64Mul, context.toI64(accumulator, 32), context.toI64(factor, 32));
       const low = b.unary(Op.i32WrapI64, product);
-      const again = signed ? b.unary(Op.i64ExtendI32S, low) : b.unary(Op.i64ExtendI32U, low);
-      flags.resultAndCarry(FlagKind.multiply, low, b.binary(Op.i64Ne, product, again), 32);
       context.writeRegister(Slot.rax, 32, low);
       b.set(Slot.rdx, b.binary(Op.i64ShrU, product, b.i64(32)));
     } else {
       const product = narrowProduct(context, accumulator, factor, width, signed);
-      flags.resultAndCarry(FlagKind.multiply, product, narrowOverflow(context, product, width, signed), width);
       context.writeRegister(Slot.rax, 16, product);
       if (width === 16) context.writeRegister(Slot.rdx, 16, b.binary(Op.i32ShrU, product, b.i32(16)));
     }
@@ -76,11 +45,6 @@ function narrowProduct(context: LiftContext, x: number, y: number, width: number
     : context.b.binary(Op.i32Mul, context.zeroExtend(x, width), context.zeroExtend(y, width));
 }
 
-function narrowOverflow(context: LiftContext, product: number, width: number, signed: boolean): number {
-  const again = signed ? context.signExtend(product, width) : context.zeroExtend(product, width);
-  return context.b.binary(Op.i32Ne, product, again);
-}
-
 const multiplyOne = multiplyAccumulator(true);
 
 const imul: Lifter = (context, instruction) => {
@@ -88,26 +52,15 @@ const imul: Lifter = (context, instruction) => {
     multiplyOne(context, instruction);
     return;
   }
-  const { b, flags } = context;
+  const { flags } = context;
   const { o0, o1, o2 } = instruction;
   const { width } = o0;
   const two = instruction.operandCount === 2;
   const first = context.readOperand(two ? o0 : o1);
   const second = context.readOperand(two ? o1 : o2, width);
-  let product: number;
-  let overflow: number;
-  if (width === 64) {
-    product = b.binary(Op.i64Mul, first, second);
-    overflow = overflows64(b, product, highProductSigned(b, first, second), true);
-  } else if (width === 32) {
-    product = b.binary(Op.i32Mul, first, second);
-    const whole = b.binary(Op.i64Mul, context.toI64Signed(first, 32), context.toI64Signed(second, 32));
-    overflow = b.binary(Op.i64Ne, whole, b.unary(Op.i64ExtendI32S, product));
-  } else {
-    product = narrowProduct(context, first, second, width, true);
-    overflow = narrowOverflow(context, product, width, true);
-  }
-  flags.resultAndCarry(FlagKind.multiply, product, overflow, width);
+  flags.multiply(first, second, width, true);
+  // The low half is the same, signed or not, whatever lies above.
+  const product = context.binary(Op.i32Mul, Op.i64Mul, first, second, width);
   context.writeOperand(o0, product);
 };
 

@@ -53,6 +53,11 @@ function countOperand(context: LiftContext, width: number, plus = 0, negate = fa
   return context.fromI32(node, width);
 }
 
+/** A 64-bit value moved up so that the bit shifted out of the operand is on top. */
+function toTop(context: LiftContext, value: number, distance: number): number {
+  return context.b.binary(Op.i64Shl, value, distance);
+}
+
 /** Starts recording what a count of zero undoes. @returns false when the count is constantly zero: no flag changes */
 function beginFlags(context: LiftContext): boolean {
   if (count.constant === 0) return false;
@@ -73,15 +78,18 @@ const shl: Lifter = (context, instruction) => {
   const result = context.binary(Op.i32Shl, Op.i64Shl, value, countOperand(context, width), width);
   if (beginFlags(context)) {
     // The last bit out: `width - count` of the value; for narrow values, bit `width` of the result.
-    const out =
-      width >= 32
-        ? bit0(context, context.binary(Op.i32ShrU, Op.i64ShrU, value, countOperand(context, width, width, true), width), width)
-        : b.binary(
-            Op.i32And,
-            b.binary(Op.i32ShrU, b.binary(Op.i32Shl, context.zeroExtend(value, width), count.node), b.i32(width)),
-            b.i32(1),
-          );
-    context.flags.resultAndCarry(FlagKind.shiftLeft, result, out, width);
+    let out: number;
+    let source: number;
+    if (width >= 32) {
+      const place = countOperand(context, width, width, true);
+      out = bit0(context, context.binary(Op.i32ShrU, Op.i64ShrU, value, place, width), width);
+      source = toTop(context, context.toI64(value, width), countOperand(context, 64, 63 - width));
+    } else {
+      const wide = b.binary(Op.i32Shl, context.zeroExtend(value, width), count.node);
+      out = b.binary(Op.i32And, b.binary(Op.i32ShrU, wide, b.i32(width)), b.i32(1));
+      source = toTop(context, b.unary(Op.i64ExtendI32U, wide), b.i64(63 - width));
+    }
+    context.flags.shift(FlagKind.shiftLeft, result, out, source, width);
     endFlags(context);
   }
   context.writeDestination(o0, result);
@@ -97,7 +105,9 @@ function shiftRight(op32: number, op64: number, signed: boolean): Lifter {
     const result = context.binary(op32, op64, value, countOperand(context, width), width);
     if (beginFlags(context)) {
       const out = context.binary(op32, op64, value, countOperand(context, width, -1), width);
-      context.flags.resultAndCarry(FlagKind.shiftRight, result, bit0(context, out, width), width);
+      const whole = signed ? context.toI64Signed(value, width) : context.toI64(value, width);
+      const source = toTop(context, whole, countOperand(context, 64, 64, true));
+      context.flags.shift(FlagKind.shiftRight, result, bit0(context, out, width), source, width);
       endFlags(context);
     }
     context.writeDestination(o0, result);
@@ -210,9 +220,11 @@ function doubleShift(left: boolean): Lifter {
     count.read(context, o2, width);
     let result: number;
     let out: number;
+    let source: number;
     if (width === 64) {
       const forth = countOperand(context, 64);
       const back = countOperand(context, 64, 64, true);
+      source = toTop(context, value, left ? countOperand(context, 64, -1) : back);
       const shifted = b.binary(
         Op.i64Or,
         b.binary(left ? Op.i64Shl : Op.i64ShrU, value, forth),
@@ -222,6 +234,8 @@ function doubleShift(left: boolean): Lifter {
       out = bit0(context, b.binary(Op.i64ShrU, value, left ? back : countOperand(context, 64, -1)), 64);
     } else if (width === 32) {
       const forth = b.unary(Op.i64ExtendI32U, count.node);
+      const distance = left ? countOperand(context, 64, 31) : countOperand(context, 64, 64, true);
+      source = toTop(context, context.toI64(value, 32), distance);
       const both = left ? context.joinHalves(filler, value) : context.joinHalves(value, filler);
       result = left
         ? context.highHalf(b.binary(Op.i64Shl, both, forth))
@@ -237,16 +251,18 @@ function doubleShift(left: boolean): Lifter {
         const lower = b.binary(Op.i32Or, middle, narrow);
         const whole = context.joinHalves(lower, narrow);
         const shifted = b.binary(Op.i64Shl, whole, forth);
-        result = b.unary(Op.i32WrapI64, b.binary(Op.i64ShrU, shifted, b.i64(32)));
+        result = context.highHalf(shifted);
+        source = toTop(context, shifted, b.i64(15));
         out = bit0(context, b.binary(Op.i64ShrU, shifted, b.i64(48)), 64);
       } else {
         const whole = context.joinHalves(b.binary(Op.i32Or, middle, narrow), narrow);
         result = b.unary(Op.i32WrapI64, b.binary(Op.i64ShrU, whole, forth));
+        source = toTop(context, whole, countOperand(context, 64, 64, true));
         out = bit0(context, b.binary(Op.i64ShrU, whole, countOperand(context, 64, -1)), 64);
       }
     }
     if (beginFlags(context)) {
-      context.flags.resultAndCarry(left ? FlagKind.shiftLeft : FlagKind.shiftRight, result, out, width);
+      context.flags.shift(left ? FlagKind.shiftLeft : FlagKind.shiftRight, result, out, source, width);
       endFlags(context);
     }
     context.writeDestination(o0, result);
