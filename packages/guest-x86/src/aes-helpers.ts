@@ -2,7 +2,14 @@
  * The AES instructions: one round, forward or inverse, on sixteen bytes, column after column (FIPS 197; Intel SDM vol. 2,
  * AESENC …). Tables are made from the field's arithmetic when first wanted.
  */
-export const AesOperation = { encrypt: 0, encryptLast: 1, decrypt: 2, decryptLast: 3, inverseMix: 4, assist: 5 } as const;
+export const AesOperation = {
+  encrypt: 0,
+  encryptLast: 1,
+  decrypt: 2,
+  decryptLast: 3,
+  inverseMix: 4,
+  assist: 5,
+} as const;
 
 /** Operands A and B are at word `at` and 16 words on, the result goes 32 words on. */
 export type Aes = (i32: Int32Array, at: number, operation: number, immediate: number) => void;
@@ -46,7 +53,7 @@ function makeTables(): Tables {
   } while (p !== 1);
   substitute[0] = 0x63;
   for (let value = 0; value < 256; value++) {
-    inverse[substitute[value]!] = value;
+    inverse[substitute[value]] = value;
     mix[value] = multiply(value, 2) | (value << 8) | (value << 16) | (multiply(value, 3) << 24);
     unmix[value] =
       multiply(value, 14) | (multiply(value, 9) << 8) | (multiply(value, 13) << 16) | (multiply(value, 11) << 24);
@@ -58,10 +65,10 @@ const rotate = (value: number, bits: number): number => (value << bits) | (value
 
 function mixColumn(table: Int32Array, word: number): number {
   return (
-    table[word & 0xff]! ^
-    rotate(table[(word >>> 8) & 0xff]!, 8) ^
-    rotate(table[(word >>> 16) & 0xff]!, 16) ^
-    rotate(table[word >>> 24]!, 24)
+    table[word & 0xff] ^
+    rotate(table[(word >>> 8) & 0xff], 8) ^
+    rotate(table[(word >>> 16) & 0xff], 16) ^
+    rotate(table[word >>> 24], 24)
   );
 }
 
@@ -70,18 +77,18 @@ export function createAes(): Aes {
   const state = new Int32Array(4);
 
   const substituteWord = (table: Uint8Array, word: number): number =>
-    table[word & 0xff]! |
-    (table[(word >>> 8) & 0xff]! << 8) |
-    (table[(word >>> 16) & 0xff]! << 16) |
-    (table[word >>> 24]! << 24);
+    table[word & 0xff] |
+    (table[(word >>> 8) & 0xff] << 8) |
+    (table[(word >>> 16) & 0xff] << 16) |
+    (table[word >>> 24] << 24);
 
   return (i32, at, operation, immediate) => {
     const { substitute, inverse, mix, unmix } = (tables ??= makeTables());
     const to = at + 32;
     if (operation === AesOperation.assist) {
       // The source is operand A here.
-      const low = substituteWord(substitute, i32[at + 1]!);
-      const high = substituteWord(substitute, i32[at + 3]!);
+      const low = substituteWord(substitute, i32[at + 1]);
+      const high = substituteWord(substitute, i32[at + 3]);
       i32[to] = low;
       i32[to + 1] = rotate(low, 24) ^ (immediate & 0xff);
       i32[to + 2] = high;
@@ -89,7 +96,7 @@ export function createAes(): Aes {
       return;
     }
     if (operation === AesOperation.inverseMix) {
-      for (let column = 0; column < 4; column++) i32[to + column] = mixColumn(unmix, i32[at + column]!);
+      for (let column = 0; column < 4; column++) i32[to + column] = mixColumn(unmix, i32[at + column]);
       return;
     }
     const forward = operation <= AesOperation.encryptLast;
@@ -99,13 +106,13 @@ export function createAes(): Aes {
     const box = forward ? substitute : inverse;
     for (let column = 0; column < 4; column++) {
       const word =
-        (i32[at + column]! & 0xff) |
-        (i32[at + ((column + step) & 3)]! & 0xff00) |
-        (i32[at + ((column + 2) & 3)]! & 0xff0000) |
-        (i32[at + ((column + 3 * step) & 3)]! & 0xff000000);
+        (i32[at + column] & 0xff) |
+        (i32[at + ((column + step) & 3)] & 0xff00) |
+        (i32[at + ((column + 2) & 3)] & 0xff0000) |
+        (i32[at + ((column + 3 * step) & 3)] & 0xff000000);
       const substituted = substituteWord(box, word);
       state[column] = last ? substituted : mixColumn(forward ? mix : unmix, substituted);
     }
-    for (let column = 0; column < 4; column++) i32[to + column] = state[column]! ^ i32[at + 16 + column]!;
+    for (let column = 0; column < 4; column++) i32[to + column] = state[column] ^ i32[at + 16 + column];
   };
 }

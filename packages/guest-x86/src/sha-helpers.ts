@@ -2,7 +2,13 @@
  * The SHA instructions (Intel SDM vol. 2, SHA1RNDS4 …; FIPS 180-4). Words of a vector are numbered from the lowest.
  */
 export const ShaOperation = {
-  sha1nexte: 0, sha1msg1: 1, sha1msg2: 2, sha1rnds4: 3, sha256msg1: 4, sha256msg2: 5, sha256rnds2: 6,
+  sha1nexte: 0,
+  sha1msg1: 1,
+  sha1msg2: 2,
+  sha1rnds4: 3,
+  sha256msg1: 4,
+  sha256msg2: 5,
+  sha256rnds2: 6,
 } as const;
 
 const rotateLeft = (value: number, bits: number): number => (value << bits) | (value >>> (32 - bits));
@@ -22,14 +28,14 @@ const SHA1_CONSTANTS = [0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6];
 export function sha(i32: Int32Array, at: number, operation: number, immediate: number, xmm0: number): void {
   const b = at + 16;
   const to = at + 32;
-  const a0 = i32[at]!;
-  const a1 = i32[at + 1]!;
-  const a2 = i32[at + 2]!;
-  const a3 = i32[at + 3]!;
-  const b0 = i32[b]!;
-  const b1 = i32[b + 1]!;
-  const b2 = i32[b + 2]!;
-  const b3 = i32[b + 3]!;
+  const a0 = i32[at];
+  const a1 = i32[at + 1];
+  const a2 = i32[at + 2];
+  const a3 = i32[at + 3];
+  const b0 = i32[b];
+  const b1 = i32[b + 1];
+  const b2 = i32[b + 2];
+  const b3 = i32[b + 3];
   const put = (r0: number, r1: number, r2: number, r3: number): void => {
     i32[to] = r0;
     i32[to + 1] = r1;
@@ -62,18 +68,26 @@ export function sha(i32: Int32Array, at: number, operation: number, immediate: n
       break;
     }
     default:
-      sha256Rounds(b3, b2, a3, a2, b1, b0, a1, a0, [i32[xmm0]!, i32[xmm0 + 1]!], put);
+      sha256Rounds(b3, b2, a3, a2, b1, b0, a1, a0, [i32[xmm0], i32[xmm0 + 1]], put);
   }
 }
 
 type Put = (r0: number, r1: number, r2: number, r3: number) => void;
 
 /** Four rounds; E is part of the first word, so it starts at 0. */
-function sha1Rounds(which: number, a: number, b: number, c: number, d: number, words: readonly number[], put: Put): void {
+function sha1Rounds(
+  which: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  words: readonly number[],
+  put: Put,
+): void {
   const mix = which === 0 ? choose : which === 2 ? majority : parity;
   let e = 0;
   for (const word of words) {
-    const next = (mix(b, c, d) + rotateLeft(a, 5) + word + e + SHA1_CONSTANTS[which]!) | 0;
+    const next = (mix(b, c, d) + rotateLeft(a, 5) + word + e + SHA1_CONSTANTS[which]) | 0;
     e = d;
     d = c;
     c = rotateLeft(b, 30);
@@ -85,7 +99,14 @@ function sha1Rounds(which: number, a: number, b: number, c: number, d: number, w
 
 /** Two rounds with words that have their constants added. */
 function sha256Rounds(
-  a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  e: number,
+  f: number,
+  g: number,
+  h: number,
   words: readonly number[],
   put: Put,
 ): void {

@@ -23,7 +23,12 @@ import { sha } from "./sha-helpers.ts";
 import { Slot, StateOffset } from "./state.ts";
 import { compareStrings } from "./string-compare.ts";
 
-function declare(name: string, parameters: number, reads: readonly number[], writes: readonly number[]): HelperDeclaration {
+function declare(
+  name: string,
+  parameters: number,
+  reads: readonly number[],
+  writes: readonly number[],
+): HelperDeclaration {
   const types: ValueType[] = Array.from({ length: parameters }, () => "i32");
   return { name, parameters: types, result: "i32", reads, writes, exits: false };
 }
@@ -80,49 +85,55 @@ export function createSseHelpers(port: HelperPort): Record<string, Helper> {
   };
 
   return {
-    sseBinary: (cpu, operation, format, lanes) => packedBinary(unit, cpu, operation!, format!, lanes!),
-    sseSquareRoot: (cpu, format, lanes) => packedSquareRoot(unit, cpu, format!, lanes!),
-    sseCompare: (cpu, predicate, format, lanes) => packedCompare(unit, cpu, predicate!, format!, lanes!),
-    sseOrdered: (cpu, quiet, format) => scalarOrdered(unit, cpu, quiet!, format!),
-    sseFromInteger: (cpu, format, bits, lanes) => packedFromInteger(unit, cpu, format!, bits!, lanes!),
-    sseToInteger: (cpu, format, bits, truncate, lanes) =>
-      packedToInteger(unit, cpu, format!, bits!, truncate!, lanes!),
-    sseWiden: (cpu, lanes) => packedWiden(unit, cpu, lanes!),
-    sseNarrow: (cpu, lanes) => packedNarrow(unit, cpu, lanes!),
-    sseRound: (cpu, format, immediate, lanes) => packedRound(unit, cpu, format!, immediate!, lanes!),
-    sseDot: (cpu, format, immediate) => dotProduct(unit, cpu, format!, immediate!),
+    sseBinary: (cpu, operation, format, lanes) => packedBinary(unit, cpu, operation, format, lanes),
+    sseSquareRoot: (cpu, format, lanes) => packedSquareRoot(unit, cpu, format, lanes),
+    sseCompare: (cpu, predicate, format, lanes) => packedCompare(unit, cpu, predicate, format, lanes),
+    sseOrdered: (cpu, quiet, format) => scalarOrdered(unit, cpu, quiet, format),
+    sseFromInteger: (cpu, format, bits, lanes) => packedFromInteger(unit, cpu, format, bits, lanes),
+    sseToInteger: (cpu, format, bits, truncate, lanes) => packedToInteger(unit, cpu, format, bits, truncate, lanes),
+    sseWiden: (cpu, lanes) => packedWiden(unit, cpu, lanes),
+    sseNarrow: (cpu, lanes) => packedNarrow(unit, cpu, lanes),
+    sseRound: (cpu, format, immediate, lanes) => packedRound(unit, cpu, format, immediate, lanes),
+    sseDot: (cpu, format, immediate) => dotProduct(unit, cpu, format, immediate),
 
     compareStrings: (cpu, immediate, lengths) => {
       const at = operands(cpu);
       const registers = (cpu + StateOffset.gpr) >>> 2;
-      return compareStrings(views.u8, at << 2, immediate!, lengths!, views.i32, registers + 2 * rax, registers + 2 * rdx);
+      return compareStrings(views.u8, at << 2, immediate, lengths, views.i32, registers + 2 * rax, registers + 2 * rdx);
     },
 
     carrylessMultiply: (cpu, immediate) => {
       const at = operands(cpu);
       const { i32 } = views;
-      const a = at + 2 * (immediate! & 1);
-      const b = at + 16 + 2 * ((immediate! >> 4) & 1);
-      multiplyCarryless(i32, at + 32, i32[a]!, i32[a + 1]!, i32[b]!, i32[b + 1]!);
+      const a = at + 2 * (immediate & 1);
+      const b = at + 16 + 2 * ((immediate >> 4) & 1);
+      multiplyCarryless(i32, at + 32, i32[a], i32[a + 1], i32[b], i32[b + 1]);
       return 0;
     },
 
     aes: (cpu, operation, immediate) => {
       const at = operands(cpu);
-      aes(views.i32, at, operation!, immediate!);
+      aes(views.i32, at, operation, immediate);
       return 0;
     },
 
     sha: (cpu, operation, immediate) => {
       const at = operands(cpu);
-      sha(views.i32, at, operation!, immediate!, (cpu + StateOffset.xmm) >>> 2);
+      sha(views.i32, at, operation, immediate, (cpu + StateOffset.xmm) >>> 2);
       return 0;
     },
   };
 }
 
 /** The 128-bit polynomial product over GF(2) of two 64-bit numbers, to four words at `to`. */
-function multiplyCarryless(i32: Int32Array, to: number, aLow: number, aHigh: number, bLow: number, bHigh: number): void {
+function multiplyCarryless(
+  i32: Int32Array,
+  to: number,
+  aLow: number,
+  aHigh: number,
+  bLow: number,
+  bHigh: number,
+): void {
   let r0 = 0;
   let r1 = 0;
   let r2 = 0;

@@ -18,7 +18,7 @@ const second = new Int32Array(16);
 function readElements(to: Int32Array, u8: Uint8Array, at: number, words: boolean, signed: boolean): void {
   const count = words ? 8 : 16;
   for (let index = 0; index < count; index++) {
-    const value = words ? u8[at + 2 * index]! | (u8[at + 2 * index + 1]! << 8) : u8[at + index]!;
+    const value = words ? u8[at + 2 * index] | (u8[at + 2 * index + 1] << 8) : u8[at + index];
     const shift = words ? 16 : 24;
     to[index] = signed ? (value << shift) >> shift : value;
   }
@@ -31,8 +31,8 @@ function implicitLength(from: Int32Array, count: number): number {
 
 /** The absolute value of a register, at most `count`. */
 function explicitLength(i32: Int32Array, at: number, wide: boolean, count: number): number {
-  const low = i32[at]!;
-  const high = wide ? i32[at + 1]! : low >> 31;
+  const low = i32[at];
+  const high = wide ? i32[at + 1] : low >> 31;
   if (high === 0) return low >>> 0 > count ? count : low;
   if (high === -1 && low !== 0) return -low > count || low > 0 ? count : -low;
   return count;
@@ -52,7 +52,7 @@ function ranges(lengthA: number, lengthB: number): number {
   let bits = 0;
   for (let j = 0; j < lengthB; j++) {
     for (let i = 0; i + 1 < lengthA; i += 2) {
-      if (first[i]! <= second[j]! && second[j]! <= first[i + 1]!) bits |= 1 << j;
+      if (first[i] <= second[j] && second[j] <= first[i + 1]) bits |= 1 << j;
     }
   }
   return bits;
@@ -109,10 +109,13 @@ export function compareStrings(
 
   const aggregation = (immediate >> 2) & 3;
   let bits =
-    aggregation === 0 ? equalAny(lengthA, lengthB)
-    : aggregation === 1 ? ranges(lengthA, lengthB)
-    : aggregation === 2 ? equalEach(lengthA, lengthB, count)
-    : equalOrdered(lengthA, lengthB, count);
+    aggregation === 0
+      ? equalAny(lengthA, lengthB)
+      : aggregation === 1
+        ? ranges(lengthA, lengthB)
+        : aggregation === 2
+          ? equalEach(lengthA, lengthB, count)
+          : equalOrdered(lengthA, lengthB, count);
   if ((immediate & 0x10) !== 0) {
     // All bits negated, or only those of elements inside the second string.
     bits ^= (immediate & 0x20) === 0 ? (1 << count) - 1 : (1 << lengthB) - 1;

@@ -124,8 +124,11 @@ function compareStrings(explicit: boolean, mask: boolean): Lifter {
     const { o0, o1, immediateLow, operandWidth } = instruction;
     const second = readUnaligned(context, o1);
     passOperands(context, getXmm(context, o0), second);
-    const lengths = !explicit ? StringLengths.implicit
-      : operandWidth === 64 ? StringLengths.explicit64 : StringLengths.explicit32;
+    const lengths = !explicit
+      ? StringLengths.implicit
+      : operandWidth === 64
+        ? StringLengths.explicit64
+        : StringLengths.explicit32;
     const found = context.helper2(stringHelper, b.i32(immediateLow & 0xff), b.i32(lengths));
     if (mask) b.set(Slot.xmm, b.get(Slot.vectorResult));
     else context.writeRegister(Slot.rcx, 32, b.binary(Op.i32ShrU, found, b.i32(16)));
@@ -134,9 +137,17 @@ function compareStrings(explicit: boolean, mask: boolean): Lifter {
 }
 
 export const sseComparisons: LifterTable = {
-  cmpps: compare(OF_F32X4, 4), cmppd: compare(OF_F64X2, 2), cmpss: compare(OF_F32X4, 1), cmpsd: compare(OF_F64X2, 1),
-  comiss: ordered(32, false), comisd: ordered(64, false), ucomiss: ordered(32, true), ucomisd: ordered(64, true),
+  cmpps: compare(OF_F32X4, 4),
+  cmppd: compare(OF_F64X2, 2),
+  cmpss: compare(OF_F32X4, 1),
+  cmpsd: compare(OF_F64X2, 1),
+  comiss: ordered(32, false),
+  comisd: ordered(64, false),
+  ucomiss: ordered(32, true),
+  ucomisd: ordered(64, true),
   ptest,
-  pcmpestri: compareStrings(true, false), pcmpestrm: compareStrings(true, true),
-  pcmpistri: compareStrings(false, false), pcmpistrm: compareStrings(false, true),
+  pcmpestri: compareStrings(true, false),
+  pcmpestrm: compareStrings(true, true),
+  pcmpistri: compareStrings(false, false),
+  pcmpistrm: compareStrings(false, true),
 };

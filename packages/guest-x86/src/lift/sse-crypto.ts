@@ -33,12 +33,17 @@ function operation(helper: number, code: number, alone = false): Lifter {
 
 export const sseCrypto: LifterTable = {
   pclmulqdq,
-  aesenc: operation(aesHelper, AesOperation.encrypt), aesenclast: operation(aesHelper, AesOperation.encryptLast),
-  aesdec: operation(aesHelper, AesOperation.decrypt), aesdeclast: operation(aesHelper, AesOperation.decryptLast),
+  aesenc: operation(aesHelper, AesOperation.encrypt),
+  aesenclast: operation(aesHelper, AesOperation.encryptLast),
+  aesdec: operation(aesHelper, AesOperation.decrypt),
+  aesdeclast: operation(aesHelper, AesOperation.decryptLast),
   aesimc: operation(aesHelper, AesOperation.inverseMix, true),
   aeskeygenassist: operation(aesHelper, AesOperation.assist, true),
-  sha1nexte: operation(shaHelper, ShaOperation.sha1nexte), sha1msg1: operation(shaHelper, ShaOperation.sha1msg1),
-  sha1msg2: operation(shaHelper, ShaOperation.sha1msg2), sha1rnds4: operation(shaHelper, ShaOperation.sha1rnds4),
-  sha256msg1: operation(shaHelper, ShaOperation.sha256msg1), sha256msg2: operation(shaHelper, ShaOperation.sha256msg2),
+  sha1nexte: operation(shaHelper, ShaOperation.sha1nexte),
+  sha1msg1: operation(shaHelper, ShaOperation.sha1msg1),
+  sha1msg2: operation(shaHelper, ShaOperation.sha1msg2),
+  sha1rnds4: operation(shaHelper, ShaOperation.sha1rnds4),
+  sha256msg1: operation(shaHelper, ShaOperation.sha256msg1),
+  sha256msg2: operation(shaHelper, ShaOperation.sha256msg2),
   sha256rnds2: operation(shaHelper, ShaOperation.sha256rnds2),
 };

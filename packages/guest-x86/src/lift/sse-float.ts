@@ -6,24 +6,10 @@
  * Source: Intel SDM vol. 2, the instructions' pages; vol. 1, 10.2.3, 11.5 for MXCSR.
  */
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
-import {
-  SSE_ADD,
-  SSE_DIV,
-  SSE_MAX,
-  SSE_MIN,
-  SSE_MUL,
-  SSE_SUB,
-} from "../float/sse-arithmetic.ts";
+import { SSE_ADD, SSE_DIV, SSE_MAX, SSE_MIN, SSE_MUL, SSE_SUB } from "../float/sse-arithmetic.ts";
 import { SSE_ADDSUB } from "../float/sse-unit.ts";
 import type { Lifter } from "./context.ts";
-import {
-  exactBinary,
-  exactDot,
-  exactHorizontal,
-  exactRound,
-  exactSquareRoot,
-  modal,
-} from "./sse-exact.ts";
+import { exactBinary, exactDot, exactHorizontal, exactRound, exactSquareRoot, modal } from "./sse-exact.ts";
 import { fixNaN32, fixNaN64, fixNaNs, fixUnaryNaN32, fixUnaryNaN64 } from "./sse-nan.ts";
 import {
   getXmm,
@@ -44,85 +30,112 @@ import {
 const formatOf = (notEqual: number): number => (notEqual === Op.f32x4Ne ? 32 : 64);
 
 function scalar64(op: number, exact: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readF64(context, o1);
-    const old = getXmm(context, o0);
-    const x = lowF64(b, old);
-    setXmm(context, o0, withLowF64(b, old, fixNaN64(b, b.binary(op, x, y), x, y)));
-  }, exactBinary(exact, 64, 1));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readF64(context, o1);
+      const old = getXmm(context, o0);
+      const x = lowF64(b, old);
+      setXmm(context, o0, withLowF64(b, old, fixNaN64(b, b.binary(op, x, y), x, y)));
+    },
+    exactBinary(exact, 64, 1),
+  );
 }
 
 function scalar32(op: number, exact: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readF32(context, o1);
-    const old = getXmm(context, o0);
-    const x = lowF32(b, old);
-    setXmm(context, o0, withLowF32(b, old, fixNaN32(b, b.binary(op, x, y), x, y)));
-  }, exactBinary(exact, 32, 1));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readF32(context, o1);
+      const old = getXmm(context, o0);
+      const x = lowF32(b, old);
+      setXmm(context, o0, withLowF32(b, old, fixNaN32(b, b.binary(op, x, y), x, y)));
+    },
+    exactBinary(exact, 32, 1),
+  );
 }
 
 function vector(op: number, notEqual: number, exact: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readVector(context, o1);
-    const x = getXmm(context, o0);
-    setXmm(context, o0, fixNaNs(b, notEqual, b.binary(op, x, y), x, y));
-  }, exactBinary(exact, formatOf(notEqual), 128 / formatOf(notEqual)));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readVector(context, o1);
+      const x = getXmm(context, o0);
+      setXmm(context, o0, fixNaNs(b, notEqual, b.binary(op, x, y), x, y));
+    },
+    exactBinary(exact, formatOf(notEqual), 128 / formatOf(notEqual)),
+  );
 }
 
 /** MIN and MAX return the second operand unless the first is strictly less (greater): pmin and pmax, operands swapped. */
 function extremum(op: number, exact: number, format: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readVector(context, o1);
-    setXmm(context, o0, b.binary(op, y, getXmm(context, o0)));
-  }, exactBinary(exact, format, 128 / format));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readVector(context, o1);
+      setXmm(context, o0, b.binary(op, y, getXmm(context, o0)));
+    },
+    exactBinary(exact, format, 128 / format),
+  );
 }
 
 function scalarExtremum64(op: number, exact: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readPart(context, o1);
-    const old = getXmm(context, o0);
-    setXmm(context, o0, withLowF64(b, old, lowF64(b, b.binary(op, y, old))));
-  }, exactBinary(exact, 64, 1));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readPart(context, o1);
+      const old = getXmm(context, o0);
+      setXmm(context, o0, withLowF64(b, old, lowF64(b, b.binary(op, y, old))));
+    },
+    exactBinary(exact, 64, 1),
+  );
 }
 
 function scalarExtremum32(op: number, exact: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readPart(context, o1);
-    const old = getXmm(context, o0);
-    setXmm(context, o0, withLowF32(b, old, lowF32(b, b.binary(op, y, old))));
-  }, exactBinary(exact, 32, 1));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readPart(context, o1);
+      const old = getXmm(context, o0);
+      setXmm(context, o0, withLowF32(b, old, lowF32(b, b.binary(op, y, old))));
+    },
+    exactBinary(exact, 32, 1),
+  );
 }
 
 // Square roots and approximations.
 
-const sqrtsd: Lifter = modal((context, { o0, o1 }) => {
-  const { b } = context;
-  const x = readF64(context, o1);
-  setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixUnaryNaN64(b, b.unary(Op.f64Sqrt, x), x)));
-}, exactSquareRoot(64, 1));
+const sqrtsd: Lifter = modal(
+  (context, { o0, o1 }) => {
+    const { b } = context;
+    const x = readF64(context, o1);
+    setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixUnaryNaN64(b, b.unary(Op.f64Sqrt, x), x)));
+  },
+  exactSquareRoot(64, 1),
+);
 
-const sqrtss: Lifter = modal((context, { o0, o1 }) => {
-  const { b } = context;
-  const x = readF32(context, o1);
-  setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixUnaryNaN32(b, b.unary(Op.f32Sqrt, x), x)));
-}, exactSquareRoot(32, 1));
+const sqrtss: Lifter = modal(
+  (context, { o0, o1 }) => {
+    const { b } = context;
+    const x = readF32(context, o1);
+    setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixUnaryNaN32(b, b.unary(Op.f32Sqrt, x), x)));
+  },
+  exactSquareRoot(32, 1),
+);
 
 function squareRoots(op: number, notEqual: number): Lifter {
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const x = readVector(context, o1);
-    setXmm(context, o0, fixNaNs(b, notEqual, b.unary(op, x), x, x));
-  }, exactSquareRoot(formatOf(notEqual), 128 / formatOf(notEqual)));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const x = readVector(context, o1);
+      setXmm(context, o0, fixNaNs(b, notEqual, b.unary(op, x), x, x));
+    },
+    exactSquareRoot(formatOf(notEqual), 128 / formatOf(notEqual)),
+  );
 }
 
 const MAGNITUDE = Uint8Array.from({ length: 16 }, (_, lane) => ((lane & 3) === 3 ? 0x7f : 0xff));
-const LEAST_NORMAL = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0x80, 0][lane & 3]!);
+const LEAST_NORMAL = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0x80, 0][lane & 3]);
 const MINIMUM_EXPONENT = LEAST_NORMAL;
 
 /** Lanes that are denormal become zeros of their sign. */
@@ -168,14 +181,17 @@ const ODD_64 = EVEN_64.map((lane) => lane + 8);
 function horizontal(op: number, notEqual: number, exact: number): Lifter {
   const even = notEqual === Op.f32x4Ne ? EVEN_32 : EVEN_64;
   const odd = notEqual === Op.f32x4Ne ? ODD_32 : ODD_64;
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const s = readVector(context, o1);
-    const a = getXmm(context, o0);
-    const x = b.shuffle(a, s, even);
-    const y = b.shuffle(a, s, odd);
-    setXmm(context, o0, fixNaNs(b, notEqual, b.binary(op, x, y), x, y));
-  }, exactHorizontal(exact, formatOf(notEqual), even, odd));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const s = readVector(context, o1);
+      const a = getXmm(context, o0);
+      const x = b.shuffle(a, s, even);
+      const y = b.shuffle(a, s, odd);
+      setXmm(context, o0, fixNaNs(b, notEqual, b.binary(op, x, y), x, y));
+    },
+    exactHorizontal(exact, formatOf(notEqual), even, odd),
+  );
 }
 
 const ALTERNATE_32 = [0, 1, 2, 3, 20, 21, 22, 23, 8, 9, 10, 11, 28, 29, 30, 31];
@@ -184,13 +200,16 @@ const ALTERNATE_64 = [0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31];
 /** ADDSUB: even lanes subtract, odd ones add. */
 function alternating(subtract: number, add: number, notEqual: number): Lifter {
   const order = notEqual === Op.f32x4Ne ? ALTERNATE_32 : ALTERNATE_64;
-  return modal((context, { o0, o1 }) => {
-    const { b } = context;
-    const y = readVector(context, o1);
-    const x = getXmm(context, o0);
-    const result = b.shuffle(b.binary(subtract, x, y), b.binary(add, x, y), order);
-    setXmm(context, o0, fixNaNs(b, notEqual, result, x, y));
-  }, exactBinary(SSE_ADDSUB, formatOf(notEqual), 128 / formatOf(notEqual)));
+  return modal(
+    (context, { o0, o1 }) => {
+      const { b } = context;
+      const y = readVector(context, o1);
+      const x = getXmm(context, o0);
+      const result = b.shuffle(b.binary(subtract, x, y), b.binary(add, x, y), order);
+      setXmm(context, o0, fixNaNs(b, notEqual, result, x, y));
+    },
+    exactBinary(SSE_ADDSUB, formatOf(notEqual), 128 / formatOf(notEqual)),
+  );
 }
 
 /** DPPS: products chosen by immediate[7:4], summed in pairs, then the sums; the sum goes where [3:0] says. */
@@ -240,45 +259,79 @@ const ROUND_F64 = [Op.f64Nearest, Op.f64Floor, Op.f64Ceil, Op.f64Trunc] as const
 const roundingMode = (immediate: number): number => ((immediate & 4) !== 0 ? 0 : immediate & 3);
 
 function roundVector(operations: readonly number[], notEqual: number): Lifter {
-  return modal((context, { o0, o1, immediateLow }) => {
-    const { b } = context;
-    const x = readVector(context, o1);
-    setXmm(context, o0, fixNaNs(b, notEqual, b.unary(operations[roundingMode(immediateLow)]!, x), x, x));
-  }, exactRound(formatOf(notEqual), 128 / formatOf(notEqual)));
+  return modal(
+    (context, { o0, o1, immediateLow }) => {
+      const { b } = context;
+      const x = readVector(context, o1);
+      setXmm(context, o0, fixNaNs(b, notEqual, b.unary(operations[roundingMode(immediateLow)], x), x, x));
+    },
+    exactRound(formatOf(notEqual), 128 / formatOf(notEqual)),
+  );
 }
 
-const roundsd: Lifter = modal((context, { o0, o1, immediateLow }) => {
-  const { b } = context;
-  const x = readF64(context, o1);
-  const rounded = b.unary(ROUND_F64[roundingMode(immediateLow)]!, x);
-  setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixUnaryNaN64(b, rounded, x)));
-}, exactRound(64, 1));
+const roundsd: Lifter = modal(
+  (context, { o0, o1, immediateLow }) => {
+    const { b } = context;
+    const x = readF64(context, o1);
+    const rounded = b.unary(ROUND_F64[roundingMode(immediateLow)], x);
+    setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixUnaryNaN64(b, rounded, x)));
+  },
+  exactRound(64, 1),
+);
 
-const roundss: Lifter = modal((context, { o0, o1, immediateLow }) => {
-  const { b } = context;
-  const x = readF32(context, o1);
-  const rounded = b.unary(ROUND_F32[roundingMode(immediateLow)]!, x);
-  setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixUnaryNaN32(b, rounded, x)));
-}, exactRound(32, 1));
+const roundss: Lifter = modal(
+  (context, { o0, o1, immediateLow }) => {
+    const { b } = context;
+    const x = readF32(context, o1);
+    const rounded = b.unary(ROUND_F32[roundingMode(immediateLow)], x);
+    setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixUnaryNaN32(b, rounded, x)));
+  },
+  exactRound(32, 1),
+);
 
 export const sseFloats: LifterTable = {
-  addps: vector(Op.f32x4Add, Op.f32x4Ne, SSE_ADD), addpd: vector(Op.f64x2Add, Op.f64x2Ne, SSE_ADD),
-  subps: vector(Op.f32x4Sub, Op.f32x4Ne, SSE_SUB), subpd: vector(Op.f64x2Sub, Op.f64x2Ne, SSE_SUB),
-  mulps: vector(Op.f32x4Mul, Op.f32x4Ne, SSE_MUL), mulpd: vector(Op.f64x2Mul, Op.f64x2Ne, SSE_MUL),
-  divps: vector(Op.f32x4Div, Op.f32x4Ne, SSE_DIV), divpd: vector(Op.f64x2Div, Op.f64x2Ne, SSE_DIV),
-  addss: scalar32(Op.f32Add, SSE_ADD), addsd: scalar64(Op.f64Add, SSE_ADD), subss: scalar32(Op.f32Sub, SSE_SUB), subsd: scalar64(Op.f64Sub, SSE_SUB),
-  mulss: scalar32(Op.f32Mul, SSE_MUL), mulsd: scalar64(Op.f64Mul, SSE_MUL), divss: scalar32(Op.f32Div, SSE_DIV), divsd: scalar64(Op.f64Div, SSE_DIV),
-  minps: extremum(Op.f32x4Pmin, SSE_MIN, 32), minpd: extremum(Op.f64x2Pmin, SSE_MIN, 64),
-  maxps: extremum(Op.f32x4Pmax, SSE_MAX, 32), maxpd: extremum(Op.f64x2Pmax, SSE_MAX, 64),
-  minss: scalarExtremum32(Op.f32x4Pmin, SSE_MIN), minsd: scalarExtremum64(Op.f64x2Pmin, SSE_MIN),
-  maxss: scalarExtremum32(Op.f32x4Pmax, SSE_MAX), maxsd: scalarExtremum64(Op.f64x2Pmax, SSE_MAX),
-  sqrtss, sqrtsd, sqrtps: squareRoots(Op.f32x4Sqrt, Op.f32x4Ne), sqrtpd: squareRoots(Op.f64x2Sqrt, Op.f64x2Ne),
-  rcpps: approximation(reciprocals, false), rcpss: approximation(reciprocals, true),
-  rsqrtps: approximation(reciprocalRoots, false), rsqrtss: approximation(reciprocalRoots, true),
-  haddps: horizontal(Op.f32x4Add, Op.f32x4Ne, SSE_ADD), haddpd: horizontal(Op.f64x2Add, Op.f64x2Ne, SSE_ADD),
-  hsubps: horizontal(Op.f32x4Sub, Op.f32x4Ne, SSE_SUB), hsubpd: horizontal(Op.f64x2Sub, Op.f64x2Ne, SSE_SUB),
+  addps: vector(Op.f32x4Add, Op.f32x4Ne, SSE_ADD),
+  addpd: vector(Op.f64x2Add, Op.f64x2Ne, SSE_ADD),
+  subps: vector(Op.f32x4Sub, Op.f32x4Ne, SSE_SUB),
+  subpd: vector(Op.f64x2Sub, Op.f64x2Ne, SSE_SUB),
+  mulps: vector(Op.f32x4Mul, Op.f32x4Ne, SSE_MUL),
+  mulpd: vector(Op.f64x2Mul, Op.f64x2Ne, SSE_MUL),
+  divps: vector(Op.f32x4Div, Op.f32x4Ne, SSE_DIV),
+  divpd: vector(Op.f64x2Div, Op.f64x2Ne, SSE_DIV),
+  addss: scalar32(Op.f32Add, SSE_ADD),
+  addsd: scalar64(Op.f64Add, SSE_ADD),
+  subss: scalar32(Op.f32Sub, SSE_SUB),
+  subsd: scalar64(Op.f64Sub, SSE_SUB),
+  mulss: scalar32(Op.f32Mul, SSE_MUL),
+  mulsd: scalar64(Op.f64Mul, SSE_MUL),
+  divss: scalar32(Op.f32Div, SSE_DIV),
+  divsd: scalar64(Op.f64Div, SSE_DIV),
+  minps: extremum(Op.f32x4Pmin, SSE_MIN, 32),
+  minpd: extremum(Op.f64x2Pmin, SSE_MIN, 64),
+  maxps: extremum(Op.f32x4Pmax, SSE_MAX, 32),
+  maxpd: extremum(Op.f64x2Pmax, SSE_MAX, 64),
+  minss: scalarExtremum32(Op.f32x4Pmin, SSE_MIN),
+  minsd: scalarExtremum64(Op.f64x2Pmin, SSE_MIN),
+  maxss: scalarExtremum32(Op.f32x4Pmax, SSE_MAX),
+  maxsd: scalarExtremum64(Op.f64x2Pmax, SSE_MAX),
+  sqrtss,
+  sqrtsd,
+  sqrtps: squareRoots(Op.f32x4Sqrt, Op.f32x4Ne),
+  sqrtpd: squareRoots(Op.f64x2Sqrt, Op.f64x2Ne),
+  rcpps: approximation(reciprocals, false),
+  rcpss: approximation(reciprocals, true),
+  rsqrtps: approximation(reciprocalRoots, false),
+  rsqrtss: approximation(reciprocalRoots, true),
+  haddps: horizontal(Op.f32x4Add, Op.f32x4Ne, SSE_ADD),
+  haddpd: horizontal(Op.f64x2Add, Op.f64x2Ne, SSE_ADD),
+  hsubps: horizontal(Op.f32x4Sub, Op.f32x4Ne, SSE_SUB),
+  hsubpd: horizontal(Op.f64x2Sub, Op.f64x2Ne, SSE_SUB),
   addsubps: alternating(Op.f32x4Sub, Op.f32x4Add, Op.f32x4Ne),
   addsubpd: alternating(Op.f64x2Sub, Op.f64x2Add, Op.f64x2Ne),
-  dpps, dppd, roundss, roundsd,
-  roundps: roundVector(ROUND_F32X4, Op.f32x4Ne), roundpd: roundVector(ROUND_F64X2, Op.f64x2Ne),
+  dpps,
+  dppd,
+  roundss,
+  roundsd,
+  roundps: roundVector(ROUND_F32X4, Op.f32x4Ne),
+  roundpd: roundVector(ROUND_F64X2, Op.f64x2Ne),
 };

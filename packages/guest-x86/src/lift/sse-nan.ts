@@ -82,8 +82,8 @@ export function fixDemotedNaN(b: RegionBuilder, result: number, x: number): numb
 
 const QUIET_32 = Uint8Array.from({ length: 16 }, (_, lane) => ((lane & 3) === 2 ? 0x40 : 0));
 const QUIET_64 = Uint8Array.from({ length: 16 }, (_, lane) => ((lane & 7) === 6 ? 0x08 : 0));
-const DEFAULT_32 = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0xc0, 0xff][lane & 3]!);
-const DEFAULT_64 = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0, 0, 0, 0, 0xf8, 0xff][lane & 7]!);
+const DEFAULT_32 = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0xc0, 0xff][lane & 3]);
+const DEFAULT_64 = Uint8Array.from({ length: 16 }, (_, lane) => [0, 0, 0, 0, 0, 0, 0xf8, 0xff][lane & 7]);
 
 export function fixNaNs(b: RegionBuilder, notEqual: number, result: number, x: number, y: number): number {
   const wide = notEqual === Op.f64x2Ne;

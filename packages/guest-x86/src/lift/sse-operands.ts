@@ -65,23 +65,23 @@ const ZERO = new Uint8Array(16);
 // Scalars.
 
 export function lowF64(b: RegionBuilder, vector: number): number {
-  if (b.op[vector] === Op.f64x2ReplaceLane && b.immediate[vector] === 0) return b.y[vector]!;
+  if (b.op[vector] === Op.f64x2ReplaceLane && b.immediate[vector] === 0) return b.y[vector];
   return b.extractLane(Op.f64x2ExtractLane, vector, 0);
 }
 
 export function lowF32(b: RegionBuilder, vector: number): number {
-  if (b.op[vector] === Op.f32x4ReplaceLane && b.immediate[vector] === 0) return b.y[vector]!;
+  if (b.op[vector] === Op.f32x4ReplaceLane && b.immediate[vector] === 0) return b.y[vector];
   return b.extractLane(Op.f32x4ExtractLane, vector, 0);
 }
 
 export function withLowF64(b: RegionBuilder, vector: number, value: number): number {
   const replaced = b.op[vector] === Op.f64x2ReplaceLane && b.immediate[vector] === 0;
-  return b.replaceLane(Op.f64x2ReplaceLane, replaced ? b.x[vector]! : vector, value, 0);
+  return b.replaceLane(Op.f64x2ReplaceLane, replaced ? b.x[vector] : vector, value, 0);
 }
 
 export function withLowF32(b: RegionBuilder, vector: number, value: number): number {
   const replaced = b.op[vector] === Op.f32x4ReplaceLane && b.immediate[vector] === 0;
-  return b.replaceLane(Op.f32x4ReplaceLane, replaced ? b.x[vector]! : vector, value, 0);
+  return b.replaceLane(Op.f32x4ReplaceLane, replaced ? b.x[vector] : vector, value, 0);
 }
 
 export function readF64(context: LiftContext, operand: Operand): number {

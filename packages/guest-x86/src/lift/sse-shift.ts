@@ -40,7 +40,12 @@ function shift(op: number, bits: number, arithmetic: boolean): Lifter {
 }
 
 export const sseShifts: LifterTable = {
-  psllw: shift(Op.i16x8Shl, 16, false), pslld: shift(Op.i32x4Shl, 32, false), psllq: shift(Op.i64x2Shl, 64, false),
-  psrlw: shift(Op.i16x8ShrU, 16, false), psrld: shift(Op.i32x4ShrU, 32, false), psrlq: shift(Op.i64x2ShrU, 64, false),
-  psraw: shift(Op.i16x8ShrS, 16, true), psrad: shift(Op.i32x4ShrS, 32, true),
+  psllw: shift(Op.i16x8Shl, 16, false),
+  pslld: shift(Op.i32x4Shl, 32, false),
+  psllq: shift(Op.i64x2Shl, 64, false),
+  psrlw: shift(Op.i16x8ShrU, 16, false),
+  psrld: shift(Op.i32x4ShrU, 32, false),
+  psrlq: shift(Op.i64x2ShrU, 64, false),
+  psraw: shift(Op.i16x8ShrS, 16, true),
+  psrad: shift(Op.i32x4ShrS, 32, true),
 };

@@ -42,7 +42,7 @@ function unpackLow(size: number): Lifter {
 /** The high half of an MMX register is the middle of the interleaved low halves. */
 function unpackHigh(size: number): Lifter {
   const order = interleaved(size, 8);
-  const mmxOrder = Array.from({ length: 16 }, (_, lane) => interleaved(size, 0)[(lane + 8) & 15]!);
+  const mmxOrder = Array.from({ length: 16 }, (_, lane) => interleaved(size, 0)[(lane + 8) & 15]);
   return packed((b, a, s, mmx) => b.shuffle(a, s, mmx ? mmxOrder : order));
 }
 
@@ -208,34 +208,62 @@ const { i16x8ExtendLowI8x16S, i32x4ExtendLowI16x8S, i64x2ExtendLowI32x4S } = Op;
 const { i16x8ExtendLowI8x16U, i32x4ExtendLowI16x8U, i64x2ExtendLowI32x4U } = Op;
 
 export const sseShuffles: LifterTable = {
-  punpcklbw: unpackLow(1), punpcklwd: unpackLow(2), punpckldq: unpackLow(4), punpcklqdq: unpackLow(8),
-  punpckhbw: unpackHigh(1), punpckhwd: unpackHigh(2), punpckhdq: unpackHigh(4), punpckhqdq: unpackHigh(8),
-  unpcklps: unpackLow(4), unpcklpd: unpackLow(8), unpckhps: unpackHigh(4), unpckhpd: unpackHigh(8),
-  packsswb: pack(Op.i8x16NarrowI16x8S), packuswb: pack(Op.i8x16NarrowI16x8U),
-  packssdw: pack(Op.i16x8NarrowI32x4S), packusdw: pack(Op.i16x8NarrowI32x4U),
+  punpcklbw: unpackLow(1),
+  punpcklwd: unpackLow(2),
+  punpckldq: unpackLow(4),
+  punpcklqdq: unpackLow(8),
+  punpckhbw: unpackHigh(1),
+  punpckhwd: unpackHigh(2),
+  punpckhdq: unpackHigh(4),
+  punpckhqdq: unpackHigh(8),
+  unpcklps: unpackLow(4),
+  unpcklpd: unpackLow(8),
+  unpckhps: unpackHigh(4),
+  unpckhpd: unpackHigh(8),
+  packsswb: pack(Op.i8x16NarrowI16x8S),
+  packuswb: pack(Op.i8x16NarrowI16x8U),
+  packssdw: pack(Op.i16x8NarrowI32x4S),
+  packusdw: pack(Op.i16x8NarrowI32x4U),
 
   pshufd: packed(shuffleWithin(4, 0)),
-  pshuflw: packed(shuffleWithin(2, 0)), pshufhw: packed(shuffleWithin(2, 8)), pshufw: packed(shuffleWithin(2, 0)),
-  shufps: packed(shufps), shufpd: packed(shufpd), palignr: packed(palignr), pshufb: packed(pshufb),
-  pslldq: byteShift(-1), psrldq: byteShift(1),
+  pshuflw: packed(shuffleWithin(2, 0)),
+  pshufhw: packed(shuffleWithin(2, 8)),
+  pshufw: packed(shuffleWithin(2, 0)),
+  shufps: packed(shufps),
+  shufpd: packed(shufpd),
+  palignr: packed(palignr),
+  pshufb: packed(pshufb),
+  pslldq: byteShift(-1),
+  psrldq: byteShift(1),
 
-  blendps: packed(blend(4)), blendpd: packed(blend(8)), pblendw: packed(blend(2)),
+  blendps: packed(blend(4)),
+  blendpd: packed(blend(8)),
+  pblendw: packed(blend(2)),
   pblendvb: blendBySign((b, mask) => b.binary(Op.i8x16ShrS, mask, b.i32(7))),
   blendvps: blendBySign((b, mask) => b.binary(Op.i32x4ShrS, mask, b.i32(31))),
   blendvpd: blendBySign((b, mask) => b.binary(Op.i64x2LtS, mask, zero(b))),
 
-  pinsrb: insert(Op.i8x16ReplaceLane, 8), pinsrw: insert(Op.i16x8ReplaceLane, 16),
-  pinsrd: insert(Op.i32x4ReplaceLane, 32), pinsrq: insert(Op.i64x2ReplaceLane, 64),
-  pextrb: extract(Op.i8x16ExtractLaneU, 8), pextrw: extract(Op.i16x8ExtractLaneU, 16),
-  pextrd: extract(Op.i32x4ExtractLane, 32), pextrq: extract(Op.i64x2ExtractLane, 64),
-  extractps: extract(Op.i32x4ExtractLane, 32), insertps,
+  pinsrb: insert(Op.i8x16ReplaceLane, 8),
+  pinsrw: insert(Op.i16x8ReplaceLane, 16),
+  pinsrd: insert(Op.i32x4ReplaceLane, 32),
+  pinsrq: insert(Op.i64x2ReplaceLane, 64),
+  pextrb: extract(Op.i8x16ExtractLaneU, 8),
+  pextrw: extract(Op.i16x8ExtractLaneU, 16),
+  pextrd: extract(Op.i32x4ExtractLane, 32),
+  pextrq: extract(Op.i64x2ExtractLane, 64),
+  extractps: extract(Op.i32x4ExtractLane, 32),
+  insertps,
 
-  pmovsxbw: extend(i16x8ExtendLowI8x16S), pmovsxbd: extend(i16x8ExtendLowI8x16S, i32x4ExtendLowI16x8S),
+  pmovsxbw: extend(i16x8ExtendLowI8x16S),
+  pmovsxbd: extend(i16x8ExtendLowI8x16S, i32x4ExtendLowI16x8S),
   pmovsxbq: extend(i16x8ExtendLowI8x16S, i32x4ExtendLowI16x8S, i64x2ExtendLowI32x4S),
-  pmovsxwd: extend(i32x4ExtendLowI16x8S), pmovsxwq: extend(i32x4ExtendLowI16x8S, i64x2ExtendLowI32x4S),
+  pmovsxwd: extend(i32x4ExtendLowI16x8S),
+  pmovsxwq: extend(i32x4ExtendLowI16x8S, i64x2ExtendLowI32x4S),
   pmovsxdq: extend(i64x2ExtendLowI32x4S),
-  pmovzxbw: extend(i16x8ExtendLowI8x16U), pmovzxbd: extend(i16x8ExtendLowI8x16U, i32x4ExtendLowI16x8U),
+  pmovzxbw: extend(i16x8ExtendLowI8x16U),
+  pmovzxbd: extend(i16x8ExtendLowI8x16U, i32x4ExtendLowI16x8U),
   pmovzxbq: extend(i16x8ExtendLowI8x16U, i32x4ExtendLowI16x8U, i64x2ExtendLowI32x4U),
-  pmovzxwd: extend(i32x4ExtendLowI16x8U), pmovzxwq: extend(i32x4ExtendLowI16x8U, i64x2ExtendLowI32x4U),
+  pmovzxwd: extend(i32x4ExtendLowI16x8U),
+  pmovzxwq: extend(i32x4ExtendLowI16x8U, i64x2ExtendLowI32x4U),
   pmovzxdq: extend(i64x2ExtendLowI32x4U),
 };

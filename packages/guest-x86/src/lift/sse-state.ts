@@ -84,7 +84,7 @@ function fxrstor(wide: boolean): (context: LiftContext) => void {
     for (let register = 0; register < (context.long ? 16 : 8); register++) {
       registers.push(b.load(Op.loadV128, at(context, address, Image.xmm + 16 * register)));
     }
-    const stored = b.extractLane(Op.i32x4ExtractLane, chunks[Image.mxcsr >> 4]!, (Image.mxcsr & 15) >> 2);
+    const stored = b.extractLane(Op.i32x4ExtractLane, chunks[Image.mxcsr >> 4], (Image.mxcsr & 15) >> 2);
     let value = stored;
     if ((context.mode & ModeBit.supervisor) !== 0) {
       const marked = b.load(Op.load32, at(context, address, Image.marker));
@@ -93,9 +93,9 @@ function fxrstor(wide: boolean): (context: LiftContext) => void {
     }
     checkMxcsr(context, stored);
     b.set(Slot.mxcsr, value);
-    for (let register = 0; register < registers.length; register++) b.set(Slot.xmm + register, registers[register]!);
+    for (let register = 0; register < registers.length; register++) b.set(Slot.xmm + register, registers[register]);
     for (let chunk = 0; chunk < X87_CHUNKS; chunk++) {
-      b.set(Slot.vectorA, chunks[chunk]!);
+      b.set(Slot.vectorA, chunks[chunk]);
       b.endInstruction();
       context.helper1(writeChunkHelper, b.i32(chunk));
     }
@@ -112,6 +112,11 @@ function emms(context: LiftContext, _instruction: Instruction): void {
 }
 
 export const sseState: LifterTable = {
-  ldmxcsr, stmxcsr, emms,
-  fxsave: fxsave(false), fxsave64: fxsave(true), fxrstor: fxrstor(false), fxrstor64: fxrstor(true),
+  ldmxcsr,
+  stmxcsr,
+  emms,
+  fxsave: fxsave(false),
+  fxsave64: fxsave(true),
+  fxrstor: fxrstor(false),
+  fxrstor64: fxrstor(true),
 };

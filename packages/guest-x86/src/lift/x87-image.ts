@@ -85,7 +85,7 @@ function loadImage(context: LiftContext, address: number, bytes: number): void {
     chunks.push(chunk);
   }
   for (let index = 0; index < chunks.length; index++) {
-    b.set(Slot.vectorA, chunks[index]!);
+    b.set(Slot.vectorA, chunks[index]);
     b.endInstruction();
     context.helper1(writeImage, b.i32(index));
   }
