@@ -13,6 +13,8 @@ import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { X86Cpu } from "./x86-cpu.ts";
 
 const TWO_32 = 2 ** 32;
+const RCX = 1;
+const R11 = 11;
 
 const EXCEPTION_REASON: Readonly<Record<number, ExitReason>> = {
   [Vector.divideError]: "divide-error",
@@ -65,8 +67,8 @@ export class UserEngine implements ExecutionEngine {
       }),
       service: (context, code) => {
         // The mode is the processor's to know: what MXCSR says may have changed.
-        if (code === Service.modeChange) return this.contextAt(context.pointer).modeChanged();
-        return true;
+        const user = this.contextAt(context.pointer);
+        return code === Service.modeChange ? user.modeChanged() : user.systemCall(code);
       },
     });
   }
@@ -87,6 +89,8 @@ export class UserEngine implements ExecutionEngine {
 class UserContext implements EngineContext {
   readonly context: Context;
   current: X86Cpu | undefined;
+  serve: EngineContext["serve"] = null;
+  private served = false;
   private readonly engine: UserEngine;
   private readonly exit: { -readonly [K in keyof KernelExit]: KernelExit[K] } = {
     reason: "budget", address: 0, access: 0, fault: 0, spent: 0,
@@ -100,6 +104,24 @@ class UserContext implements EngineContext {
 
   createCpu(mode: GuestMode): GuestCpu {
     return new X86Cpu(mode);
+  }
+
+  /** Serves the call in place when the kernel can; returns whether to leave. */
+  systemCall(code: number): boolean {
+    const cpu = this.current!;
+    const fast = code === Service.syscall;
+    if (fast) {
+      // SYSCALL leaves the return address in RCX and RFLAGS in R11 (Intel SDM vol. 2, SYSCALL).
+      const { rip } = cpu;
+      cpu.setRegister(RCX, rip | 0, Math.floor(rip / TWO_32) | 0);
+      cpu.setRegister(R11, cpu.flags, 0);
+    }
+    this.served = false;
+    if (this.serve === null) return true;
+    const outcome = this.serve(fast ? "syscall64" : "syscall32");
+    // Even a call to be continued may leave, when it changed code; then it was served all the same.
+    this.served = outcome !== "unserved";
+    return outcome !== "continue";
   }
 
   modeChanged(): boolean {
@@ -141,6 +163,7 @@ class UserContext implements EngineContext {
       case EngineExit.budget:
         return "budget";
       case EngineExit.service:
+        if (this.served) return "served";
         return this.payload() === Service.syscall ? "syscall64" : "syscall32";
       case EngineExit.pageFault: {
         const { view } = engine.memory;
@@ -166,6 +189,10 @@ class UserContext implements EngineContext {
 
   invalidate(start: number, length: number): void {
     this.context.invalidate(start, length);
+  }
+
+  invalidateWrites(): void {
+    this.context.invalidateWrites();
   }
 
   invalidateAll(): void {

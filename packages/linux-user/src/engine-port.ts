@@ -122,6 +122,8 @@ export type ExitReason =
   | "syscall64"
   /** `int 0x80`: rip is after it. */
   | "syscall32"
+  /** A system call was served in place (`EngineContext.serve`), and the server wants the thread back. */
+  | "served"
   | "page-fault"
   | "divide-error"
   | "invalid-opcode"
@@ -157,11 +159,19 @@ export interface EngineExit {
 /** What the engine keeps for one process. */
 export interface EngineContext {
   createCpu(mode: GuestMode): GuestCpu;
+  /**
+   * Serves system calls without leaving translated code, which keeps the guest's calls on the host's stack. Called with
+   * the thread's state exact, as at an exit. "unserved" makes `run` return with the call as its reason, "leave" with
+   * "served", "continue" goes on behind the call: only for a thread that is to go on there at once.
+   */
+  serve: ((reason: "syscall64" | "syscall32") => "unserved" | "leave" | "continue") | null;
   /** Runs the thread until something needs the kernel. State is precise at every exit. */
   run(cpu: GuestCpu, budget: number): EngineExit;
   /** Translations of these guest-virtual bytes change, or lose rights: drop TLB entries and slots. */
   invalidate(start: number, length: number): void;
-  /** The same for everything (fork: all writable pages become copy-on-write; exec). */
+  /** Any page may have lost the right to be written (fork: all become copy-on-write). */
+  invalidateWrites(): void;
+  /** Everything changes. */
   invalidateAll(): void;
   /** A context for a child whose mappings begin as this one's; null without room for it (ENOMEM). */
   fork(space: AddressSpacePort): EngineContext | null;

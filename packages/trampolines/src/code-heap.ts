@@ -23,6 +23,8 @@ export interface Fragment<Module> {
   readonly page: number;
   readonly offset: number;
   readonly mode: number;
+  /** Of several fragments for one place and mode, the one of the highest tier is used. */
+  readonly tier: number;
   /** Other physical pages it was made from: distance in virtual pages from the entry's page, and physical page. */
   readonly otherPages: readonly { readonly distance: number; readonly page: number }[];
   /** Source bytes as pairs (page, start, end) for the guards. */
@@ -79,7 +81,10 @@ export class CodeHeap<Module> {
     return page * (1 << PAGE_SHIFT) + offset;
   }
 
-  /** Fragments whose entry is at this physical place: usually one, more when they reach into differing pages or modes. */
+  /**
+   * Fragments whose entry is at this physical place, the highest tier first: several when they reach into differing
+   * pages, run in differing modes, or were translated again with more care.
+   */
   at(page: number, offset: number): readonly Fragment<Module>[] {
     return this.fragments.get(CodeHeap.entryKey(page, offset)) ?? [];
   }
@@ -101,7 +106,7 @@ export class CodeHeap<Module> {
     const key = CodeHeap.entryKey(fragment.page, fragment.offset);
     const list = this.fragments.get(key);
     if (list === undefined) this.fragments.set(key, [fragment]);
-    else list.push(fragment);
+    else list.splice(list.findIndex((other) => other.tier <= fragment.tier) >>> 0, 0, fragment);
     for (const source of fragment.sources) {
       let set = this.bySourcePage.get(source.page);
       if (set === undefined) this.bySourcePage.set(source.page, (set = new Set()));

@@ -77,8 +77,8 @@ export class MemoryEmitter {
     if (this.entry < 0) {
       this.entry = this.locals.permanent("i32");
       this.delta = this.locals.permanent("i64");
-      this.host = this.locals.permanent("i32");
     }
+    if (this.host < 0) this.host = this.locals.permanent("i32");
     this.get(address);
     this.get(address);
     out.u8(Wasm.i64Const);
@@ -123,6 +123,49 @@ export class MemoryEmitter {
     this.out.opcode(opcode);
     this.out.u8(0);
     this.out.u32(0);
+  }
+
+  /** The same with the check out of line: a third of the code, for regions that may run only once. */
+  loadCold(op: number, address: number, offset: number, result: number, faultDepth: number): void {
+    const { out } = this;
+    const { size, opcode } = LOADS[op]!;
+    if (this.host < 0) this.host = this.locals.permanent("i32");
+    this.pushSlowArguments(address);
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(this.imports.load);
+    out.u8(Wasm.localTee);
+    out.u32(this.host);
+    out.u8(Wasm.i32Eqz);
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth);
+    this.get(this.host);
+    this.access(opcode);
+    out.u8(Wasm.localSet);
+    out.u32(result);
+  }
+
+  storeCold(op: number, address: number, offset: number, value: number, faultDepth: number): void {
+    const { out } = this;
+    const { size } = STORES[op]!;
+    this.pushSlowArguments(address);
+    this.pushStoreValue(op, value);
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(this.imports.store(size));
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth);
+  }
+
+  /** The value as the store functions take it: an i64, or a vector. */
+  private pushStoreValue(op: number, value: number): void {
+    const { out } = this;
+    this.get(value);
+    if (op === Op.storeF32) out.u8(Wasm.i32ReinterpretF32);
+    if (op === Op.storeF64) out.u8(Wasm.i64ReinterpretF64);
+    else if (op !== Op.store64 && op !== Op.storeV128) out.u8(Wasm.i64ExtendI32U);
   }
 
   /** `faultDepth`: relative depth of the fault exit at this point. */
@@ -170,10 +213,7 @@ export class MemoryEmitter {
       this.pushSlowArguments(address);
     } else {
       this.pushSlowArguments(address);
-      this.get(value);
-      if (op === Op.storeF32) out.u8(Wasm.i32ReinterpretF32);
-      if (op === Op.storeF64) out.u8(Wasm.i64ReinterpretF64);
-      else if (op !== Op.store64) out.u8(Wasm.i64ExtendI32U);
+      this.pushStoreValue(op, value);
     }
     out.u8(Wasm.i32Const);
     out.s32((offset << 8) | size);

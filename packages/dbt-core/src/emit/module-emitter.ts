@@ -22,6 +22,13 @@ const FIXED_IMPORTS: readonly (readonly [string, readonly ValueType[], ValueType
   ["slowStore", ["i32", "i64", "i64", "i32"], "i32"],
   ["slowStoreVector", ["i32", "i64", "i32"], "i32"],
   ["service", ["i32", "i32"], "i32"],
+  ["promote", ["i32", "i64", "i32", "i32"], "i64"],
+  ["load", ["i32", "i64", "i32"], "i32"],
+  ["store1", ["i32", "i64", "i64", "i32"], "i32"],
+  ["store2", ["i32", "i64", "i64", "i32"], "i32"],
+  ["store4", ["i32", "i64", "i64", "i32"], "i32"],
+  ["store8", ["i32", "i64", "i64", "i32"], "i32"],
+  ["store16", ["i32", "i64", "v128", "i32"], "i32"],
 ];
 
 /** Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. */
@@ -34,44 +41,64 @@ export class ModuleEmitter implements RegionImports {
   readonly slowStore = 2;
   readonly slowStoreVector = 3;
   readonly service = 4;
+  readonly promote = 5;
+  readonly load = 6;
 
   private readonly regionEmitter: RegionEmitter;
   private readonly helpers: readonly HelperDeclaration[];
-  private readonly memoryPages: number;
   private readonly code: ByteWriter = new ByteWriter(1 << 18);
   private readonly body: ByteWriter = new ByteWriter();
   private readonly scratch: ByteWriter = new ByteWriter();
   private readonly out: ByteWriter = new ByteWriter(1 << 18);
   private readonly section: ByteWriter = new ByteWriter(1 << 18);
-  private readonly types: string[] = [];
+  /** The same in every module: header and type section, and the imports that all have. */
+  private readonly head: Uint8Array;
+  private readonly fixedImports: Uint8Array;
+  private readonly typeOfHelper: readonly number[];
   private readonly helperImports: number[] = [];
-  private readonly helperIndex: Map<number, number> = new Map();
+  private readonly helperIndex: Int32Array;
   regionCount = 0;
 
   /** @param memoryPages size and maximum of the imported memory, in 64 KiB pages */
   constructor(layout: CodeLayout, helpers: readonly HelperDeclaration[], memoryPages: number) {
     this.regionEmitter = new RegionEmitter(layout);
     this.helpers = helpers;
-    this.memoryPages = memoryPages;
+    this.helperIndex = new Int32Array(helpers.length).fill(-1);
+    const types: string[] = [];
+    const type = (parameters: readonly ValueType[], result: ValueType | undefined): number => {
+      const key = `${parameters.join(",")}:${result ?? ""}`;
+      const known = types.indexOf(key);
+      return known >= 0 ? known : types.push(key) - 1;
+    };
+    const fixedTypes = FIXED_IMPORTS.map(([, parameters, result]) => type(parameters, result));
+    this.typeOfHelper = helpers.map((helper) => type(["i32", ...helper.parameters], helper.exits ? "i32" : helper.result));
+    this.out.raw(MAGIC);
+    this.writeSection(SECTION.type, (writer) => writeTypes(writer, types));
+    this.head = this.out.toBytes();
+    this.out.reset();
+    writeFixedImports(this.out, fixedTypes, memoryPages);
+    this.fixedImports = this.out.toBytes();
   }
 
   begin(): void {
     this.code.reset();
-    this.types.length = 0;
+    for (const index of this.helperImports) this.helperIndex[index] = -1;
     this.helperImports.length = 0;
-    this.helperIndex.clear();
     this.regionCount = 0;
-    for (const [, parameters, result] of FIXED_IMPORTS) this.type(parameters, result);
   }
 
   helper(index: number): number {
-    let imported = this.helperIndex.get(index);
-    if (imported === undefined) {
+    let imported = this.helperIndex[index]!;
+    if (imported < 0) {
       imported = FIXED_IMPORTS.length + this.helperImports.length;
       this.helperImports.push(index);
-      this.helperIndex.set(index, imported);
+      this.helperIndex[index] = imported;
     }
     return imported;
+  }
+
+  store(size: number): number {
+    return 7 + (31 - Math.clz32(size));
   }
 
   /** Bytes of code so far. */
@@ -87,25 +114,12 @@ export class ModuleEmitter implements RegionImports {
     this.regionCount++;
   }
 
-  private type(parameters: readonly ValueType[], result: ValueType | undefined): number {
-    const key = `${parameters.join(",")}:${result ?? ""}`;
-    const known = this.types.indexOf(key);
-    if (known >= 0) return known;
-    this.types.push(key);
-    return this.types.length - 1;
-  }
-
   /** The module's bytes. Region n is put into table slot `firstSlot + n`. */
   finish(firstSlot: number): Uint8Array<ArrayBuffer> {
     const { out } = this;
     out.reset();
-    out.raw(MAGIC);
-    const helperTypes = this.helperImports.map((index) => {
-      const declaration = this.helpers[index]!;
-      return this.type(["i32", ...declaration.parameters], declaration.exits ? "i32" : declaration.result);
-    });
-    this.writeSection(SECTION.type, (writer) => this.writeTypes(writer));
-    this.writeSection(SECTION.import, (writer) => this.writeImports(writer, helperTypes));
+    out.raw(this.head);
+    this.writeSection(SECTION.import, (writer) => this.writeImports(writer));
     this.writeSection(SECTION.function, (writer) => {
       writer.u32(this.regionCount);
       for (let index = 0; index < this.regionCount; index++) writer.u32(this.regionType);
@@ -132,48 +146,48 @@ export class ModuleEmitter implements RegionImports {
     this.out.sized(this.section, write);
   }
 
-  private writeTypes(writer: ByteWriter): void {
-    writer.u32(this.types.length);
-    for (const type of this.types) {
-      const [parameters, result] = type.split(":") as [string, string];
-      const list = parameters.split(",") as ValueType[];
-      writer.u8(FUNCTION_TYPE);
-      writer.u32(list.length);
-      for (const parameter of list) writer.u8(VALUE_TYPE_CODE[parameter]);
-      if (result === "") {
-        writer.u32(0);
-      } else {
-        writer.u32(1);
-        writer.u8(VALUE_TYPE_CODE[result as ValueType]);
-      }
-    }
-  }
-
-  private writeImports(writer: ByteWriter, helperTypes: readonly number[]): void {
+  private writeImports(writer: ByteWriter): void {
     writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length);
-    for (const [name, parameters, result] of FIXED_IMPORTS) {
-      writer.name(ImportModule.engine);
-      writer.name(name);
-      writer.u8(KIND.function);
-      writer.u32(this.type(parameters, result));
-    }
-    for (let index = 0; index < this.helperImports.length; index++) {
+    writer.raw(this.fixedImports);
+    for (const index of this.helperImports) {
       writer.name(ImportModule.helpers);
-      writer.name(this.helpers[this.helperImports[index]!]!.name);
+      writer.name(this.helpers[index]!.name);
       writer.u8(KIND.function);
-      writer.u32(helperTypes[index]!);
+      writer.u32(this.typeOfHelper[index]!);
     }
-    writer.name(ImportModule.engine);
-    writer.name(ImportModule.table);
-    writer.u8(KIND.table);
-    writer.u8(FUNCREF);
-    writer.u8(0);
-    writer.u32(1);
-    writer.name(ImportModule.engine);
-    writer.name(ImportModule.memory);
-    writer.u8(KIND.memory);
-    writer.u8(1);
-    writer.u32(this.memoryPages);
-    writer.u32(this.memoryPages);
   }
+}
+
+function writeTypes(writer: ByteWriter, types: readonly string[]): void {
+  writer.u32(types.length);
+  for (const type of types) {
+    const [parameters, result] = type.split(":") as [string, string];
+    const list = parameters.split(",") as ValueType[];
+    writer.u8(FUNCTION_TYPE);
+    writer.u32(list.length);
+    for (const parameter of list) writer.u8(VALUE_TYPE_CODE[parameter]);
+    writer.u32(result === "" ? 0 : 1);
+    if (result !== "") writer.u8(VALUE_TYPE_CODE[result as ValueType]);
+  }
+}
+
+function writeFixedImports(writer: ByteWriter, types: readonly number[], memoryPages: number): void {
+  writer.name(ImportModule.engine);
+  writer.name(ImportModule.table);
+  writer.u8(KIND.table);
+  writer.u8(FUNCREF);
+  writer.u8(0);
+  writer.u32(1);
+  writer.name(ImportModule.engine);
+  writer.name(ImportModule.memory);
+  writer.u8(KIND.memory);
+  writer.u8(1);
+  writer.u32(memoryPages);
+  writer.u32(memoryPages);
+  FIXED_IMPORTS.forEach(([name], index) => {
+    writer.name(ImportModule.engine);
+    writer.name(name);
+    writer.u8(KIND.function);
+    writer.u32(types[index]!);
+  });
 }

@@ -26,6 +26,11 @@ const MAX_FAULT_EXITS = 12;
 export interface EmitOptions {
   /** Code addresses wrap at 32 bits. */
   readonly narrowAddresses: boolean;
+  /**
+   * Byte offset in memory of the count of entries and loops after which the region asks to be promoted; such a region
+   * is cold, and kept small. 0: hot for good.
+   */
+  readonly counter: number;
 }
 
 interface FaultExit {
@@ -49,7 +54,9 @@ export class RegionEmitter {
   private faultExitOfBlock: Int32Array = new Int32Array(256);
   /** Labels in scope, outermost first: block index for a merge or loop header, -1 - n for fault exit n, or `ANONYMOUS`. */
   private readonly labels: number[] = [];
+  private cold = false;
   private budget = -1;
+  private count = -1;
   private result = -1;
 
   constructor(layout: CodeLayout) {
@@ -65,12 +72,14 @@ export class RegionEmitter {
     this.options = options;
     this.out = code;
     this.graph.build(region);
-    this.sets.compute(region, this.graph);
+    this.cold = options.counter > 0;
+    this.sets.compute(region, this.graph, this.cold);
     this.planFaultExits();
     this.locals.reset();
-    this.values.begin(region, this.sets, code);
+    this.values.begin(region, this.sets, code, this.cold);
     this.memory.begin(this.locals, code, imports);
     this.budget = this.locals.permanent("i32");
+    this.count = -1;
     this.result = this.locals.permanent("i64");
 
     code.reset();
@@ -99,6 +108,12 @@ export class RegionEmitter {
   private planFaultExits(): void {
     const { graph, sets } = this;
     this.faultExits.length = 0;
+    if (this.cold) {
+      // Nothing is dirty, ever: one exit serves all.
+      this.faultExits.push({ low: 0, high: 0 });
+      this.faultExitOfBlock.fill(0, 0, this.region.blocks.length);
+      return;
+    }
     if (this.faultExitOfBlock.length < this.region.blocks.length) {
       this.faultExitOfBlock = new Int32Array(this.region.blocks.length * 2);
     }
@@ -144,14 +159,64 @@ export class RegionEmitter {
   // Entry and exits.
 
   private entry(): void {
+    if (this.cold) {
+      this.countDown(0, Parameter.slot);
+      return;
+    }
     this.loadHeader(Header.budget, this.budget);
     for (let slot = 0; slot < this.region.slots.length; slot++) {
       if (this.sets.liveIn.has(0, slot)) this.values.loadSlot(slot);
     }
   }
 
+  /** Counts; when the count is used up, goes on at guest offset `offset` in code translated with care. */
+  private countDown(offset: number, slotLocal: number, slot = 0, dirtyBlock = -1): void {
+    const { out } = this;
+    if (this.count < 0) this.count = this.locals.permanent("i32");
+    const { count } = this;
+    out.u8(Wasm.i32Const);
+    out.s32(this.options.counter);
+    out.u8(Wasm.i32Const);
+    out.s32(this.options.counter);
+    out.u8(Wasm.i32Load);
+    out.u8(2);
+    out.u32(0);
+    out.u8(Wasm.i32Const);
+    out.s32(1);
+    out.u8(Wasm.i32Sub);
+    out.u8(Wasm.localTee);
+    out.u32(count);
+    out.u8(Wasm.i32Store);
+    out.u8(2);
+    out.u32(0);
+    out.u8(Wasm.localGet);
+    out.u32(count);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.i32LtS);
+    this.openIf();
+    if (dirtyBlock >= 0) this.spillBlock(dirtyBlock);
+    if (slotLocal < 0) this.storeBudget();
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    this.pushAddress(offset);
+    if (slotLocal < 0) {
+      out.u8(Wasm.i32Const);
+      out.s32(slot);
+    } else {
+      out.u8(Wasm.localGet);
+      out.u32(slotLocal);
+    }
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.depth);
+    out.u8(Wasm.returnCall);
+    out.u32(this.imports.promote);
+    this.close();
+  }
+
   private loadHeader(offset: number, local: number): void {
     const { out } = this;
+    if (this.cold) return;
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     out.u8(Wasm.i32Load);
@@ -174,6 +239,7 @@ export class RegionEmitter {
 
   private storeBudget(): void {
     const { out } = this;
+    if (this.cold) return;
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     out.u8(Wasm.localGet);
@@ -237,13 +303,12 @@ export class RegionEmitter {
   }
 
   private spill(low: number, high: number): void {
-    for (let slot = 0; slot < this.region.slots.length; slot++) {
-      const dirty = slot < 32 ? (low & (1 << slot)) !== 0 : (high & (1 << (slot - 32))) !== 0;
-      if (dirty) this.values.spillSlot(slot);
-    }
+    for (let rest = low; rest !== 0; rest &= rest - 1) this.values.spillSlot(31 - Math.clz32(rest & -rest));
+    for (let rest = high; rest !== 0; rest &= rest - 1) this.values.spillSlot(63 - Math.clz32(rest & -rest));
   }
 
   private spillBlock(block: number): void {
+    if (this.cold) return;
     const { dirtyIn, writes } = this.sets;
     this.spill(dirtyIn.low[block]! | writes.low[block]!, dirtyIn.high[block]! | writes.high[block]!);
   }
@@ -308,21 +373,15 @@ export class RegionEmitter {
 
   /** Goes from `from` to the block or slot that `key` names. `clean`: nothing is dirty (after a call). */
   private edge(from: number, key: number, clean: boolean): void {
-    const { graph, out } = this;
+    const { graph } = this;
     const to = graph.inside(from, key);
     if (to < 0) {
       this.leaveThroughSlot(from, key, clean);
     } else if (graph.isBackEdge(from, to)) {
-      out.u8(Wasm.localGet);
-      out.u32(this.budget);
-      out.u8(Wasm.i32Const);
-      out.s32(1);
-      out.u8(Wasm.i32Sub);
-      out.u8(Wasm.localTee);
-      out.u32(this.budget);
-      out.u8(Wasm.i32Const);
-      out.s32(0);
-      out.u8(Wasm.i32LtS);
+      if (this.cold && key % 4 === 0) {
+        this.countDown(keyOffset(key), -1, this.link.slotFor(keyOffset(key)), clean ? -1 : from);
+      }
+      this.spendOne();
       this.openIf();
       this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
       this.storeHeaderConstant(Header.exitOffset, keyOffset(key));
@@ -358,19 +417,41 @@ export class RegionEmitter {
     out.u32(0);
   }
 
-  /** Leaves on the budget at guest offset `offset`; everything is in the context block already. */
-  private spendBudget(offset: number): void {
+  /** Takes one from the budget; pushes whether it is used up. */
+  private spendOne(): void {
     const { out } = this;
-    out.u8(Wasm.localGet);
-    out.u32(this.budget);
+    if (this.cold) {
+      out.u8(Wasm.localGet);
+      out.u32(Parameter.context);
+      out.u8(Wasm.localGet);
+      out.u32(Parameter.context);
+      out.u8(Wasm.i32Load);
+      out.u8(2);
+      out.u32(Header.budget);
+    } else {
+      out.u8(Wasm.localGet);
+      out.u32(this.budget);
+    }
     out.u8(Wasm.i32Const);
     out.s32(1);
     out.u8(Wasm.i32Sub);
     out.u8(Wasm.localTee);
     out.u32(this.budget);
+    if (this.cold) {
+      out.u8(Wasm.i32Store);
+      out.u8(2);
+      out.u32(Header.budget);
+      out.u8(Wasm.localGet);
+      out.u32(this.budget);
+    }
     out.u8(Wasm.i32Const);
     out.s32(0);
     out.u8(Wasm.i32LtS);
+  }
+
+  /** Leaves on the budget at guest offset `offset`; everything is in the context block already. */
+  private spendBudget(offset: number): void {
+    this.spendOne();
     this.openIf();
     this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
     this.storeInstructionPointer(() => this.pushAddress(offset));
@@ -383,7 +464,7 @@ export class RegionEmitter {
 
   private block(index: number): void {
     const block = this.region.blocks[index]!;
-    this.values.beginBlock(block, this.sets.dirtyIn.low[index]!, this.sets.dirtyIn.high[index]!);
+    this.values.beginBlock(this.sets.dirtyIn.low[index]!, this.sets.dirtyIn.high[index]!);
     const { op, immediate, x, y } = this.region;
     let offset = keyOffset(block.key);
     for (let node = block.firstNode; node < block.endNode; node++) {
@@ -395,11 +476,13 @@ export class RegionEmitter {
       } else if (code >= Op.load8U && code <= Op.loadV128Zero64) {
         const address = this.values.toLocal(x[node]!);
         const value = this.values.resultLocal(node);
-        this.memory.load(code, address, offset, value, this.faultDepth(index));
+        if (this.cold) this.memory.loadCold(code, address, offset, value, this.faultDepth(index));
+        else this.memory.load(code, address, offset, value, this.faultDepth(index));
       } else if (code >= Op.store8 && code <= Op.storeV128) {
         const address = this.values.toLocal(x[node]!);
         const value = this.values.toLocal(y[node]!);
-        this.memory.store(code, address, offset, value, this.faultDepth(index));
+        if (this.cold) this.memory.storeCold(code, address, offset, value, this.faultDepth(index));
+        else this.memory.store(code, address, offset, value, this.faultDepth(index));
       } else if (code === Op.exitIf) {
         this.exitIf(index, node, offset);
       } else if (code === Op.callHelper) {
@@ -593,6 +676,7 @@ export class RegionEmitter {
 
   /** After a call everything is in the context block: brings back what is needed from the next block on. */
   private reload(from: number, key: number): void {
+    if (this.cold) return;
     this.loadHeader(Header.budget, this.budget);
     const to = this.graph.inside(from, key);
     if (to < 0) return;

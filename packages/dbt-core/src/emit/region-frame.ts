@@ -14,6 +14,12 @@ export interface RegionImports {
   readonly slowStore: number;
   readonly slowStoreVector: number;
   readonly service: number;
+  /** The soft-TLB check out of line. */
+  readonly load: number;
+  /** By access size: (context, address, value as i64 or v128, info) -> leave? */
+  store(size: number): number;
+  /** Goes to a guest address whose code has become hot. Same type as a region. */
+  readonly promote: number;
   /** Goes to the guest address given, through the jump cache. Same type as a region. */
   readonly jump: number;
   /** The function index of helper n; asking for it makes the module import it. */

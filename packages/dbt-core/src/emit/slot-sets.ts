@@ -48,7 +48,8 @@ export class SlotSets {
   private readonly uses: SetArray = new SetArray();
   private readonly observable: SetArray = new SetArray();
 
-  compute(region: RegionBuilder, graph: FlowGraph): void {
+  /** `deadSetsOnly`: for cold code, which keeps no slot in a local. */
+  compute(region: RegionBuilder, graph: FlowGraph, deadSetsOnly: boolean): void {
     const count = region.blocks.length;
     for (const set of [this.writes, this.dirtyIn, this.liveIn, this.uses, this.observable]) set.clear(count);
     if (this.deadSet.length < region.nodeCount) this.deadSet = new Uint8Array(region.op.length);
@@ -56,6 +57,7 @@ export class SlotSets {
     if (this.faults.length < count) this.faults = new Uint8Array(count * 2);
     else this.faults.fill(0, 0, count);
     this.removeDeadSets(region, graph);
+    if (deadSetsOnly) return;
     this.gatherBlocks(region, graph);
     this.spreadDirty(region, graph);
     this.spreadLive(region, graph);

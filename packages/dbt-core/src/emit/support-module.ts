@@ -5,6 +5,8 @@
  *   trap      the stub that unlinked slots hold: asks the resolver, then goes on through what it answers
  *   leave     what the resolver answers when there is nowhere to go: returns -1
  *   run       the dispatch loop: jump, and jump again to whatever address comes back, until something leaves
+ *   promote   like trap, for a region that has become hot
+ *   load, storeN   the soft-TLB check out of line, for code that runs seldom
  *   slow*     turn 64-bit parameters into halves for the JavaScript slow paths
  */
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
@@ -45,6 +47,16 @@ const IMPORTS: readonly (readonly [string, readonly ValueType[]])[] = [
   ["slowLoad", ["i32", "i32", "i32", "i32"]],
   ["slowStore", ["i32", "i32", "i32", "i32", "i32", "i32"]],
   ["slowStoreVector", ["i32", "i32", "i32", "i32"]],
+  ["promote", ["i32", "i32", "i32", "i32"]],
+];
+
+/** Sizes of `load`'s and the stores' accesses are in the low byte of their `info`. */
+const STORES: readonly (readonly [string, number, ValueType, readonly number[]])[] = [
+  ["store1", 1, "i64", [0x3c, 0, 0]],
+  ["store2", 2, "i64", [0x3d, 0, 0]],
+  ["store4", 4, "i64", [0x3e, 0, 0]],
+  ["store8", 8, "i64", [0x37, 0, 0]],
+  ["store16", 16, "v128", [0xfd, 0x0b, 0, 0]],
 ];
 
 /** Halves of the i64 in local n. */
@@ -57,6 +69,16 @@ function functions(layout: CodeLayout): SupportFunction[] {
   const mask = (1 << jumpCache.indexBits) - 1;
   const firstDefined = IMPORTS.length;
   const trap = firstDefined + 1;
+  // The soft-TLB check of `MemoryEmitter`, with the entry in local `entry` and the distance from its tag in `delta`.
+  const { tlb } = layout;
+  const lookUp = (tag: number, entry: number, delta: number): number[] => [
+    localGet, 1, localGet, 1, i64Const, ...s32(tlb.pageShift - tlb.entryShift), I64_SHR_U, Wasm.i32WrapI64,
+    i32Const, ...s32(((1 << tlb.indexBits) - 1) << tlb.entryShift), Wasm.i32And, localGet, 0, Wasm.i32Add, localTee, entry,
+    i64Load, 3, ...u32(tlb.offset + tag), Wasm.i64Sub, localTee, delta,
+  ];
+  const host = (entry: number, delta: number): number[] => [
+    localGet, delta, Wasm.i32WrapI64, localGet, entry, i32Load, 2, ...u32(tlb.offset + tlb.host), Wasm.i32Add,
+  ];
   const jump = firstDefined;
   const spend = [
     localGet, 0, localGet, 0, i32Load, 2, ...u32(Header.budget), i32Const, ...s32(1), Wasm.i32Sub, localTee, 4,
@@ -131,6 +153,46 @@ function functions(layout: CodeLayout): SupportFunction[] {
       code: [localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 3],
     },
     {
+      name: "load",
+      parameters: ["i32", "i64", "i32"],
+      result: "i32",
+      locals: ["i32", "i64"],
+      code: [
+        ...lookUp(tlb.readTag, 3, 4),
+        i32Const, ...s32((1 << tlb.pageShift) + 1), localGet, 2, i32Const, ...s32(0xff), Wasm.i32And, Wasm.i32Sub, Wasm.i64ExtendI32U,
+        Wasm.i64LtU, Wasm.if, 0x7f, ...host(3, 4), Wasm.else,
+        localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 1, end,
+      ],
+    },
+    ...STORES.map(
+      ([name, size, type, store]): SupportFunction => ({
+        name,
+        parameters: ["i32", "i64", type, "i32"],
+        result: "i32",
+        locals: ["i32", "i64"],
+        code: [
+          ...lookUp(tlb.writeTag, 4, 5),
+          i64Const, ...s32((1 << tlb.pageShift) - size + 1), Wasm.i64LtU, Wasm.if, 0x7f,
+          ...host(4, 5), localGet, 2, ...store, i32Const, ...s32(0), Wasm.else,
+          ...(type === "v128"
+            ? [localGet, 0, localGet, 2, 0xfd, 0x0b, 0, ...u32(Header.storeValue), localGet, 0, ...low(1), ...high(1), localGet, 3, Wasm.call, 3]
+            : [localGet, 0, ...low(1), ...high(1), ...low(2), ...high(2), localGet, 3, Wasm.call, 2]),
+          end,
+        ],
+      }),
+    ),
+    {
+      name: "promote",
+      parameters: region,
+      result: "i64",
+      locals: [],
+      code: [
+        localGet, 0, localGet, 1, localGet, 2, localGet, 3,
+        localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 4,
+        Wasm.returnCallIndirect, 0, 0,
+      ],
+    },
+    {
       name: "copySlot",
       parameters: ["i32", "i32"],
       result: undefined,
@@ -149,6 +211,13 @@ export interface SupportExports {
   readonly slowLoad: CallableFunction;
   readonly slowStore: CallableFunction;
   readonly slowStoreVector: CallableFunction;
+  readonly load: CallableFunction;
+  readonly store1: CallableFunction;
+  readonly store2: CallableFunction;
+  readonly store4: CallableFunction;
+  readonly store8: CallableFunction;
+  readonly store16: CallableFunction;
+  readonly promote: CallableFunction;
   readonly copySlot: (to: number, from: number) => void;
 }
 
@@ -158,6 +227,8 @@ export interface SupportImports {
   slowLoad(context: number, low: number, high: number, info: number): number;
   slowStore(context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number): number;
   slowStoreVector(context: number, low: number, high: number, info: number): number;
+  /** A region has been entered, or has looped, often enough to be translated with care. */
+  promote(context: number, low: number, high: number, slot: number): number;
 }
 
 export function supportModule(layout: CodeLayout, memoryPages: number): Uint8Array<ArrayBuffer> {

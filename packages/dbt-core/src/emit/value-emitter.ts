@@ -4,10 +4,13 @@
  * A pure value is emitted where it is first used: as part of the expression when that is its only use, through a
  * temporary local otherwise. A value that is (or was just put) in a state slot's local is read from there until that
  * local gets another value; whoever still needs it then has it moved to a temporary first.
+ *
+ * In cold code slots have no locals: state is read from and written to the context block where it is used, so that
+ * entries, calls, exits and faults carry no spills.
  */
 import { Op } from "../ir/op.ts";
-import { operations, type ValueType } from "../ir/operations.ts";
-import type { Block, RegionBuilder, StateSet } from "../ir/region.ts";
+import { operations, VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
+import type { RegionBuilder, StateSet } from "../ir/region.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { type LocalPool, Parameter } from "./region-frame.ts";
 import type { SlotSets } from "./slot-sets.ts";
@@ -21,6 +24,8 @@ const HAS_EFFECT: Uint8Array = Uint8Array.from(operations, (operation) =>
 const IMMEDIATE = { none: 0, lane: 1, shuffle: 2, i32: 3, i64: 4, v128: 5 } as const;
 const IMMEDIATE_KIND: Uint8Array = Uint8Array.from(operations, (operation) => IMMEDIATE[operation.immediate]);
 const NO_LOCAL = -1;
+/** The value is in the context block still: a state slot that nothing has written since. */
+const IN_CONTEXT = -2;
 
 export class ValueEmitter {
   private readonly locals: LocalPool;
@@ -31,6 +36,9 @@ export class ValueEmitter {
   private home: Int32Array = new Int32Array(4096);
   private slotLocal: Int32Array = new Int32Array(64);
   private residents: number[][] = [];
+  /** Slots that have residents, some more than once. */
+  private readonly occupied: number[] = [];
+  private cold = false;
   private dirtyLow = 0;
   private dirtyHigh = 0;
 
@@ -38,8 +46,9 @@ export class ValueEmitter {
     this.locals = locals;
   }
 
-  begin(region: RegionBuilder, sets: SlotSets, out: ByteWriter): void {
+  begin(region: RegionBuilder, sets: SlotSets, out: ByteWriter, cold: boolean): void {
     this.region = region;
+    this.cold = cold;
     this.out = out;
     if (this.uses.length < region.nodeCount) {
       this.uses = new Int32Array(region.op.length);
@@ -74,8 +83,9 @@ export class ValueEmitter {
     }
   }
 
-  beginBlock(_block: Block, dirtyLow: number, dirtyHigh: number): void {
-    for (const list of this.residents) list.length = 0;
+  beginBlock(dirtyLow: number, dirtyHigh: number): void {
+    for (const slot of this.occupied) this.residents[slot]!.length = 0;
+    this.occupied.length = 0;
     this.dirtyLow = dirtyLow;
     this.dirtyHigh = dirtyHigh;
   }
@@ -90,15 +100,16 @@ export class ValueEmitter {
     if (code < Op.getStateI32 || code > Op.getStateV128) return;
     if (this.uses[node] === 0) return;
     const slot = this.region.immediate[node]!;
-    this.home[node] = this.localOfSlot(slot);
+    this.home[node] = this.cold ? IN_CONTEXT : this.localOfSlot(slot);
     this.residents[slot]!.push(node);
+    this.occupied.push(slot);
   }
 
   /** Emits the node's value onto the wasm stack. */
   push(node: number): void {
     const left = --this.uses[node]!;
     const home = this.home[node]!;
-    if (home !== NO_LOCAL) {
+    if (home >= 0) {
       this.local(Wasm.localGet, home);
       return;
     }
@@ -113,7 +124,7 @@ export class ValueEmitter {
   /** Puts the node's value into some local that stays valid to the end of the current node. */
   toLocal(node: number): number {
     const home = this.home[node]!;
-    if (home !== NO_LOCAL) {
+    if (home >= 0) {
       this.uses[node]!--;
       return home;
     }
@@ -137,9 +148,17 @@ export class ValueEmitter {
     const { op, x, y, z, immediate } = this.region;
     const { out } = this;
     const code = op[node]!;
+    if (this.home[node] === IN_CONTEXT) {
+      this.readSlot(immediate[node]!);
+      return true;
+    }
     if (code === Op.regionBase) {
       this.local(Wasm.localGet, Parameter.address);
       return false;
+    }
+    if (code >= Op.selectF32 && code <= Op.selectV128) {
+      this.choose(node);
+      return true;
     }
     const arity = ARITY[code]!;
     if (arity > 0) this.push(x[node]!);
@@ -167,6 +186,42 @@ export class ValueEmitter {
     }
   }
 
+  /**
+   * A select between floats or vectors, as an `if` that works out one arm only. Processors have no conditional move for
+   * them, so there is a branch anyway; and guests choose between a usual value and an elaborate one (NaNs, say).
+   */
+  private choose(node: number): void {
+    const { x, y, z } = this.region;
+    const { out } = this;
+    this.settle(x[node]!);
+    this.settle(y[node]!);
+    this.push(z[node]!);
+    out.u8(Wasm.if);
+    out.u8(VALUE_TYPE_CODE[this.region.typeOf(node)]);
+    this.push(x[node]!);
+    out.u8(Wasm.else);
+    this.push(y[node]!);
+    out.u8(Wasm.end);
+  }
+
+  /** Gives every value below `node` that others need too a local now: what follows may not be executed. */
+  private settle(node: number): void {
+    if (this.home[node] !== NO_LOCAL) return;
+    const { op, x, y, z } = this.region;
+    const arity = ARITY[op[node]!]!;
+    if (arity === 0) return;
+    if (this.uses[node]! > 1) {
+      this.tree(node);
+      const local = this.locals.temporary(this.region.typeOf(node));
+      this.local(Wasm.localSet, local);
+      this.home[node] = local;
+      return;
+    }
+    this.settle(x[node]!);
+    if (arity > 1) this.settle(y[node]!);
+    if (arity > 2) this.settle(z[node]!);
+  }
+
   private local(opcode: number, local: number): void {
     this.out.u8(opcode);
     this.out.u32(local);
@@ -184,6 +239,13 @@ export class ValueEmitter {
   }
 
   set(slot: number, node: number): void {
+    if (this.cold) {
+      this.local(Wasm.localGet, Parameter.context);
+      this.push(node);
+      this.release(slot);
+      this.writeSlot(slot);
+      return;
+    }
     const local = this.localOfSlot(slot);
     if (slot < 32) this.dirtyLow |= 1 << slot;
     else this.dirtyHigh |= 1 << (slot - 32);
@@ -191,7 +253,7 @@ export class ValueEmitter {
       this.uses[node]!--;
       return;
     }
-    const keep = this.home[node] === NO_LOCAL && this.uses[node]! > 1;
+    const keep = this.home[node]! < 0 && this.uses[node]! > 1;
     if (keep) {
       this.uses[node]!--;
       const shareable = this.tree(node);
@@ -200,6 +262,7 @@ export class ValueEmitter {
       if (shareable) {
         this.home[node] = local;
         this.residents[slot]!.push(node);
+        this.occupied.push(slot);
       }
     } else {
       this.push(node);
@@ -211,11 +274,12 @@ export class ValueEmitter {
   /** Moves values that live in the slot's local and are still needed to temporaries: the local is about to change. */
   private release(slot: number): void {
     const list = this.residents[slot]!;
-    const local = this.slotLocal[slot]!;
+    const home = this.cold ? IN_CONTEXT : this.slotLocal[slot]!;
     for (const node of list) {
-      if (this.uses[node]! > 0 && this.home[node] === local) {
+      if (this.uses[node]! > 0 && this.home[node] === home) {
         const temporary = this.locals.temporary(this.region.typeOf(node));
-        this.local(Wasm.localGet, local);
+        if (this.cold) this.readSlot(slot);
+        else this.local(Wasm.localGet, home);
         this.local(Wasm.localSet, temporary);
         this.home[node] = temporary;
       }
@@ -224,26 +288,36 @@ export class ValueEmitter {
   }
 
   loadSlot(slot: number): void {
-    const { offset, type } = this.region.slots[slot]!;
     const local = this.localOfSlot(slot);
+    this.readSlot(slot);
+    this.local(Wasm.localSet, local);
+  }
+
+  /** Pushes the slot's value from the context block. */
+  private readSlot(slot: number): void {
+    const { offset, type } = this.region.slots[slot]!;
     const { out } = this;
     this.local(Wasm.localGet, Parameter.context);
     out.opcode(type === "i32" ? Wasm.i32Load : type === "i64" ? Wasm.i64Load : type === "f64" ? Wasm.f64Load : Wasm.v128Load);
     out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
     out.u32(offset);
-    this.local(Wasm.localSet, local);
   }
 
-  spillSlot(slot: number): void {
-    const { offset, type, name } = this.region.slots[slot]!;
-    const local = this.slotLocal[slot]!;
-    if (local === NO_LOCAL) throw new Error(`state slot ${name} is spilled but was never loaded or set`);
+  /** Stores what is on the wasm stack, above the context pointer, to the slot's place in the context block. */
+  private writeSlot(slot: number): void {
+    const { offset, type } = this.region.slots[slot]!;
     const { out } = this;
-    this.local(Wasm.localGet, Parameter.context);
-    this.local(Wasm.localGet, local);
     out.opcode(type === "i32" ? Wasm.i32Store : type === "i64" ? Wasm.i64Store : type === "f64" ? Wasm.f64Store : Wasm.v128Store);
     out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
     out.u32(offset);
+  }
+
+  spillSlot(slot: number): void {
+    const local = this.slotLocal[slot]!;
+    if (local === NO_LOCAL) throw new Error(`state slot ${this.region.slots[slot]!.name} is spilled but was never loaded or set`);
+    this.local(Wasm.localGet, Parameter.context);
+    this.local(Wasm.localGet, local);
+    this.writeSlot(slot);
   }
 
   private isDirty(slot: number): boolean {
@@ -252,7 +326,7 @@ export class ValueEmitter {
 
   /** Before a helper that reads state from the context block. */
   spillFor(set: StateSet): void {
-    if (set === "none") return;
+    if (set === "none" || this.cold) return;
     if (set === "all") {
       for (let slot = 0; slot < this.region.slots.length; slot++) if (this.isDirty(slot)) this.spillSlot(slot);
     } else {
@@ -268,7 +342,7 @@ export class ValueEmitter {
   }
 
   reloadFor(set: StateSet): void {
-    if (set === "none") return;
+    if (set === "none" || this.cold) return;
     if (set === "all") {
       for (let slot = 0; slot < this.region.slots.length; slot++) if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
     } else {

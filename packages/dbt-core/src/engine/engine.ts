@@ -39,7 +39,11 @@ export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
 
-export const defaultTranslatorOptions: TranslatorOptions = { batchRegions: 24, regionInstructions: 400, batchBytes: 65536 };
+export const defaultTranslatorOptions: TranslatorOptions = {
+  cold: { batchRegions: 1, regionInstructions: 50 },
+  hot: { batchRegions: 1, regionInstructions: 300 },
+  promoteAfter: 2000,
+};
 
 /** Asked when translated code wants a service; returns whether to leave the region (the processor's state is exact). */
 export type ServiceHandler = (context: Context, code: number) => boolean;
@@ -80,6 +84,8 @@ export interface Context {
   hostRange(low: number, high: number, length: number, write: boolean): number;
   /** Mappings of this range change or lose rights. */
   invalidate(start: number, length: number): void;
+  /** Any page may have lost the right to be written. */
+  invalidateWrites(): void;
   invalidateAll(): void;
   dispose(): void;
 }
@@ -137,6 +143,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
       this.statistics.discards++;
       for (const context of this.contexts.values()) context.forget(fragment.homeSlot);
     }
+    for (const context of this.contexts.values()) context.codeChanged = true;
   }
 }
 
@@ -158,6 +165,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private readonly seenAt: Map<number, number[]> = new Map();
   private jumpCacheUsed = false;
   private lastMode = -1;
+  /** Translations went away since the last service began. */
+  codeChanged = false;
 
   constructor(engine: Engine<F>, space: SpacePort, pointer: number) {
     this.engine = engine;
@@ -172,7 +181,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const instance = new WebAssembly.Instance(engine.support, {
       e: environment,
       j: {
-        resolve: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot),
+        resolve: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot, 0),
+        promote: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot, 1),
         slowLoad: (_context: number, low: number, high: number, info: number) => this.slowLoad(low, high, info),
         slowStore: (_context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number) =>
           this.slowStore(low, high, valueLow, valueHigh, info),
@@ -190,6 +200,13 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         slowLoad: this.exports.slowLoad,
         slowStore: this.exports.slowStore,
         slowStoreVector: this.exports.slowStoreVector,
+        promote: this.exports.promote,
+        load: this.exports.load,
+        store1: this.exports.store1,
+        store2: this.exports.store2,
+        store4: this.exports.store4,
+        store8: this.exports.store8,
+        store16: this.exports.store16,
         service: (_context: number, code: number) => this.service(code, service),
       },
       [ImportModule.helpers]: helpers,
@@ -247,7 +264,9 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   private service(code: number, handler: ServiceHandler | undefined): number {
-    if (handler !== undefined && !handler(this, code)) return 0;
+    this.codeChanged = false;
+    // Regions on the stack may be about code that is not there any more: then leave, whatever the handler says.
+    if (handler !== undefined && !handler(this, code) && !this.codeChanged) return 0;
     this.view.setInt32(this.pointer + Header.exitCode, EngineExit.service, true);
     this.view.setInt32(this.pointer + Header.exitPayload, code, true);
     return 1;
@@ -269,7 +288,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     return this.mode + alias * 64;
   }
 
-  private resolve(low: number, high: number, slot: number): number {
+  /** The home slot of a fragment for the address, of at least the given tier; links `slot`, or the jump cache, to it. */
+  private resolve(low: number, high: number, slot: number, tier: number): number {
     const { engine } = this;
     engine.statistics.resolves++;
     const address = (high >>> 0) * TWO_32 + (low >>> 0);
@@ -278,12 +298,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const heapMode = this.heapMode(page, address);
     let fragment: F | undefined;
     for (const candidate of engine.options.heap.at(page, low & PAGE_MASK)) {
-      if (candidate.mode === heapMode && this.mapsAlike(candidate, address)) {
+      if (candidate.tier >= tier && candidate.mode === heapMode && this.mapsAlike(candidate, address)) {
         fragment = candidate;
         break;
       }
     }
-    fragment ??= engine.translator.translate(address, this);
+    fragment ??= engine.translator.translate(address, this, tier);
     if (fragment === undefined) {
       const at = engine.translator.faultAddress;
       const fault = this.fetch(at);
@@ -465,12 +485,17 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     return false;
   }
 
+  invalidateWrites(): void {
+    this.tlb.flush();
+  }
+
   invalidateAll(): void {
     this.tlb.flush();
     this.dropLinks();
   }
 
   private dropLinks(): void {
+    this.codeChanged = true;
     this.table.unlinkAll();
     this.flushJumpCache();
     this.codePages.clear();

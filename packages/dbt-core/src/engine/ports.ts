@@ -35,6 +35,8 @@ export interface TlbFactory {
 export interface FragmentPort {
   readonly homeSlot: number;
   readonly mode: number;
+  /** 0 for code translated in haste, 1 for code translated with care. */
+  readonly tier: number;
   readonly container: ModulePort;
   readonly otherPages: readonly { readonly distance: number; readonly page: number }[];
 }
@@ -55,6 +57,7 @@ export interface HeapPort<F extends FragmentPort> {
     page: number;
     offset: number;
     mode: number;
+    tier: number;
     otherPages: readonly { distance: number; page: number }[];
     sources: readonly { page: number; start: number; end: number }[];
   }): F;

@@ -10,16 +10,21 @@ import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import type { FragmentPort, HeapPort, MemoryPort } from "./ports.ts";
 
-const PAGE_SHIFT = 12;
-const PAGE_BYTES = 1 << PAGE_SHIFT;
+const PAGE_BYTES = 4096;
 
-export interface TranslatorOptions {
+/** How code is translated: in haste the first time, with care once it is hot. */
+export interface Tier {
   /** Regions in a batch at most. */
   readonly batchRegions: number;
   /** Guest instructions in a region at most. */
   readonly regionInstructions: number;
-  /** Code bytes after which a batch takes no further region. */
-  readonly batchBytes: number;
+}
+
+export interface TranslatorOptions {
+  readonly cold: Tier;
+  readonly hot: Tier;
+  /** Entries and loops of a cold region until it is translated again. */
+  readonly promoteAfter: number;
 }
 
 /** One process's view of its code while a batch is translated. */
@@ -46,6 +51,7 @@ interface Emitted {
   page: number;
   offset: number;
   mode: number;
+  tier: number;
   otherPages: { distance: number; page: number }[];
   sources: { page: number; start: number; end: number }[];
 }
@@ -68,18 +74,19 @@ export class Translator<F extends FragmentPort> {
     this.memory = memory;
     this.options = options;
     this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
-    this.discovery = new RegionDiscovery(frontend, { instructions: options.regionInstructions }, memory.bytes);
+    this.discovery = new RegionDiscovery(frontend, memory.bytes);
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
   }
 
   /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
-  translate(address: number, view: CodeView): F | undefined {
+  translate(address: number, view: CodeView, tier: number): F | undefined {
     const { statistics } = this;
+    const { batchRegions, regionInstructions } = tier === 0 ? this.options.cold : this.options.hot;
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
     this.emitter.begin();
-    for (let head = 0; head < queue.length && batch.length < this.options.batchRegions; head++) {
+    for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head]!;
       const page = view.fetch(entry);
       if (page < 0) continue;
@@ -87,7 +94,7 @@ export class Translator<F extends FragmentPort> {
       const offset = entry % PAGE_BYTES;
       if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
       const started = performance.now();
-      const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder);
+      const found = this.discovery.discover(entry, view.mode, regionInstructions, view.fetch, this.builder);
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
       if (!found) {
@@ -97,9 +104,9 @@ export class Translator<F extends FragmentPort> {
         }
         continue;
       }
-      batch.push(this.emit(page, offset, mode, view));
+      batch.push(this.emit(page, offset, mode, tier, view));
       statistics.emitMs += performance.now() - discovered;
-      if (this.emitter.codeBytes > this.options.batchBytes) break;
+      if (batchRegions === 1) break;
       for (const exit of this.discovery.exits) {
         const target = entry + exit;
         if (target < 0 || queued.has(target)) continue;
@@ -123,23 +130,38 @@ export class Translator<F extends FragmentPort> {
     this.emitter.addRegion(
       this.builder,
       { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow },
+      { narrowAddresses: view.narrow, counter: 0 },
     );
     return new WebAssembly.Module(this.emitter.finish(slot));
   }
 
-  private emit(page: number, offset: number, mode: number, view: CodeView): Emitted {
+  private emit(page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
     const sources = this.discovery.sourceRanges();
     for (const source of sources) this.memory.guard(source.page, source.start, source.end - source.start);
     this.emitter.addRegion(
       this.builder,
       { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow },
+      { narrowAddresses: view.narrow, counter: tier === 0 ? this.newCounter() : 0 },
     );
     this.statistics.regions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
-    return { page, offset, mode, otherPages, sources };
+    return { page, offset, mode, tier, otherPages, sources };
+  }
+
+  private counters = 0;
+  private countersLeft = 0;
+
+  /** Byte offset of a fresh count-down in guest memory; 0, for a region that is never promoted, when that is full. */
+  private newCounter(): number {
+    if (this.countersLeft === 0) {
+      this.counters = this.memory.allocateBlock(1);
+      if (this.counters === 0) return 0;
+      this.countersLeft = PAGE_BYTES / 4;
+    }
+    const counter = this.counters + 4 * --this.countersLeft;
+    this.memory.view.setInt32(counter, this.options.promoteAfter, true);
+    return counter;
   }
 
   private finish(batch: readonly Emitted[]): F {

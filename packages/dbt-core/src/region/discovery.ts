@@ -2,7 +2,8 @@
  * From an entry address to a region's blocks: decode what direct control flow reaches, cut it at leaders, lift it.
  *
  * The code is seen through a window of consecutive virtual pages around the entry, fetched as they are reached; a
- * region therefore may span pages, and says which physical pages it was made from.
+ * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
+ * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
 import { blockKey, type RegionBuilder } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
@@ -10,51 +11,64 @@ import { Flow, type Frontend } from "../port-frontend.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
+const GRANULE_SHIFT = 6;
 /** Pages before the entry's page, and in all. */
 const PAGES_BEFORE = 4;
 const WINDOW_PAGES = 12;
-const WINDOW_START = -PAGES_BEFORE * PAGE_BYTES;
+const WINDOW_BYTES = WINDOW_PAGES * PAGE_BYTES;
 const ABSENT = -1;
 const UNKNOWN = -2;
 
 /** Gives the physical page a guest-virtual page's code is fetched from, or a negative fault. */
 export type FetchPage = (virtualAddress: number) => number;
 
-export interface DiscoveryLimits {
-  /** A larger region costs V8 more to compile and shares less. */
-  readonly instructions: number;
-}
-
 export class RegionDiscovery {
   private readonly frontend: Frontend;
-  private readonly limits: DiscoveryLimits;
+  private readonly memory: Uint8Array;
+  private readonly window: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  private readonly pages: Int32Array = new Int32Array(WINDOW_PAGES);
+  /** By place: the region that decoded an instruction there, and its record. */
+  private readonly decodedBy: Int32Array = new Int32Array(WINDOW_BYTES);
+  private readonly recordAt: Uint16Array = new Uint16Array(WINDOW_BYTES);
+  /** By place: the region for which a block begins there, and the block. */
+  private readonly leaderFor: Int32Array = new Int32Array(WINDOW_BYTES);
+  private readonly blockAt: Uint16Array = new Uint16Array(WINDOW_BYTES);
+  private region = 0;
+  /** By record. */
+  private readonly places: number[] = [];
+  private readonly lengths: number[] = [];
+  private recordCount = 0;
+  /** By block: first and last instruction's place, and the builder's block index once lifted (-1 before). */
+  private readonly firstPlace: number[] = [];
+  private readonly lastPlace: number[] = [];
+  private readonly liftedAs: number[] = [];
+  /** By block: blocks that may come here, -1 for one only the lifter knows. */
+  private readonly predecessors: number[][] = [];
+  private blockCount = 0;
+  private readonly pending: number[] = [];
+  private readonly order: number[] = [];
+  private readonly stack: number[] = [];
+  /** Direct transfers out of the region (guest offsets): calls and jumps that may be worth translating beside it. */
+  readonly exits: number[] = [];
+  private entryPlace = 0;
+  private entryAddress = 0;
   private instructionLimit = 0;
   private stepping = false;
-  private readonly memory: Uint8Array;
-  private readonly window: Uint8Array = new Uint8Array(WINDOW_PAGES * PAGE_BYTES);
-  private readonly pages: Int32Array = new Int32Array(WINDOW_PAGES);
-  /** Guest offset minus WINDOW start -> record + 1. */
-  private readonly recordAt: Map<number, number> = new Map();
-  private readonly lengths: number[] = [];
-  private readonly leaders: Set<number> = new Set();
-  private readonly pending: number[] = [];
-  /** Direct transfers out of the region (guest offsets): calls and jumps worth translating beside it. */
-  readonly exits: Set<number> = new Set();
-  private entryInPage = 0;
-  private entryAddress = 0;
   private fetch: FetchPage = () => ABSENT;
   /** Set when the entry's own instruction cannot be fetched: the address that faults. */
   faultAddress = -1;
 
-  constructor(frontend: Frontend, limits: DiscoveryLimits, memory: Uint8Array) {
+  constructor(frontend: Frontend, memory: Uint8Array) {
     this.frontend = frontend;
-    this.limits = limits;
     this.memory = memory;
   }
 
-  /** Lifts the region at `address` into `builder`. Returns false when its first instruction cannot be fetched. */
-  discover(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
-    this.instructionLimit = this.limits.instructions;
+  /**
+   * Lifts the region at `address`, of at most so many instructions, into `builder`. Returns false when its first
+   * instruction cannot be fetched.
+   */
+  discover(address: number, mode: number, limit: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+    this.instructionLimit = limit;
     this.stepping = false;
     return this.lift(address, mode, fetch, builder);
   }
@@ -67,51 +81,65 @@ export class RegionDiscovery {
   }
 
   private lift(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+    this.region++;
     this.entryAddress = address;
-    this.entryInPage = address % PAGE_BYTES;
+    this.entryPlace = PAGES_BEFORE * PAGE_BYTES + (address % PAGE_BYTES);
     this.fetch = fetch;
     this.pages.fill(UNKNOWN);
-    this.recordAt.clear();
-    this.lengths.length = 0;
-    this.leaders.clear();
-    this.exits.clear();
+    this.recordCount = 0;
+    this.blockCount = 0;
+    this.exits.length = 0;
     this.faultAddress = -1;
     this.decodeAll(mode);
-    if (this.recordAt.size === 0) return false;
+    if (this.recordCount === 0) return false;
     builder.reset();
     this.frontend.beginRegion(builder, mode);
-    this.liftAll(builder);
+    this.orderBlocks();
+    for (const block of this.order) this.liftedAs[block] = this.liftBlock(block, builder);
     return true;
   }
 
   /** Physical pages the last region was made from: distance in pages from the entry's page, and the page. */
   sourcePages(): { distance: number; page: number }[] {
-    const touched = new Set<number>();
-    for (const [offset, record] of this.recordAt) {
-      const position = offset + this.entryInPage;
-      touched.add(position >> PAGE_SHIFT);
-      touched.add((position + this.lengths[record]! - 1) >> PAGE_SHIFT);
+    const result: { distance: number; page: number }[] = [];
+    let seen = 0;
+    for (let record = 0; record < this.recordCount; record++) {
+      const place = this.places[record]!;
+      seen |= 1 << (place >> PAGE_SHIFT);
+      seen |= 1 << ((place + this.lengths[record]! - 1) >> PAGE_SHIFT);
     }
-    return [...touched].map((distance) => ({ distance, page: this.pages[distance + PAGES_BEFORE]! }));
+    for (let index = 0; index < WINDOW_PAGES; index++) {
+      if ((seen & (1 << index)) !== 0) result.push({ distance: index - PAGES_BEFORE, page: this.pages[index]! });
+    }
+    return result;
   }
 
-  /** Source bytes by physical page, merged where they touch. */
+  private readonly granules: Uint32Array = new Uint32Array(WINDOW_PAGES * 2);
+
+  /** Source bytes by physical page, rounded out to the granules that guards have. */
   sourceRanges(): { page: number; start: number; end: number }[] {
+    const { granules } = this;
+    granules.fill(0);
+    for (let record = 0; record < this.recordCount; record++) {
+      const first = this.places[record]! >> GRANULE_SHIFT;
+      const last = (this.places[record]! + this.lengths[record]! - 1) >> GRANULE_SHIFT;
+      granules[first >> 5]! |= 1 << (first & 31);
+      granules[last >> 5]! |= 1 << (last & 31);
+    }
     const ranges: { page: number; start: number; end: number }[] = [];
-    const offsets = [...this.recordAt.keys()].sort((a, b) => a - b);
-    for (const offset of offsets) {
-      let position = offset + this.entryInPage;
-      let rest = this.lengths[this.recordAt.get(offset)!]!;
-      while (rest > 0) {
-        const page = this.pages[(position >> PAGE_SHIFT) + PAGES_BEFORE]!;
-        const start = position & (PAGE_BYTES - 1);
-        const count = Math.min(rest, PAGE_BYTES - start);
-        const last = ranges[ranges.length - 1];
-        if (last !== undefined && last.page === page && last.end >= start && last.start <= start) last.end = Math.max(last.end, start + count);
-        else ranges.push({ page, start, end: start + count });
-        position += count;
-        rest -= count;
+    const perPage = PAGE_BYTES >> GRANULE_SHIFT;
+    for (let granule = 0; granule < WINDOW_PAGES * perPage; granule++) {
+      if (granules[granule >> 5] === 0) {
+        granule |= 31;
+        continue;
       }
+      if ((granules[granule >> 5]! & (1 << (granule & 31))) === 0) continue;
+      const page = this.pages[Math.floor(granule / perPage)]!;
+      const start = (granule % perPage) << GRANULE_SHIFT;
+      const end = start + (1 << GRANULE_SHIFT);
+      const last = ranges[ranges.length - 1];
+      if (last !== undefined && last.page === page && last.end === start) last.end = end;
+      else ranges.push({ page, start, end });
     }
     return ranges;
   }
@@ -121,7 +149,7 @@ export class RegionDiscovery {
   private pageReady(index: number): boolean {
     if (index < 0 || index >= WINDOW_PAGES) return false;
     if (this.pages[index] === UNKNOWN) {
-      const virtual = this.entryAddress - this.entryInPage + (index - PAGES_BEFORE) * PAGE_BYTES;
+      const virtual = this.entryAddress - (this.entryAddress % PAGE_BYTES) + (index - PAGES_BEFORE) * PAGE_BYTES;
       const page = virtual < 0 ? ABSENT : this.fetch(virtual);
       this.pages[index] = page < 0 ? ABSENT : page;
       if (page >= 0) this.window.set(this.memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), index * PAGE_BYTES);
@@ -129,169 +157,195 @@ export class RegionDiscovery {
     return this.pages[index] !== ABSENT;
   }
 
-  /** Decodes the instruction at a guest offset; returns its record or -1. */
-  private decodeAt(offset: number, mode: number): number {
-    const position = offset + this.entryInPage - WINDOW_START;
-    const index = position >> PAGE_SHIFT;
+  private isDecoded(place: number): boolean {
+    return place >= 0 && place < WINDOW_BYTES && this.decodedBy[place] === this.region;
+  }
+
+  private isLeader(place: number): boolean {
+    return place >= 0 && place < WINDOW_BYTES && this.leaderFor[place] === this.region;
+  }
+
+  private markLeader(place: number): void {
+    if (place >= 0 && place < WINDOW_BYTES) this.leaderFor[place] = this.region;
+  }
+
+  /** Decodes the instruction at a place; returns its record or -1. */
+  private decodeAt(place: number, mode: number): number {
+    const index = place >> PAGE_SHIFT;
     if (!this.pageReady(index)) return -1;
     let end = (index + 1) * PAGE_BYTES;
-    if (end - position < 15 && this.pageReady(index + 1)) end += PAGE_BYTES;
-    const record = this.lengths.length;
-    const length = this.frontend.decode(record, this.window, position, end, mode);
+    if (end - place < 15 && this.pageReady(index + 1)) end += PAGE_BYTES;
+    const record = this.recordCount;
+    const length = this.frontend.decode(record, this.window, place, end, mode);
     if (length === 0) {
-      if (offset === 0) this.faultAddress = this.entryAddress - this.entryInPage + PAGE_BYTES;
+      if (place === this.entryPlace) this.faultAddress = this.entryAddress - (this.entryAddress % PAGE_BYTES) + PAGE_BYTES;
       return -1;
     }
-    this.lengths.push(length);
+    this.places[record] = place;
+    this.lengths[record] = length;
+    this.recordCount++;
+    this.decodedBy[place] = this.region;
+    this.recordAt[place] = record;
     return record;
   }
 
   private decodeAll(mode: number): void {
-    const { frontend, pending, recordAt, leaders } = this;
+    const { frontend, pending } = this;
     pending.length = 0;
-    pending.push(0);
-    leaders.add(0);
+    pending.push(this.entryPlace);
+    this.markLeader(this.entryPlace);
     while (pending.length > 0) {
-      let offset = pending.pop()!;
+      let place = pending.pop()!;
       for (;;) {
-        if (recordAt.has(offset)) {
-          leaders.add(offset);
+        if (this.isDecoded(place)) {
+          this.markLeader(place);
           break;
         }
-        if (this.lengths.length >= this.instructionLimit) break;
-        const record = this.decodeAt(offset, mode);
+        if (this.recordCount >= this.instructionLimit) break;
+        const record = this.decodeAt(place, mode);
         if (record < 0) break;
-        recordAt.set(offset, record);
-        const next = offset + this.lengths[record]!;
+        const next = place + this.lengths[record]!;
         const flow = frontend.flow(record);
         if (frontend.parts(record) > 1) {
-          leaders.add(offset);
-          leaders.add(next);
+          this.markLeader(place);
+          this.markLeader(next);
         }
         if (flow === Flow.next) {
-          offset = next;
+          place = next;
           continue;
         }
         const target = next + frontend.displacement(record);
         if (flow === Flow.jump || flow === Flow.branch) {
-          leaders.add(target);
-          if (!recordAt.has(target)) pending.push(target);
+          this.markLeader(target);
+          if (!this.isDecoded(target)) pending.push(target);
         }
-        if (flow === Flow.call) this.exits.add(target);
+        if (flow === Flow.call) this.exits.push(target - this.entryPlace);
         if (flow === Flow.jump || flow === Flow.return || flow === Flow.indirectJump || flow === Flow.stop) break;
-        leaders.add(next);
-        offset = next;
+        this.markLeader(next);
+        place = next;
       }
     }
   }
 
-  // Blocks.
+  // Blocks, in reverse postorder.
 
-  /** Guest offsets of the block's successors; undefined where the lifter alone knows. */
-  private successors(last: number): number[] | undefined {
+  private enterBlock(place: number): number {
+    const block = this.blockCount++;
+    this.blockAt[place] = block;
+    this.firstPlace[block] = place;
+    this.liftedAs[block] = -1;
+    const list = this.predecessors[block];
+    if (list === undefined) this.predecessors[block] = [];
+    else list.length = 0;
+    let last = place;
+    for (;;) {
+      const record = this.recordAt[last]!;
+      const next = last + this.lengths[record]!;
+      if (this.frontend.flow(record) !== Flow.next || this.isLeader(next) || !this.isDecoded(next)) break;
+      last = next;
+    }
+    this.lastPlace[block] = last;
+    return block;
+  }
+
+  /** Place of the block's nth successor, or -1. What the lifter decides by itself is taken to go on behind. */
+  private successor(block: number, edge: number): number {
     const { frontend } = this;
-    const record = this.recordAt.get(last)!;
-    if (frontend.parts(record) > 1) return undefined;
-    const next = last + this.lengths[record]!;
-    const target = next + frontend.displacement(record);
+    const record = this.recordAt[this.lastPlace[block]!]!;
+    const next = this.lastPlace[block]! + this.lengths[record]!;
+    if (frontend.parts(record) > 1) return edge === 0 ? next : -1;
     switch (frontend.flow(record)) {
       case Flow.next:
       case Flow.call:
       case Flow.indirectCall:
       case Flow.service:
-        return [next];
+        return edge === 0 ? next : -1;
       case Flow.jump:
-        return [target];
+        return edge === 0 ? next + frontend.displacement(record) : -1;
       case Flow.branch:
-        return [target, next];
+        return edge === 0 ? next + frontend.displacement(record) : edge === 1 ? next : -1;
       default:
-        return [];
+        return -1;
     }
   }
 
-  /** Offset of the last instruction of the block that begins at `leader`. */
-  private lastOf(leader: number): number {
-    let offset = leader;
-    for (;;) {
-      const record = this.recordAt.get(offset)!;
-      const next = offset + this.lengths[record]!;
-      if (this.frontend.flow(record) !== Flow.next || this.leaders.has(next) || !this.recordAt.has(next)) return offset;
-      offset = next;
-    }
-  }
-
-  private liftAll(builder: RegionBuilder): void {
-    const order: number[] = [];
-    const lastOf = new Map<number, number>();
-    const predecessors = new Map<number, number[]>();
-    const visit = (start: number): void => {
-      const stack: { leader: number; successors: readonly number[]; at: number }[] = [];
-      const enter = (leader: number): void => {
-        const last = this.lastOf(leader);
-        lastOf.set(leader, last);
-        const known = this.successors(last);
-        const next = last + this.lengths[this.recordAt.get(last)!]!;
-        const successors = known ?? [next];
-        stack.push({ leader, successors, at: 0 });
-        for (const successor of successors) {
-          // What the lifter decides by itself may come from anywhere: such a block inherits nothing.
-          const list = predecessors.get(successor) ?? [];
-          list.push(known === undefined ? Number.NaN : leader);
-          predecessors.set(successor, list);
-          if (known === undefined) predecessors.set(leader, [...(predecessors.get(leader) ?? []), Number.NaN]);
-        }
-      };
-      enter(start);
-      while (stack.length > 0) {
-        const top = stack[stack.length - 1]!;
-        const successor = top.successors[top.at++];
-        if (successor === undefined) {
-          order.push(top.leader);
-          stack.pop();
-        } else if (this.recordAt.has(successor)) {
-          if (!lastOf.has(successor)) enter(successor);
-        } else {
-          this.exits.add(successor);
-        }
+  private orderBlocks(): void {
+    const { stack, order } = this;
+    order.length = 0;
+    stack.length = 0;
+    const blocksSeen = this.region;
+    const first = this.enterBlock(this.entryPlace);
+    this.liftedAs[first] = -2;
+    stack.push(first, 0);
+    while (stack.length > 0) {
+      const edge = stack[stack.length - 1]!;
+      const block = stack[stack.length - 2]!;
+      stack[stack.length - 1] = edge + 1;
+      const place = this.successor(block, edge);
+      if (place === -1) {
+        order.push(block);
+        stack.length -= 2;
+        continue;
       }
-    };
-    visit(0);
-    order.reverse();
-    const blockOf = new Map<number, number>();
-    for (const leader of order) {
-      const from = leader === 0 ? undefined : predecessors.get(leader)?.map((offset) => blockOf.get(offset) ?? -1);
-      const complete = from !== undefined && from.length > 0 && !from.includes(-1);
-      const index = this.liftBlock(leader, lastOf.get(leader)!, complete ? from : undefined, builder);
-      blockOf.set(leader, index);
+      if (!this.isDecoded(place)) {
+        this.exits.push(place - this.entryPlace);
+        continue;
+      }
+      const known = this.blockAt[place]!;
+      const exists = known < this.blockCount && this.firstPlace[known] === place && this.leaderFor[place] === blocksSeen;
+      const next = exists ? known : this.enterBlock(place);
+      const inParts = this.frontend.parts(this.recordAt[this.lastPlace[block]!]!) > 1;
+      this.predecessors[next]!.push(inParts ? -1 : block);
+      if (inParts) this.predecessors[block]!.push(-1);
+      if (!exists) stack.push(next, 0);
     }
+    order.reverse();
+    for (const block of order) this.liftedAs[block] = -1;
   }
 
-  private liftBlock(leader: number, last: number, predecessors: readonly number[] | undefined, builder: RegionBuilder): number {
-    const { frontend } = this;
+  private readonly known: number[] = [];
+
+  /** The builder's blocks that come to this one, or undefined unless all are lifted already. */
+  private liftedPredecessors(block: number): readonly number[] | undefined {
+    const { known } = this;
+    known.length = 0;
+    if (this.firstPlace[block] === this.entryPlace) return undefined;
+    for (const predecessor of this.predecessors[block]!) {
+      const index = predecessor < 0 ? -1 : this.liftedAs[predecessor]!;
+      if (index < 0) return undefined;
+      known.push(index);
+    }
+    return known;
+  }
+
+  private liftBlock(block: number, builder: RegionBuilder): number {
+    const { frontend, entryPlace } = this;
+    const first = this.firstPlace[block]!;
+    const last = this.lastPlace[block]!;
     let index = builder.blocks.length;
-    builder.beginBlock(blockKey(leader));
-    frontend.beginBlock(builder, predecessors);
-    for (let offset = leader; ; ) {
-      const record = this.recordAt.get(offset)!;
+    builder.beginBlock(blockKey(first - entryPlace));
+    frontend.beginBlock(builder, this.liftedPredecessors(block));
+    for (let place = first; ; ) {
+      const record = this.recordAt[place]!;
       const length = this.lengths[record]!;
       const parts = frontend.parts(record);
       for (let part = 0; part < parts; part++) {
         if (part > 0) {
-          if (!builder.ended) builder.jump(blockKey(offset, part));
+          if (!builder.ended) builder.jump(blockKey(place - entryPlace, part));
           frontend.endBlock(builder);
           index = builder.blocks.length;
-          builder.beginBlock(blockKey(offset, part));
+          builder.beginBlock(blockKey(place - entryPlace, part));
           frontend.beginBlock(builder, undefined);
         }
-        builder.beginInstruction(offset, length);
+        builder.beginInstruction(place - entryPlace, length);
         frontend.lift(record, part, builder);
         if (!builder.ended) builder.endInstruction();
       }
-      if (offset === last || builder.ended) break;
-      offset += length;
+      if (place === last || builder.ended) break;
+      place += length;
     }
-    const next = blockKey(last + this.lengths[this.recordAt.get(last)!]!);
     if (!builder.ended) {
+      const next = blockKey(last + this.lengths[this.recordAt[last]!]! - entryPlace);
       if (this.stepping) builder.exit(EngineExit.stepped, 0, next);
       else builder.jump(next);
     }

@@ -92,7 +92,7 @@ function makeProcess(task: GuestTask, request: CloneRequest, pid: number): Guest
   const space = (flags & CLONE_VM) === 0 ? parent.space.fork() : parent.space.share();
   if ((flags & CLONE_VM) === 0) {
     // Every writable page of the parent has become copy-on-write.
-    parent.space.engine!.invalidateAll();
+    parent.space.engine!.invalidateWrites();
     space.engine = parent.space.engine!.fork(space);
     if (space.engine === null) {
       space.release();

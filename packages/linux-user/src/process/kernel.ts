@@ -46,6 +46,8 @@ export interface KernelOptions {
 const DEFAULT_BUDGET = 2_000_000;
 /** System calls of one turn: a program that makes nothing but calls must give way too. */
 const CALLS_PER_TURN = 1_000;
+/** execve, exit, exit_group, execveat, rt_sigreturn: the frames under the call are not gone back to. */
+const STACK_CHANGING: ReadonlySet<number> = new Set([59, 60, 231, 322, 15]);
 /** kernel.pid_max of small systems; ids are reused after it. */
 const PID_LIMIT = 4_194_304;
 
@@ -162,13 +164,24 @@ export class LinuxKernel implements Kernel {
     for (let calls = 0; budget > 0 && calls < CALLS_PER_TURN; ) {
       if (!this.#settle(task)) return false;
       const context = task.memory.space.engine!;
+      let goesOn = true;
+      context.serve = (reason) => {
+        if (STACK_CHANGING.has(task.cpu.getLo(RAX)) && reason === "syscall64") return "unserved";
+        const before = task.cpu.rip;
+        calls++;
+        goesOn = this.#call(task, reason === "syscall64" ? "x86-64" : "i386");
+        const straight = goesOn && task.cpu.rip === before && task.memory.space.engine === context;
+        if (!straight || calls >= CALLS_PER_TURN || process.stopped) return "leave";
+        return task.hasDeliverableSignal() || task.savedMask !== null ? "leave" : "continue";
+      };
       const startNs = this.clock.monotonicNs();
       const exit = context.run(task.cpu, budget);
+      context.serve = null;
       const spentNs = this.clock.monotonicNs() - startNs;
       task.userNs += spentNs;
       budget -= Math.max(1, exit.spent);
       if (exit.reason === "syscall64" || exit.reason === "syscall32") calls++;
-      if (!this.#handleExit(task, exit)) return false;
+      if (exit.reason === "served" ? !goesOn : !this.#handleExit(task, exit)) return false;
       if (exit.reason === "budget" || task.yielding) break;
     }
     task.yielding = false;

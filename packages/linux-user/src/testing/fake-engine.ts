@@ -202,6 +202,10 @@ export class FakeContext implements EngineContext {
     this.invalidations.push([start, length]);
   }
 
+  serve: EngineContext["serve"] = null;
+
+  invalidateWrites(): void {}
+
   invalidateAll(): void {
     this.invalidations.push([0, Infinity]);
   }
