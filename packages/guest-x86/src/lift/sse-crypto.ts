@@ -5,7 +5,7 @@ import { ShaOperation } from "../sha-helpers.ts";
 import { Slot } from "../state.ts";
 import type { Lifter } from "./context.ts";
 import { passOperands } from "./sse-exact.ts";
-import { getXmm, type LifterTable, readVector, setXmm } from "./sse-operands.ts";
+import { getXmm, type LifterTable, readUnaligned, readVector, setXmm } from "./sse-operands.ts";
 
 const multiplyHelper = helperIndex("carrylessMultiply");
 const aesHelper = helperIndex("aes");
@@ -19,11 +19,14 @@ const pclmulqdq: Lifter = (context, { o0, o1, immediateLow }) => {
   setXmm(context, o0, b.get(Slot.vectorResult));
 };
 
-/** `alone`: the source is the only operand, and passed first. */
+/**
+ * `alone`: the source is the only operand, and passed first. Processors take SHA operands wherever they are, though the
+ * manual has them in the class that wants alignment.
+ */
 function operation(helper: number, code: number, alone = false): Lifter {
   return (context, { o0, o1, immediateLow }) => {
     const { b } = context;
-    const source = readVector(context, o1);
+    const source = helper === shaHelper ? readUnaligned(context, o1) : readVector(context, o1);
     if (alone) passOperands(context, source);
     else passOperands(context, getXmm(context, o0), source);
     context.helper2(helper, b.i32(code), b.i32(immediateLow & 0xff));
