@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
@@ -11,22 +11,36 @@ interface Step {
   readonly command: readonly [string, ...string[]];
   /** Exit status that means success; 0 unless given. */
   readonly status?: number;
-  /** Files that another tool must have made first; without them the step is left out, and says so. */
+  /** Files of the machine; without them the step is left out, and says so. */
   readonly needs?: readonly string[];
 }
 
 const steps: readonly Step[] = [
+  { title: "A static x86-64 Linux program", command: ["./doppel", "run", "guests/bin/hello"] },
+  { title: "A static i386 program", command: ["./doppel", "run", "guests/bin/hello32"] },
   {
-    title: "A static x86-64 Linux program",
-    command: ["./doppel", "run", "guests/bin/hello"],
-    needs: ["guests/bin/hello"],
+    title: "Processes that fork, die and are killed",
+    command: ["./doppel", "run", "guests/bin/fork"],
+  },
+  { title: "Faults are the guest's own", command: ["./doppel", "run", "guests/bin/fault"] },
+  { title: "Code that rewrites itself", command: ["./doppel", "run", "guests/bin/selfmod", "500"] },
+  { title: "A computation", command: ["./doppel", "run", "guests/bin/mandelbrot", "200"] },
+  {
+    title: "This machine's own shell, dynamically linked",
+    command: ["./doppel", "run", "sh", "-c", "uname -m; for n in 3 1 2; do echo $n; done | sort"],
+    needs: ["/bin/sh", "/usr/bin/sort", "/usr/bin/uname"],
+  },
+  {
+    title: "A program that does not exist",
+    command: ["./doppel", "run", "guests/bin/nowhere"],
+    status: 127,
   },
 ];
 
 let failures = 0;
 for (const { title, command, status = 0, needs = [] } of steps) {
   console.log(`\n${title}\n$ ${command.join(" ")}`);
-  const missing = needs.filter((file) => !existsSync(join(root, file)));
+  const missing = needs.filter((file) => !existsSync(resolve(root, file)));
   if (missing.length > 0) {
     console.log(`(left out: ${missing.join(", ")} is not here)`);
     continue;

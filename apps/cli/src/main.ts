@@ -1,8 +1,12 @@
-/** The `doppel` command: picks the subcommand, turns what it throws into one clear line. */
-import process from "node:process";
+/**
+ * The `doppel` command: picks the subcommand, turns what it throws into one clear line.
+ *
+ * `process` is the global one throughout: importing `node:process` reads its every property, and `process.stdin` makes
+ * the guest's standard input nonblocking.
+ */
 import { UsageError } from "./usage-error.ts";
 
-const commands: Readonly<Record<string, () => Promise<{ run(args: readonly string[]): Promise<number> }>>> = {
+const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
   run: () => import("./run.ts"),
 };
 

@@ -1,7 +1,6 @@
 /** `doppel run`: one Linux program, its input, output, status and signals as if it ran by itself. */
 import { accessSync, constants, statSync, writeSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { startProgram, StraceObserver } from "@doppel/emulator/node";
 import { UsageError } from "./usage-error.ts";
@@ -60,9 +59,9 @@ function parse(args: readonly string[]) {
   // Options end at the program's name; what follows is the program's.
   const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--stats-file"]);
   let end = 0;
-  while (end < args.length && args[end]!.startsWith("-")) {
+  while (end < args.length && args[end].startsWith("-")) {
     if (args[end] === "--") break;
-    end += valued.has(args[end]!) ? 2 : 1;
+    end += valued.has(args[end]) ? 2 : 1;
   }
   const command = args.slice(args[end] === "--" ? end + 1 : end);
   const own = args.slice(0, end).map((argument) => (argument === "--stats" ? "--stats=text" : argument));
