@@ -57,6 +57,32 @@ export class CaseBuilder {
     }
   }
 
+  /**
+   * Gives registers that the instruction does not name or imply plain contents, for cases that are to be stored: what
+   * is left to store is what matters.
+   */
+  plainRest(usesX87: boolean): void {
+    const { view } = this;
+    const { instruction } = this.encoding;
+    let general = 0b111;
+    let vectors = 1;
+    for (let i = 0; i < instruction.operandCount; i++) {
+      const { kind, register } = instruction.operands[i as 0];
+      if (kind === OperandKind.gpr) general |= 1 << register;
+      if (kind === OperandKind.xmm) vectors |= 1 << register;
+    }
+    for (let register = 0; register < 16; register++) {
+      if ((general & (1 << register)) === 0) this.setGpr(register, 0x0101_0101_0101_0101n * BigInt(register));
+      if ((vectors & (1 << register)) !== 0 || (this.mode === 32 && register >= 8)) continue;
+      const at = StateAt.image + ImageAt.xmm + 16 * register;
+      for (let i = 0; i < 16; i++) view.setUint8(at + i, register);
+    }
+    if (usesX87) return;
+    view.setInt32(StateAt.image, 0x37f, true);
+    view.setInt32(StateAt.image + ImageAt.ftw, 0, true);
+    for (let i = ImageAt.st; i < ImageAt.xmm; i += 4) view.setInt32(StateAt.image + i, 0, true);
+  }
+
   /** x87 and vector state as FXRSTOR takes it. */
   fillImage(view: DataView, at: number): void {
     const { random } = this;
@@ -210,7 +236,7 @@ export class CaseBuilder {
     const wide = width === 64 && (base >= 0 || index >= 0) && base !== registerRip;
     let target = BigInt(whole ? this.insideData(bytes) : this.chooseAddress(bytes, alignment, wide));
     if (wide && !whole && random.oneIn(60))
-      target = random.pick([1n << 47n, (1n << 63n) + 64n, 0xffff_7fff_ffff_ffffn]);
+      target = random.pick([(1n << 47n) + 64n, (1n << 63n) + 64n, 0xffff_7fff_ffff_ffffn]);
     this.target = Number(target);
     const segment =
       instruction.segment === Segment.fs ? Layout.fsBase : instruction.segment === Segment.gs ? Layout.gsBase : 0;

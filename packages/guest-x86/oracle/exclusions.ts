@@ -58,19 +58,11 @@ export const excludedMnemonics: Readonly<Partial<Record<MnemonicName, string>>> 
   mwait: "processors differ in whether a program may execute it",
 };
 
-/** CPUID features the translated processor does not announce: it raises #UD where this machine's may not. */
+/** CPUID features the translated processor does not have: it raises #UD where this machine's may not. */
 const missingFeatures: Readonly<Record<string, string>> = {
-  aes: "not announced yet",
-  pclmulqdq: "not announced yet",
-  sha: "not announced yet",
   sse4a: "not announced: AMD alone has it",
-  adx: "not announced yet",
   clwb: "not announced",
-  clflushopt: "not announced",
-  prefetchw: "not announced",
-  fsgsbase: "not announced",
-  invpcid: "privileged",
-  xsaves: "privileged",
+  xsaves: "not announced",
 };
 
 /** Forms that are not generated though their mnemonic is. */

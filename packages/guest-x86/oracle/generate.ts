@@ -20,6 +20,8 @@ export interface GeneratorOptions {
   readonly modes: readonly number[];
   /** Only forms for which this holds. */
   readonly only?: (form: Form) => boolean;
+  /** Single instructions on states with little in them, for cases that are to be stored. */
+  readonly lean?: boolean;
 }
 
 /** Bytes that an instruction accesses though its operand has no size. */
@@ -78,10 +80,9 @@ export class Generator {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 1000) throw new Error(`no case number ${number} of seed ${this.#options.seed}`);
       builder.begin(mode, address);
+      const sequences = this.#options.lean !== true && this.#chain.length > 0;
       const done =
-        this.#chain.length > 0 && random.oneIn(6)
-          ? this.#sequence(builder, batch)
-          : this.#single(builder, batch, number + attempt);
+        sequences && random.oneIn(6) ? this.#sequence(builder, batch) : this.#single(builder, batch, number + attempt);
       if (done) return;
     }
   }
@@ -93,6 +94,7 @@ export class Generator {
     if (!encodeForm(random, encoding, form.form, builder.mode)) return false;
     const { instruction } = encoding;
     if (instruction.operandWidth === 16 && form.mnemonic === "bswap") return false;
+    if (this.#options.lean === true) builder.plainRest(touchesX87(form));
     if (builder.hasMemory()) {
       const bytes = builder.memoryBytes();
       const accessed = bytes === 0 ? (unsized[form.mnemonic] ?? 1) : bytes;
@@ -131,6 +133,10 @@ export class Generator {
     builder.finish(batch, code, length);
     return true;
   }
+}
+
+function touchesX87(form: Form): boolean {
+  return /^(x87|mmx)$/.test(form.family) || /2pi$|^cvtpi2|^fx|^fwait$/.test(form.mnemonic);
 }
 
 /** A value of the operand's kind in memory. */

@@ -3,7 +3,8 @@
  * laid out as the cases expect.
  *
  * The one idea: regions are translated in batches, so a whole chunk of cases is made the callees of one piece of code,
- * the hub; asking for the hub's translation brings all of theirs, in one module.
+ * the hub; asking for the hub's translation brings all of theirs, in one module. Half of the code pages are translated in
+ * haste, as code is that runs for the first time, half with care, as hot code is.
  */
 import {
   type Context,
@@ -13,6 +14,7 @@ import {
   Header,
   RESERVED_SLOTS,
   type SpacePort,
+  type TranslatorOptions,
 } from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
@@ -41,7 +43,7 @@ const memoryBytes = 1 << 24;
 const casesPerHub = 120;
 /** Modules are never given back within one engine. */
 const hubsPerEngine = 100;
-const hubAddress = 0x0f00_0000;
+const hubAddress = 0x35a5_a000;
 const hubBytes = 8192;
 const int3 = 0xcc;
 /** More than any case needs; what runs longer hangs. */
@@ -59,6 +61,21 @@ const regions: readonly { address: number; bytes: number; writable: boolean; exe
   ...windows.map((window) => ({ ...window, executable: false })),
 ];
 
+/** How a machine translates everything: in haste, or with care. */
+type Tier = "cold" | "hot";
+
+const batches = { batchRegions: 3 * casesPerHub, regionInstructions: 400 };
+const options: Readonly<Record<Tier, TranslatorOptions>> = {
+  cold: { cold: batches, hot: batches, promoteAfter: 2 ** 31 - 1 },
+  // What is entered for the first time is hot already.
+  hot: { cold: { batchRegions: 1, regionInstructions: 400 }, hot: batches, promoteAfter: 0 },
+};
+
+/** The tier that a case is run in. */
+function tierOf(cases: Batch, index: number): Tier {
+  return (Math.floor(cases.codeAddress(index) / pageBytes) & 1) === 0 ? "hot" : "cold";
+}
+
 /** One engine and its address space. */
 class Machine {
   readonly memory: PhysicalMemory = new PhysicalMemory(memoryBytes);
@@ -69,7 +86,7 @@ class Machine {
   readonly #pages: Map<number, number> = new Map();
   hubs = 0;
 
-  constructor() {
+  constructor(tier: Tier) {
     const { memory } = this;
     for (const region of regions) {
       for (let at = region.address; at < region.address + region.bytes; at += pageBytes) {
@@ -92,7 +109,7 @@ class Machine {
         timestamp: () => 0,
         random: () => 0,
       }),
-      translator: { batchRegions: 3 * casesPerHub, batchBytes: 1 << 22 },
+      translator: options[tier],
     });
     const space: SpacePort = { translate: (address, access) => this.#translate(address, access) };
     const context = engine.createContext(space);
@@ -137,6 +154,13 @@ class Machine {
     }
   }
 
+  /** The bytes at a code address, up to the end of its page; none where nothing is mapped. */
+  codeAt(address: number): Uint8Array {
+    if (!this.isMapped(address)) return new Uint8Array(0);
+    const host = this.host(address);
+    return this.bytes.subarray(host, host + Math.min(16, pageBytes - (host % pageBytes)));
+  }
+
   instructionPointer(): bigint {
     return this.view.getBigUint64(this.context.pointer + Header.instructionPointer, true);
   }
@@ -146,9 +170,15 @@ class Machine {
   }
 }
 
+interface Group {
+  readonly mode: number;
+  readonly tier: Tier;
+  readonly indices: number[];
+}
+
 export class TranslatorRunner implements InstructionRunner {
   readonly name = "translator";
-  #machine: Machine | undefined;
+  readonly #machines: Map<Tier, Machine> = new Map();
   readonly #image: Uint8Array = new Uint8Array(512);
   /** What a case's memory windows start with, patches included; in the order of `windows`. */
   readonly #before: DataView[] = windows.map((window) => {
@@ -166,9 +196,9 @@ export class TranslatorRunner implements InstructionRunner {
     for (const group of order) {
       for (const [done, index] of group.indices.entries()) {
         if (done % casesPerHub === 0) {
-          this.#translate(cases, group.mode, group.indices.slice(done, done + casesPerHub));
+          this.#translate(cases, group, group.indices.slice(done, done + casesPerHub));
         }
-        place[index] = this.#runOne(cases, index, group.mode, results);
+        place[index] = this.#runOne(cases, index, group, results);
       }
     }
     const ordered = new Batch(new Uint8Array(results.length));
@@ -176,23 +206,28 @@ export class TranslatorRunner implements InstructionRunner {
     return ordered;
   }
 
-  /** Cases by translation mode. */
-  #groups(cases: Batch): { mode: number; indices: number[] }[] {
-    const groups = new Map<number, number[]>();
+  /** Cases by translation mode and tier. */
+  #groups(cases: Batch): Group[] {
+    const groups = new Map<string, Group>();
     for (let i = 0; i < cases.count; i++) {
       const mxcsr = cases.view.getUint32(cases.stateOffset(i) + StateAt.image + ImageAt.mxcsr, true);
       const mode = (cases.mode(i) === 64 ? ModeBit.long : 0) | modeForMxcsr(mxcsr);
-      const group = groups.get(mode);
-      if (group === undefined) groups.set(mode, [i]);
-      else group.push(i);
+      const tier = tierOf(cases, i);
+      const key = `${tier} ${mode}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { mode, tier, indices: [i] });
+      else group.indices.push(i);
     }
-    return [...groups].map(([mode, indices]) => ({ mode, indices }));
+    return [...groups.values()];
   }
 
   /** Puts the code of these cases, which overlap nowhere, into memory, and has it translated. */
-  #translate(cases: Batch, mode: number, indices: readonly number[]): void {
-    if (this.#machine === undefined || this.#machine.hubs++ >= hubsPerEngine) this.#machine = new Machine();
-    const machine = this.#machine;
+  #translate(cases: Batch, { mode, tier }: Group, indices: readonly number[]): void {
+    let machine = this.#machines.get(tier);
+    if (machine === undefined || machine.hubs++ >= hubsPerEngine) {
+      machine = new Machine(tier);
+      this.#machines.set(tier, machine);
+    }
     const { context } = machine;
     for (const index of indices) {
       const code = cases.code(index);
@@ -218,11 +253,11 @@ export class TranslatorRunner implements InstructionRunner {
     if (code !== ExitCode.exception + Vector.breakpoint) throw new Error(`the hub left with ${code}`);
   }
 
-  #runOne(cases: Batch, index: number, mode: number, results: Batch): number {
-    const machine = this.#machine as Machine;
+  #runOne(cases: Batch, index: number, { mode, tier }: Group, results: Batch): number {
+    const machine = this.#machines.get(tier)!;
     const { context, view, bytes } = machine;
     const { pointer } = context;
-    this.#load(cases, index);
+    this.#load(machine, cases, index);
     context.mode = mode;
     context.narrow = (mode & ModeBit.long) === 0;
     machine.setInstructionPointer(cases.codeAddress(index));
@@ -231,7 +266,7 @@ export class TranslatorRunner implements InstructionRunner {
       context.mode = (mode & ~ModeBit.exactFloat) | modeForMxcsr(view.getInt32(pointer + StateOffset.mxcsr, true));
       code = context.run(budget);
     }
-    const result = this.#begin(cases, index, results, code);
+    const result = this.#begin(machine, cases, index, results, code);
     const at = results.stateOffset(result);
     results.bytes.set(bytes.subarray(pointer + StateOffset.gpr, pointer + StateOffset.gpr + 128), at);
     if ((mode & ModeBit.long) === 0) {
@@ -243,12 +278,11 @@ export class TranslatorRunner implements InstructionRunner {
     results.view.setUint32(at + StateAt.flags, readFlags(view, pointer) & comparedFlags, true);
     machine.extended.save(pointer, this.#image);
     results.bytes.set(this.#image.subarray(0, ImageAt.end), at + StateAt.image);
-    this.#collect(cases, index, results);
+    this.#collect(machine, cases, index, results);
     return result;
   }
 
-  #load(cases: Batch, index: number): void {
-    const machine = this.#machine as Machine;
+  #load(machine: Machine, cases: Batch, index: number): void {
     const { context, view, bytes, extended } = machine;
     const { pointer } = context;
     const state = cases.state(index);
@@ -284,14 +318,13 @@ export class TranslatorRunner implements InstructionRunner {
   }
 
   /** The result's kind, vector, error code, fault address and RIP, from how the engine left. */
-  #begin(cases: Batch, index: number, results: Batch, code: number): number {
-    const machine = this.#machine as Machine;
+  #begin(machine: Machine, cases: Batch, index: number, results: Batch, code: number): number {
     const { view, context } = machine;
     const { pointer } = context;
     const rip = machine.instructionPointer();
     if (code === EngineExit.pageFault) {
       const fault = view.getInt32(pointer + Header.exitPayload, true);
-      const bytes = this.#codeAt(Number(rip));
+      const bytes = machine.codeAt(Number(rip));
       const mode = cases.mode(index) as 32 | 64;
       const address = view.getBigUint64(pointer + Header.faultAddress, true);
       const kernelHalf = address >= 0xffff_8000_0000_0000n;
@@ -319,17 +352,8 @@ export class TranslatorRunner implements InstructionRunner {
     return results.beginResult(ResultKind.fault, vector, errorCode, 0n, rip);
   }
 
-  /** The bytes at a code address, up to the end of its page; none where nothing is mapped. */
-  #codeAt(address: number): Uint8Array {
-    const machine = this.#machine!;
-    if (!machine.isMapped(address)) return new Uint8Array(0);
-    const host = machine.host(address);
-    return machine.bytes.subarray(host, host + Math.min(16, pageBytes - (host % pageBytes)));
-  }
-
   /** Changed words; memory and our picture of it go back to the pattern. */
-  #collect(cases: Batch, index: number, results: Batch): void {
-    const machine = this.#machine as Machine;
+  #collect(machine: Machine, cases: Batch, index: number, results: Batch): void {
     windows.forEach((window, number) => {
       const before = this.#beforeWords[number];
       for (let page = 0; page < window.bytes; page += pageBytes) {

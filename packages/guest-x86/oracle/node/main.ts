@@ -2,6 +2,7 @@
  * `pnpm oracle --cases N --seed S`: random cases over every supported form, on this machine's processor and through the
  * translator. Ends 0 when all agree, 1 when some do not, 2 when the command is wrong or this machine has no oracle.
  */
+import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { Batch } from "../format.ts";
 import { Generator } from "../generate.ts";
@@ -9,6 +10,7 @@ import { Report } from "../report.ts";
 import { TranslatorRunner } from "../translator-runner.ts";
 import { disassemble } from "./disassemble.ts";
 import { NativeRunner } from "./native-runner.ts";
+import { recordedVectors, writeRecording } from "./recording-file.ts";
 
 const usage = `usage: pnpm oracle [options]
   --cases N      how many cases (100000)
@@ -17,6 +19,7 @@ const usage = `usage: pnpm oracle [options]
   --only NAMES   only these mnemonics or families, separated by commas
   --mode 64|32   only this mode (both)
   --exact        compare what the architecture leaves undefined, too
+  --record       write the vectors in the repository anew: N cases (4 for each form unless given) on this processor
   --show N       mismatches to print for each mnemonic (3)`;
 
 const casesPerBatch = 8192;
@@ -37,11 +40,12 @@ function readOptions(): ReturnType<typeof parse> {
 function parse() {
   return parseArgs({
     options: {
-      cases: { type: "string", default: "100000" },
+      cases: { type: "string" },
       from: { type: "string", default: "0" },
       seed: { type: "string", default: "1" },
       only: { type: "string" },
       mode: { type: "string" },
+      record: { type: "boolean", default: false },
       exact: { type: "boolean", default: false },
       show: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
@@ -63,6 +67,7 @@ if (options.mode !== undefined && options.mode !== "64" && options.mode !== "32"
 const wanted = options.only?.split(",");
 const generator = new Generator({
   seed: number("seed", options.seed),
+  lean: options.record,
   modes: options.mode === undefined ? [64, 64, 32] : [Number(options.mode)],
   ...(wanted !== undefined && { only: (form) => wanted.includes(form.mnemonic) || wanted.includes(form.family) }),
 });
@@ -70,10 +75,21 @@ if (generator.forms.length === 0) fail(`no form is called ${options.only}`);
 const native = NativeRunner.create();
 if ("problem" in native) fail(native.problem);
 
+if (options.record) {
+  const count = options.cases === undefined ? 4 * generator.forms.length : number("cases", options.cases);
+  const recorded = new Batch();
+  generator.generate(recorded, 0, count);
+  const results = native.run(recorded);
+  const processor = cpus()[0]?.model ?? "unknown";
+  const bytes = writeRecording(recordedVectors, { processor, cases: recorded, results });
+  console.log(`${count} cases from ${processor} in ${bytes} bytes: ${recordedVectors}`);
+  process.exit(0);
+}
+
 const translator = new TranslatorRunner();
 const report = new Report(disassemble, { exact: options.exact }, number("show", options.show));
 const first = number("from", options.from);
-const end = first + number("cases", options.cases);
+const end = first + number("cases", options.cases ?? "100000");
 const cases = new Batch();
 let spentMs = 0;
 const startedMs = performance.now();

@@ -14,6 +14,8 @@ const flags = [
   "-ffreestanding",
   "-fno-pie",
   "-no-pie",
+  // Away from where registers with a single bit set point.
+  "-Wl,-Ttext-segment=0x35a5a000",
   "-mno-red-zone",
   "-mgeneral-regs-only",
   "-fno-stack-protector",
@@ -65,8 +67,7 @@ export class NativeRunner implements InstructionRunner {
       }
       results.push(stdout);
     }
-    const results1 = results.length === 1 ? results[0] : Buffer.concat(results);
-    const batch = Batch.over(results1);
+    const batch = Batch.over(results.length === 1 ? results[0] : Buffer.concat(results));
     if (batch.count !== cases.count) throw new Error(`${cases.count} cases gave ${batch.count} results`);
     return batch;
   }
