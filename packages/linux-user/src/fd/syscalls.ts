@@ -1,5 +1,8 @@
 /** Every system call row of the file half, for the one table in `syscalls/`. */
 import type { SyscallDefinition } from "../kernel/syscall.ts";
+import { messageSyscalls } from "../net/sys-message.ts";
+import { socketSyscalls } from "../net/sys-socket.ts";
+import { socketcallSyscalls } from "../net/sys-socketcall.ts";
 import { attributeSyscalls } from "../vfs/sys-attributes.ts";
 import { directorySyscalls } from "../vfs/sys-directory.ts";
 import { nameSyscalls } from "../vfs/sys-names.ts";
@@ -24,4 +27,7 @@ export const fileSyscalls: readonly SyscallDefinition[] = [
   ...pollSyscalls,
   ...epollSyscalls,
   ...eventSyscalls,
+  ...socketSyscalls,
+  ...messageSyscalls,
+  ...socketcallSyscalls,
 ];

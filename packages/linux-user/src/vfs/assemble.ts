@@ -2,6 +2,8 @@
 import type { Kernel, Task } from "../kernel/task.ts";
 import type { PageCache, PageSource } from "../kernel/memory.ts";
 import { FifoTable } from "../fd/pipe.ts";
+import type { HostNetwork } from "../net/host-network.ts";
+import { GuestNetwork } from "../net/network.ts";
 import { fromText } from "./byte-string.ts";
 import { failed, type Failure } from "./constants.ts";
 import { makeDevfs, noTerminals, type TerminalDevices } from "./devfs.ts";
@@ -33,6 +35,8 @@ export interface AssembleOptions {
   readonly mounts?: readonly MountRequest[];
   readonly terminals?: TerminalDevices;
   readonly system?: SystemDescription;
+  /** The network; for the sandbox a `LoopbackNetwork`. */
+  readonly network: HostNetwork;
 }
 
 /** The kernel makes its page cache after the file system: until `connect`, nothing can be cached. */
@@ -126,7 +130,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
     const result = mounts.mount(fromText(request.guest), filesystem, mounter);
     if (failed(result)) throw new MountError(request.guest, result, "the place in the guest is not a directory");
   }
-  const filesystem = new GuestFilesystem({ mounts, pageCache, nowNs });
+  const filesystem = new GuestFilesystem({ mounts, pageCache, nowNs, network: new GuestNetwork(options.network) });
   return {
     filesystem,
     sources,

@@ -8,6 +8,7 @@ import {
   EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, errnoName,
 } from "../kernel/errno.ts";
 import { fileSyscalls } from "../fd/syscalls.ts";
+import { LoopbackNetwork } from "../net/loopback.ts";
 import { NodeFilesystem } from "../node/filesystem.ts";
 import { assembleFilesystem } from "./assemble.ts";
 import { fromText } from "./byte-string.ts";
@@ -26,7 +27,7 @@ class Guest {
 
   constructor(root: string | undefined, mounts: Parameters<typeof assembleFilesystem>[0]["mounts"] = []) {
     const cache = new FakePageCache();
-    const assembled = assembleFilesystem({ host: new NodeFilesystem(), clock, root, mounts });
+    const assembled = assembleFilesystem({ host: new NodeFilesystem(), clock, root, mounts, network: new LoopbackNetwork(setImmediate) });
     this.task = new FakeTask(assembled.filesystem, cache);
     assembled.connect(this.task.kernel);
   }

@@ -11,6 +11,7 @@ import { LockTable } from "../fd/locks.ts";
 import { MemoryFile } from "../fd/memory-file.ts";
 import { RegularFile } from "../fd/regular-file.ts";
 import type { OpenFile } from "../fd/open-file.ts";
+import type { GuestNetwork } from "../net/network.ts";
 import { fromText } from "./byte-string.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, failed, O_RDONLY, S_IFREG, X_OK, type Failure } from "./constants.ts";
 import type { Inode } from "./inode.ts";
@@ -25,6 +26,7 @@ export interface GuestFilesystemOptions {
   readonly mounts: MountTable;
   readonly pageCache: PageCache;
   readonly nowNs: () => bigint;
+  readonly network: GuestNetwork;
 }
 
 export class GuestFilesystem implements FilesystemPort {
@@ -33,10 +35,12 @@ export class GuestFilesystem implements FilesystemPort {
   /** Unnamed files of memfd_create(2); mounted nowhere. */
   readonly memoryFiles: Tmpfs;
   readonly locks: LockTable = new LockTable();
+  readonly network: GuestNetwork;
 
   constructor(options: GuestFilesystemOptions) {
     this.mounts = options.mounts;
     this.pageCache = options.pageCache;
+    this.network = options.network;
     this.memoryFiles = new Tmpfs({ pageCache: options.pageCache, nowNs: options.nowNs });
   }
 
