@@ -38,11 +38,11 @@ describe("the translator agrees with an x86-64 processor", () => {
   }, 60_000);
 
   it.skipIf(missing !== undefined)(
-    `on 60,000 random cases over all supported forms, in 64- and 32-bit mode${unless}`,
+    `on 40,000 random cases over all supported forms, in 64- and 32-bit mode${unless}`,
     () => {
       const translator = new TranslatorRunner();
-      for (let from = 0; from < 60_000; from += 6000) {
-        const cases = generated(20, from, from + 6000);
+      for (let from = 0; from < 40_000; from += 8000) {
+        const cases = generated(20, from, from + 8000);
         const result = report(cases, (native as NativeRunner).run(cases), translator.run(cases));
         expect(texts(result)).toBe("");
       }
