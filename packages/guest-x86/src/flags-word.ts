@@ -27,8 +27,15 @@ export const RFlags = {
 
 /** The bits kept in StateOffset.systemFlags: all that are neither condition flags nor DF. */
 export const SYSTEM_FLAGS: number =
-  RFlags.trap | RFlags.interrupt | RFlags.ioPrivilege | RFlags.nestedTask |
-  RFlags.resume | RFlags.virtual8086 | RFlags.alignmentCheck | (3 << 19) | RFlags.identification;
+  RFlags.trap |
+  RFlags.interrupt |
+  RFlags.ioPrivilege |
+  RFlags.nestedTask |
+  RFlags.resume |
+  RFlags.virtual8086 |
+  RFlags.alignmentCheck |
+  (3 << 19) |
+  RFlags.identification;
 
 /** What POPF changes of them outside the supervisor (IOPL < CPL = 3; SDM vol. 2, POPF, table 4-16). */
 export const USER_SYSTEM_FLAGS: number =

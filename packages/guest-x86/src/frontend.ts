@@ -4,7 +4,15 @@
  * Bytes that are no instruction become one of the pseudo-records below, which raise the exception the processor would; so
  * region discovery meets nothing but instructions.
  */
-import { blockKey, Flow as CoreFlow, type Frontend, type HelperDeclaration, type RegionBuilder, type StateSlot } from "@doppel/dbt-core";
+import {
+  blockKey,
+  Flow as CoreFlow,
+  type Frontend,
+  type HelperDeclaration,
+  type RegionBuilder,
+  type StateSlot,
+  Terminator,
+} from "@doppel/dbt-core";
 import { decode, FormBit, formBits, needsMoreBytes, tooLong } from "./decode/index.ts";
 import { Flow, Instruction, Mnemonic, type Mode, OperandKind } from "./decode/instruction.ts";
 import { helpers } from "./helpers.ts";
@@ -130,8 +138,12 @@ export class X86Frontend implements Frontend {
     if (this.flowOf[index] === CoreFlow.stop && !builder.ended) builder.jump(blockKey(builder.nextOffset));
   }
 
-  endBlock(_builder: RegionBuilder): void {
-    this.summaries[this.block] = this.context!.flags.summary;
+  endBlock(builder: RegionBuilder): void {
+    const terminator = builder.blocks[builder.blocks.length - 1]?.terminator;
+    // Behind a call or a service come the flags that the callee or the supervisor leaves.
+    const another =
+      terminator === Terminator.call || terminator === Terminator.callIndirect || terminator === Terminator.service;
+    this.summaries[this.block] = another ? SUMMARY_UNKNOWN : this.context!.flags.summary;
   }
 
   private record(index: number): Instruction {

@@ -1,6 +1,16 @@
 export { ExtendedState, FXSAVE_BYTES } from "./extended-state.ts";
 export { type CpuidLeaf, cpuid, hwcap } from "./cpuid.ts";
-export { decode, Flow, Instruction, Mnemonic, mnemonicNames, type Mode, Operand, OperandKind, Segment } from "./decode/index.ts";
+export {
+  decode,
+  Flow,
+  Instruction,
+  Mnemonic,
+  mnemonicNames,
+  type Mode,
+  Operand,
+  OperandKind,
+  Segment,
+} from "./decode/index.ts";
 export { readConditionFlags, readFlags, RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS, writeFlags } from "./flags-word.ts";
 export { X86Frontend } from "./frontend.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";

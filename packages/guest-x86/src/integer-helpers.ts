@@ -188,7 +188,8 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       const taken = deposit(sourceLow, maskLow);
       const used = onesIn(maskLow);
       // The bits the low mask did not take go to the high mask.
-      const rest = used === 0 ? sourceLow : used === 32 ? sourceHigh : (sourceLow >>> used) | (sourceHigh << (32 - used));
+      const rest =
+        used === 0 ? sourceLow : used === 32 ? sourceHigh : (sourceLow >>> used) | (sourceHigh << (32 - used));
       high = deposit(rest, maskHigh);
       return taken;
     },

@@ -53,7 +53,14 @@ export const VECTOR_STRIDE = 64;
 
 /** State slot numbers. General registers are 0..15 in encoding order, XMM registers `Slot.xmm + n`. */
 export const Slot = {
-  rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7,
+  rax: 0,
+  rcx: 1,
+  rdx: 2,
+  rbx: 3,
+  rsp: 4,
+  rbp: 5,
+  rsi: 6,
+  rdi: 7,
   flagOperation: 16,
   flagA: 17,
   flagB: 18,
@@ -81,7 +88,22 @@ export const Slot = {
 } as const;
 
 export const registerNames = [
-  "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
 ] as const;
 
 const segmentNames = ["es", "cs", "ss", "ds", "fs", "gs"];
@@ -94,17 +116,21 @@ export const slots: readonly StateSlot[] = [
   { name: "flagResult", offset: StateOffset.flagResult, type: "i64" },
   { name: "direction", offset: StateOffset.direction, type: "i32" },
   { name: "mxcsr", offset: StateOffset.mxcsr, type: "i32" },
-  ...segmentNames.map(
-    (name, index): StateSlot => ({ name: `${name}Base`, offset: StateOffset.segmentBase + 8 * index, type: "i64" }),
-  ),
-  ...Array.from(
-    { length: 16 },
-    (_, index): StateSlot => ({ name: `xmm${index}`, offset: StateOffset.xmm + VECTOR_STRIDE * index, type: "v128" }),
-  ),
-  ...Array.from(
-    { length: 8 },
-    (_, index): StateSlot => ({ name: `mm${index}`, offset: StateOffset.fpr + 16 * index, type: "i64" }),
-  ),
+  ...segmentNames.map((name, index): StateSlot => ({
+    name: `${name}Base`,
+    offset: StateOffset.segmentBase + 8 * index,
+    type: "i64",
+  })),
+  ...Array.from({ length: 16 }, (_, index): StateSlot => ({
+    name: `xmm${index}`,
+    offset: StateOffset.xmm + VECTOR_STRIDE * index,
+    type: "v128",
+  })),
+  ...Array.from({ length: 8 }, (_, index): StateSlot => ({
+    name: `mm${index}`,
+    offset: StateOffset.fpr + 16 * index,
+    type: "i64",
+  })),
   { name: "ftag", offset: StateOffset.ftag, type: "i64" },
   { name: "fopTop", offset: StateOffset.fop, type: "i32" },
   { name: "vectorA", offset: StateOffset.vectorOperands, type: "v128" },
@@ -140,8 +166,18 @@ export const ExitCode = {
 } as const;
 
 export const Vector = {
-  divideError: 0, debug: 1, breakpoint: 3, overflow: 4, bound: 5, invalidOpcode: 6, deviceNotAvailable: 7,
-  generalProtection: 13, pageFault: 14, floatingPoint: 16, alignmentCheck: 17, simdFloatingPoint: 19,
+  divideError: 0,
+  debug: 1,
+  breakpoint: 3,
+  overflow: 4,
+  bound: 5,
+  invalidOpcode: 6,
+  deviceNotAvailable: 7,
+  generalProtection: 13,
+  pageFault: 14,
+  floatingPoint: 16,
+  alignmentCheck: 17,
+  simdFloatingPoint: 19,
 } as const;
 
 /** Services translated code asks of the supervisor. */

@@ -48,7 +48,8 @@ export function unpack(packed: PackedRecord): FlagRecord<bigint> {
 /** The flags word of a record (see `FlagBit`). */
 export function flagsOf(packed: PackedRecord): number {
   const record = unpack(packed);
-  if (record.width < 64 && record.carryRule === CarryRule.compare && record.a >> 32n === 0n && record.b >> 32n === 0n) return narrowFlags(record);
+  if (record.width < 64 && record.carryRule === CarryRule.compare && record.a >> 32n === 0n && record.b >> 32n === 0n)
+    return narrowFlags(record);
   return Number(
     carry(record, bigintAlgebra) |
       (parity(record, bigintAlgebra) << 2n) |

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FlagBit, FlagKind, FLAGS_MASK, PlainFlags } from "./index.ts";
 
@@ -8,11 +8,24 @@ interface Computed {
 }
 
 const width = fc.constantFrom(8, 16, 32, 64);
-const edge = fc.constantFrom(0n, 1n, 0x7fn, 0x80n, 0xffn, 0x8000n, 0x7fffffffn, 0x80000000n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n);
+const edge = fc.constantFrom(
+  0n,
+  1n,
+  0x7fn,
+  0x80n,
+  0xffn,
+  0x8000n,
+  0x7fffffffn,
+  0x80000000n,
+  (1n << 63n) - 1n,
+  1n << 63n,
+  (1n << 64n) - 1n,
+);
 const value = fc.oneof(edge, fc.bigInt(0n, (1n << 64n) - 1n));
 
 const top = (bits: bigint, size: number): boolean => ((bits >> BigInt(size - 1)) & 1n) === 1n;
-const parityOf = (bits: bigint): boolean => [...(bits & 0xffn).toString(2)].filter((digit) => digit === "1").length % 2 === 0;
+const parityOf = (bits: bigint): boolean =>
+  [...(bits & 0xffn).toString(2)].filter((digit) => digit === "1").length % 2 === 0;
 
 function compose(result: bigint, size: number, carry: boolean, adjust: boolean, overflow: boolean): Computed {
   const bits = BigInt.asUintN(size, result);
@@ -127,7 +140,8 @@ describe("flags of a record", () => {
       fc.property(value, value, width, fc.boolean(), (x, y, size, signed) => {
         const flags = new PlainFlags();
         flags.multiply(x, y, size, signed);
-        const reduce = signed ? BigInt.asIntN : BigInt.asUintN;
+        const reduce = (bits: number, number: bigint): bigint =>
+          signed ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number);
         const product = reduce(size, x) * reduce(size, y);
         const overflows = reduce(size, product) !== product;
         expect(flags.flag(FlagBit.carry)).toBe(overflows);
@@ -146,12 +160,18 @@ describe("flags of a record", () => {
       return size === 64 ? bits.getBigUint64(0) : BigInt(bits.getUint32(0));
     };
     fc.assert(
-      fc.property(fc.float(), fc.float(), fc.boolean(), fc.constantFrom(32 as const, 64 as const), (x, y, same, size) => {
-        const other = same ? x : y;
-        const flags = new PlainFlags();
-        flags.compareFloats(pattern(x, size), pattern(other, size), size);
-        expectFlags(flags, x > other ? 0 : x < other ? 1 : x === other ? 0x40 : 0x45);
-      }),
+      fc.property(
+        fc.float(),
+        fc.float(),
+        fc.boolean(),
+        fc.constantFrom(32 as const, 64 as const),
+        (x, y, same, size) => {
+          const other = same ? x : y;
+          const flags = new PlainFlags();
+          flags.compareFloats(pattern(x, size), pattern(other, size), size);
+          expectFlags(flags, x > other ? 0 : x < other ? 1 : x === other ? 0x40 : 0x45);
+        },
+      ),
     );
   });
 

@@ -1,8 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { type FlagAlgebra, FlagCondition, FlagKind, type FlagRecord, resolveCondition, resolveFlag, FlagBit } from "./index.ts";
+import {
+  type FlagAlgebra,
+  FlagCondition,
+  FlagKind,
+  type FlagRecord,
+  resolveCondition,
+  resolveFlag,
+  FlagBit,
+} from "./index.ts";
 
 /** Values are the expressions that stand for them: what code a translator would make. */
-const text = (strings: TemplateStringsArray, ...parts: readonly unknown[]): string => String.raw({ raw: strings }, ...parts);
+const text = (strings: TemplateStringsArray, ...parts: readonly unknown[]): string =>
+  String.raw({ raw: strings }, ...parts);
 
 const symbolic: FlagAlgebra<string> = {
   constant: (value) => `${value}`,
@@ -35,8 +44,18 @@ const symbolic: FlagAlgebra<string> = {
 function watched(fields: Partial<FlagRecord<string>>): { record: FlagRecord<string>; read: Set<string> } {
   const read = new Set<string>();
   const all: FlagRecord<string> = {
-    kind: FlagKind.subtract, width: 32, carryWidth: 32, a: "a", b: "b", result: "r", carryRule: 0,
-    addend: undefined, carryIn: undefined, carry: undefined, overflow: undefined, ...fields,
+    kind: FlagKind.subtract,
+    width: 32,
+    carryWidth: 32,
+    a: "a",
+    b: "b",
+    result: "r",
+    carryRule: 0,
+    addend: undefined,
+    carryIn: undefined,
+    carry: undefined,
+    overflow: undefined,
+    ...fields,
   };
   const record = new Proxy(all, {
     get: (target, name: keyof FlagRecord<string>) => {

@@ -60,6 +60,8 @@ class ToyProcessor {
       case "push-flags":
         this.stack.push(flags.word);
         return undefined;
+      default:
+        throw new Error("no such instruction");
     }
   }
 }

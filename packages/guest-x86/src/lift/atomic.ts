@@ -71,12 +71,7 @@ const cmpxchg16b: Lifter = (context) => {
   const high = b.extractLane(Op.i64x2ExtractLane, memory, 1);
   const sameLow = b.binary(Op.i64Eq, low, b.get(Slot.rax));
   const same = b.binary(Op.i32And, sameLow, b.binary(Op.i64Eq, high, b.get(Slot.rdx)));
-  const desired = b.replaceLane(
-    Op.i64x2ReplaceLane,
-    b.unary(Op.i64x2Splat, b.get(Slot.rbx)),
-    b.get(Slot.rcx),
-    1,
-  );
+  const desired = b.replaceLane(Op.i64x2ReplaceLane, b.unary(Op.i64x2Splat, b.get(Slot.rbx)), b.get(Slot.rcx), 1);
   b.store(Op.storeV128, address, b.select(desired, memory, same));
   b.set(Slot.rax, b.select(b.get(Slot.rax), low, same));
   b.set(Slot.rdx, b.select(b.get(Slot.rdx), high, same));

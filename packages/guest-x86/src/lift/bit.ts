@@ -32,11 +32,14 @@ function bitTest(change: (context: LiftContext, value: number, mask: number, wid
     const { width } = o0;
     const inMemory = o0.kind === OperandKind.mem;
     const offset =
-      o1.kind === OperandKind.imm ? context.constant(instruction.immediateLow & (width - 1), width) : context.readOperand(o1);
+      o1.kind === OperandKind.imm
+        ? context.constant(instruction.immediateLow & (width - 1), width)
+        : context.readOperand(o1);
     let address = -1;
     let value: number;
     if (inMemory) {
-      address = o1.kind === OperandKind.imm ? context.effectiveAddress() : bitAddress(context, instruction, offset, width);
+      address =
+        o1.kind === OperandKind.imm ? context.effectiveAddress() : bitAddress(context, instruction, offset, width);
       value = context.loadMemory(address, width);
     } else {
       value = context.readOperand(o0);

@@ -36,11 +36,7 @@ function truncatedTarget(context: LiftContext, instruction: Instruction): number
 }
 
 const jcc: Lifter = (context, instruction) => {
-  context.b.branch(
-    context.flags.condition(instruction.condition),
-    target(context, instruction),
-    following(context),
-  );
+  context.b.branch(context.flags.condition(instruction.condition), target(context, instruction), following(context));
 };
 
 const jmp: Lifter = (context, instruction) => {

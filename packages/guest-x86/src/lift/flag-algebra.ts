@@ -153,9 +153,11 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
 
   private isConstantZero(a: number): boolean {
     const { b } = this;
-    return b.op[a] === Op.i32Const ? b.immediate[a] === 0
-      : b.op[a] === Op.i64Const ? b.immediate[a] === 0 && b.x[a] === 0
-      : false;
+    return b.op[a] === Op.i32Const
+      ? b.immediate[a] === 0
+      : b.op[a] === Op.i64Const
+        ? b.immediate[a] === 0 && b.x[a] === 0
+        : false;
   }
 }
 
@@ -181,5 +183,7 @@ function inverseComparison(op: number): number {
   const first = op >= Op.i32Eq && op <= Op.i32GeU ? Op.i32Eq : op >= Op.i64Eq && op <= Op.i64GeU ? Op.i64Eq : -1;
   if (first < 0) return -1;
   const place = op - first;
-  return first + (place < 2 ? place ^ 1 : place < 4 ? place + 6 : place < 6 ? place + 2 : place < 8 ? place - 2 : place - 6);
+  return (
+    first + (place < 2 ? place ^ 1 : place < 4 ? place + 6 : place < 6 ? place + 2 : place < 8 ? place - 2 : place - 6)
+  );
 }

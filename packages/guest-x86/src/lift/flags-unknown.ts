@@ -26,7 +26,10 @@ export function carryOfUnknown(b: RegionBuilder): number {
     b.i32(OperationWord.carryRuleMask),
   );
   const isFloat = b.binary(Op.i32GeU, rule, b.i32(CarryRule.float32));
-  const floats = b.unary(Op.i32Eqz, floatsCompare(b, Op.f32Ge, Op.f64Ge, b.binary(Op.i32Eq, rule, b.i32(CarryRule.float32))));
+  const floats = b.unary(
+    Op.i32Eqz,
+    floatsCompare(b, Op.f32Ge, Op.f64Ge, b.binary(Op.i32Eq, rule, b.i32(CarryRule.float32))),
+  );
   const other = b.select(floats, overflowOfUnknown(b, rule), isFloat);
   const computed = b.select(other, compared, rule);
   const given = b.binary(Op.i32And, word, b.i32(OperationWord.carryGiven));

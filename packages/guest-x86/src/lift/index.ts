@@ -13,7 +13,8 @@ const byName: ReadonlyMap<string, Lifter> = new Map(
 );
 
 for (const name of byName.keys()) {
-  if (!mnemonicNames.includes(name as (typeof mnemonicNames)[number])) throw new Error(`no instruction is called ${name}`);
+  if (!mnemonicNames.includes(name as (typeof mnemonicNames)[number]))
+    throw new Error(`no instruction is called ${name}`);
 }
 
 /** The lifter of each mnemonic; undefined where there is none, and the instruction raises #UD. */

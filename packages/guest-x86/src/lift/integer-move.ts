@@ -138,7 +138,8 @@ const pushf: Lifter = (context, instruction) => {
 const popf: Lifter = (context, instruction) => {
   const { operandWidth } = instruction;
   const word = context.toI32(context.pop(operandWidth), operandWidth);
-  let mask = (context.mode & ModeBit.supervisor) !== 0 ? SYSTEM_FLAGS & ~(RFlags.virtual8086 | (3 << 19)) : USER_SYSTEM_FLAGS;
+  let mask =
+    (context.mode & ModeBit.supervisor) !== 0 ? SYSTEM_FLAGS & ~(RFlags.virtual8086 | (3 << 19)) : USER_SYSTEM_FLAGS;
   mask &= ~RFlags.resume;
   if (operandWidth === 16) mask &= 0xffff;
   setFlagsWord(context, word, mask);

@@ -174,9 +174,7 @@ function divide64(context: LiftContext, instruction: Instruction, signed: boolea
       b.jump(blockKey(b.nextOffset));
       return;
     }
-    const extended = signed
-      ? b.binary(Op.i64Eq, high, b.binary(Op.i64ShrS, low, b.i64(63)))
-      : b.unary(Op.i64Eqz, high);
+    const extended = signed ? b.binary(Op.i64Eq, high, b.binary(Op.i64ShrS, low, b.i64(63))) : b.unary(Op.i64Eqz, high);
     b.branch(extended, blockKey(here, 1), blockKey(here, 2));
     return;
   }
@@ -185,7 +183,12 @@ function divide64(context: LiftContext, instruction: Instruction, signed: boolea
     divideExtended(context, low, divisor, signed);
   } else {
     const isSigned = b.i32(signed ? 1 : 0);
-    const failed = context.helper3(divide128Helper, b.unary(Op.i32WrapI64, divisor), context.highHalf(divisor), isSigned);
+    const failed = context.helper3(
+      divide128Helper,
+      b.unary(Op.i32WrapI64, divisor),
+      context.highHalf(divisor),
+      isSigned,
+    );
     context.raiseIf(failed, Vector.divideError);
   }
   b.jump(blockKey(b.nextOffset));

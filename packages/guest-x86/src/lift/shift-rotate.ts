@@ -47,9 +47,7 @@ const count = new Count();
 /** `count` less or more a constant, as an operand for a shift of `width` bits. */
 function countOperand(context: LiftContext, width: number, plus = 0, negate = false): number {
   const { b } = context;
-  const node = negate
-    ? b.binary(Op.i32Sub, b.i32(plus), count.node)
-    : b.binary(Op.i32Add, count.node, b.i32(plus));
+  const node = negate ? b.binary(Op.i32Sub, b.i32(plus), count.node) : b.binary(Op.i32Add, count.node, b.i32(plus));
   return context.fromI32(node, width);
 }
 

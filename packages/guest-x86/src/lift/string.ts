@@ -88,7 +88,9 @@ const loadItem: Item = (context, instruction) => {
 
 /** Whether the bulk helpers, which know no segments, can do it. */
 export function isBulk(instruction: Instruction, mode: number): boolean {
-  return (mode & (ModeBit.segmented | ModeBit.small)) === 0 && instruction.segment < 0 && instruction.addressWidth >= 32;
+  return (
+    (mode & (ModeBit.segmented | ModeBit.small)) === 0 && instruction.segment < 0 && instruction.addressWidth >= 32
+  );
 }
 
 function repeatable(item: Item, bulkHelper: number): Lifter {
