@@ -3,6 +3,7 @@ import type { Kernel, Task } from "../kernel/task.ts";
 import type { PageCache, PageSource } from "../kernel/memory.ts";
 import { FifoTable } from "../fd/pipe.ts";
 import type { HostNetwork } from "../net/host-network.ts";
+import { LoopbackNetwork } from "../net/loopback.ts";
 import { GuestNetwork } from "../net/network.ts";
 import { fromText } from "./byte-string.ts";
 import { failed, type Failure } from "./constants.ts";
@@ -35,8 +36,8 @@ export interface AssembleOptions {
   readonly mounts?: readonly MountRequest[];
   readonly terminals?: TerminalDevices;
   readonly system?: SystemDescription;
-  /** The network; for the sandbox a `LoopbackNetwork`. */
-  readonly network: HostNetwork;
+  /** The network; by default one that ends at the emulator. */
+  readonly network?: HostNetwork;
 }
 
 /** The kernel makes its page cache after the file system: until `connect`, nothing can be cached. */
@@ -117,6 +118,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
   };
   const root = options.root === undefined ? new Tmpfs(tmpfs(0o755)) : hostMount(options.root, options.rootReadOnly ?? false);
   const mounts = new MountTable(root, tmpfs(0o755));
+  const network = options.network ?? new LoopbackNetwork((callback) => void setTimeout(callback, 0));
   const bootNs = nowNs();
   const { dev, pts } = makeDevfs(options.terminals ?? noTerminals, bootNs);
   mounts.mount("/proc", makeProcfs(mounts, system, bootNs), mounter);
@@ -130,7 +132,7 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
     const result = mounts.mount(fromText(request.guest), filesystem, mounter);
     if (failed(result)) throw new MountError(request.guest, result, "the place in the guest is not a directory");
   }
-  const filesystem = new GuestFilesystem({ mounts, pageCache, nowNs, network: new GuestNetwork(options.network) });
+  const filesystem = new GuestFilesystem({ mounts, pageCache, nowNs, network: new GuestNetwork(network) });
   return {
     filesystem,
     sources,
