@@ -26,10 +26,12 @@ static void handler(int signal, SignalInfo *info, UserContext *context) {
 }
 
 /* Runs `code`, which faults at the local label 1; RBX tells the handler where to go on. */
-#define FAULT(code, ...)                                                                                               \
+#define FAULT(code, ...) FAULT_THEN(code, "", __VA_ARGS__)
+/* `after` undoes what `code` did, at the place where the handler goes on. */
+#define FAULT_THEN(code, after, ...)                                                                                   \
     ({                                                                                                                 \
         u64 rax, faulting;                                                                                             \
-        __asm__ volatile("lea 2f(%%rip), %%rbx\n\tlea 1f(%%rip), %1\n\txor %%eax, %%eax\n" code "\n2:"                 \
+        __asm__ volatile("lea 2f(%%rip), %%rbx\n\tlea 1f(%%rip), %1\n\txor %%eax, %%eax\n" code "\n2: " after        \
                          : "=&a"(rax), "=&r"(faulting)                                                                 \
                          : __VA_ARGS__                                                                                 \
                          : "rbx", "rdx", "memory", "cc");                                                              \
@@ -57,7 +59,7 @@ static void expect(const char *name, int signal, int code, u64 address, u64 rip,
 int main(int argc UNUSED, char **argv UNUSED, char **envp UNUSED) {
     SignalStack alternate = {stack, 0, sizeof(stack)};
     sys3(SYS_sigaltstack, (long)&alternate, 0, 0);
-    static const int signals[] = {SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
     for (usize i = 0; i < COUNT(signals); i++) handle_signal(signals[i], handler, SA_ONSTACK);
 
     u64 pages = (u64)sys6(SYS_mmap, 0, 3 * 4096, 3, 0x22, -1, 0);
@@ -71,14 +73,18 @@ int main(int argc UNUSED, char **argv UNUSED, char **envp UNUSED) {
     expect("read of null", SIGSEGV, 1, 0, rip, 14, 4, resumed);
     rip = FAULT("1: movb $1, 24(%2)", "r"(0x1000ull));
     expect("write near null", SIGSEGV, 1, 0x1018, rip, 14, 6, resumed);
+    rip = FAULT("1: lock xaddl %%edx, (%2)", "r"(8ull));
+    expect("modification near null", SIGSEGV, 1, 8, rip, 14, 6, resumed);
     rip = FAULT("1: addl $5, 12(%2)", "r"(pages + 4096));
     expect("write to a read-only page", SIGSEGV, 2, pages + 4096 + 12, rip, 14, 7, resumed);
     rip = FAULT("1: mov (%2), %%rdx", "r"(pages + 8189));
     expect("read across the end of a mapping", SIGSEGV, 1, pages + 8192, rip, 14, 4, resumed);
     rip = FAULT("1: mov %%rdx, (%2)", "r"(pages + 4093));
     expect("write across into a read-only page", SIGSEGV, 2, pages + 4096, rip, 14, 7, resumed);
-    rip = FAULT("1: mov (%2), %%rdx", "r"(0x8000000000000000ull));
+    rip = FAULT("1: mov (%2), %%rdx", "S"(0x8000000000000000ull));
     expect("read of a non-canonical address", SIGSEGV, 128, 0, rip, 13, 0, resumed);
+    rip = FAULT_THEN("xchg %%rbp, %2\n1: mov 8(%%rbp), %%rdx", "xchg %%rbp, %2", "r"(0x8000000000000000ull));
+    expect("the same by the frame pointer", SIGBUS, 128, 0, rip, 12, 0, resumed);
     FAULT("1: jmp *%2", "r"(pages));
     rip = pages;
     expect("jump into data", SIGSEGV, 2, pages, rip, 14, 0x15, resumed);

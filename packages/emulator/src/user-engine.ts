@@ -2,9 +2,9 @@
  * The translator, its memory and its code heap, as the Linux kernel's execution engine.
  */
 import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
-import { GRANULE_SHIFT, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
+import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
 import {
-  cpuid, createHelpers, ExitCode, ExtendedState, ModeBit, Service, Vector, X86Frontend,
+  cpuid, createHelpers, ExitCode, ExtendedState, faultsInStack, ModeBit, Service, Vector, wantedToWrite, X86Frontend,
 } from "@doppel/guest-x86";
 import type {
   Access, AddressSpacePort, EngineContext, EngineExit as KernelExit, ExecutionEngine, ExitReason, GuestCpu, GuestMode,
@@ -157,6 +157,21 @@ class UserContext implements EngineContext {
     return this.engine.memory.view.getInt32(this.context.pointer + Header.exitPayload, true);
   }
 
+  private get bits(): 32 | 64 {
+    return (this.context.mode & ModeBit.long) === 0 ? 32 : 64;
+  }
+
+  /** The bytes at the instruction pointer, up to the end of their page; undefined where nothing can be read. */
+  private faultingCode(): Uint8Array | undefined {
+    const { context, engine } = this;
+    const { view, bytes } = engine.memory;
+    const low = view.getInt32(context.pointer + Header.instructionPointer, true);
+    const high = view.getInt32(context.pointer + Header.instructionPointer + 4, true);
+    const offset = context.hostRange(low, high, 1, false);
+    if (offset === 0) return undefined;
+    return bytes.subarray(offset, offset + Math.min(15, PAGE_BYTES - (low & (PAGE_BYTES - 1))));
+  }
+
   private reason(code: number): ExitReason {
     const { exit, engine, context } = this;
     switch (code) {
@@ -168,11 +183,15 @@ class UserContext implements EngineContext {
       case EngineExit.pageFault: {
         const { view } = engine.memory;
         exit.fault = this.payload();
-        if (exit.fault === FAULT_NON_CANONICAL) return "general-protection";
+        const code = this.faultingCode();
+        if (exit.fault === FAULT_NON_CANONICAL) {
+          return code !== undefined && faultsInStack(code, 0, code.length, this.bits) ? "stack-fault" : "general-protection";
+        }
         exit.address =
           view.getUint32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +
           view.getUint32(context.pointer + Header.faultAddress, true);
         exit.access = view.getInt32(context.pointer + Header.faultAccess, true) as Access;
+        if (exit.access === 0 && code !== undefined && wantedToWrite(code, 0, code.length, this.bits)) exit.access = 1;
         return "page-fault";
       }
       case ExitCode.halt:

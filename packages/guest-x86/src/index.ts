@@ -11,6 +11,7 @@ export {
   OperandKind,
   Segment,
 } from "./decode/index.ts";
+export { faultsInStack, wantedToWrite } from "./fault.ts";
 export { readConditionFlags, readFlags, RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS, writeFlags } from "./flags-word.ts";
 export { X86Frontend } from "./frontend.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";
