@@ -160,8 +160,17 @@ export class NodeFilesystem implements HostFilesystem {
 
   list(path: string): HostDirectoryEntry[] | Failure {
     return attempt(() => {
-      const entries = fs.readdirSync(hostPath(path), { encoding: "latin1", withFileTypes: true });
-      return entries.map((entry) => ({ name: entry.name, type: typeOf(entry) }));
+      // Not readdirSync, which sorts: what comes in the host's own order stays so.
+      const directory = fs.opendirSync(hostPath(path) as string, { encoding: "latin1", bufferSize: 256 });
+      const entries: HostDirectoryEntry[] = [];
+      try {
+        for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+          entries.push({ name: entry.name, type: typeOf(entry) });
+        }
+      } finally {
+        directory.closeSync();
+      }
+      return entries;
     });
   }
 
