@@ -8,11 +8,15 @@ import { UsageError } from "./usage-error.ts";
 
 const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
   run: () => import("./run.ts"),
+  inspect: () => import("./inspect/command.ts"),
+  doctor: () => import("./doctor.ts"),
 };
 
 const USAGE = `usage: doppel COMMAND [ARG…]
 
-  run [options] [--] PROGRAM [ARG…]   run an x86-64 Linux program
+  run [options] [--] PROGRAM [ARG…]   run a Linux program for x86-64 or i386
+  inspect PROGRAM --function NAME     show what a function is translated to
+  doctor                              say what this machine has and lacks
 
 doppel COMMAND --help says more.
 `;
