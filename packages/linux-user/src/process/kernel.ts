@@ -46,8 +46,10 @@ export interface KernelOptions {
 const DEFAULT_BUDGET = 2_000_000;
 /** System calls of one turn: a program that makes nothing but calls must give way too. */
 const CALLS_PER_TURN = 1_000;
-/** execve, exit, exit_group, execveat, rt_sigreturn: the frames under the call are not gone back to. */
-const STACK_CHANGING: ReadonlySet<number> = new Set([59, 60, 231, 322, 15]);
+/** Calls after which the frames under the call are not gone back to, and the context itself may be gone. */
+const STACK_CHANGING: ReadonlySet<string> = new Set([
+  "execve", "execveat", "exit", "exit_group", "rt_sigreturn", "sigreturn",
+]);
 /** kernel.pid_max of small systems; ids are reused after it. */
 const PID_LIMIT = 4_194_304;
 
@@ -166,19 +168,20 @@ export class LinuxKernel implements Kernel {
       const context = task.memory.space.engine!;
       let goesOn = true;
       context.serve = (reason) => {
-        if (STACK_CHANGING.has(task.cpu.getLo(RAX)) && reason === "syscall64") return "unserved";
+        const abi = reason === "syscall64" ? "x86-64" : "i386";
+        if (STACK_CHANGING.has(this.syscalls.find(abi, task.cpu.getLo(RAX))?.name ?? "")) return "unserved";
         const before = task.cpu.rip;
         calls++;
-        goesOn = this.#call(task, reason === "syscall64" ? "x86-64" : "i386");
+        goesOn = this.#call(task, abi);
         const straight = goesOn && task.cpu.rip === before && task.memory.space.engine === context;
-        if (!straight || calls >= CALLS_PER_TURN || process.stopped) return "leave";
+        if (!straight || calls >= CALLS_PER_TURN || process.stopped || task.yielding) return "leave";
         return task.hasDeliverableSignal() || task.savedMask !== null ? "leave" : "continue";
       };
-      const startNs = this.clock.monotonicNs();
+      const startNs = this.clock.monotonicNs() - task.systemNs;
       const exit = context.run(task.cpu, budget);
       context.serve = null;
-      const spentNs = this.clock.monotonicNs() - startNs;
-      task.userNs += spentNs;
+      // Without the calls that were served in between.
+      task.userNs += this.clock.monotonicNs() - task.systemNs - startNs;
       budget -= Math.max(1, exit.spent);
       if (exit.reason === "syscall64" || exit.reason === "syscall32") calls++;
       if (exit.reason === "served" ? !goesOn : !this.#handleExit(task, exit)) return false;
