@@ -17,7 +17,7 @@ import { decode, FormBit, formBits, needsMoreBytes, tooLong } from "./decode/ind
 import { Flow, Instruction, Mnemonic, type Mode, OperandKind } from "./decode/instruction.ts";
 import { helpers } from "./helpers.ts";
 import { LiftContext } from "./lift/context.ts";
-import { SUMMARY_UNKNOWN } from "./lift/flags.ts";
+import { type FlagStatistics, SUMMARY_UNKNOWN } from "./lift/flags.ts";
 import { lifters } from "./lift/index.ts";
 import { isBulk } from "./lift/string.ts";
 import { ModeBit, slots, Vector } from "./state.ts";
@@ -75,20 +75,25 @@ export class X86Frontend implements Frontend {
   }
 
   flow(index: number): number {
-    return this.flowOf[index]!;
+    return this.flowOf[index];
   }
 
   displacement(index: number): number {
-    return this.instructions[index]!.target;
+    return this.instructions[index].target;
   }
 
   parts(index: number): number {
-    return this.partsOf[index]!;
+    return this.partsOf[index];
   }
 
   /** Record `index`, for whoever looks at code (traces, bindings); valid until the next `decode` into it. */
   instruction(index: number): Instruction {
-    return this.instructions[index]!;
+    return this.instructions[index];
+  }
+
+  /** What was recorded and asked of flags in the code lifted so far. */
+  get flagStatistics(): Readonly<FlagStatistics> {
+    return this.context?.flags.statistics ?? { recorded: 0, fused: 0, materialised: 0 };
   }
 
   beginRegion(builder: RegionBuilder, mode: number): void {
@@ -108,9 +113,9 @@ export class X86Frontend implements Frontend {
     }
     let known = SUMMARY_UNKNOWN;
     if (predecessors !== undefined && predecessors.length > 0) {
-      known = this.summaries[predecessors[0]!]!;
+      known = this.summaries[predecessors[0]]!;
       for (let index = 1; index < predecessors.length; index++) {
-        if (this.summaries[predecessors[index]!] !== known) known = SUMMARY_UNKNOWN;
+        if (this.summaries[predecessors[index]] !== known) known = SUMMARY_UNKNOWN;
       }
     }
     this.context!.flags.begin(builder, known);
@@ -118,10 +123,10 @@ export class X86Frontend implements Frontend {
 
   lift(index: number, part: number, builder: RegionBuilder): void {
     const context = this.context!;
-    const instruction = this.instructions[index]!;
+    const instruction = this.instructions[index];
     context.instruction = instruction;
     context.part = part;
-    const state = this.states[index]!;
+    const state = this.states[index];
     if (state !== RecordState.instruction) {
       context.raise(state === RecordState.tooLong ? Vector.generalProtection : Vector.invalidOpcode);
       return;
@@ -158,7 +163,7 @@ export class X86Frontend implements Frontend {
       this.flowOf = grow(this.flowOf);
       this.partsOf = grow(this.partsOf);
     }
-    return this.instructions[index]!;
+    return this.instructions[index];
   }
 }
 
@@ -166,7 +171,7 @@ export class X86Frontend implements Frontend {
  * Privileged instructions, and those IOPL allows, are the supervisor's: IOPL is 0 for all others here (SDM vol. 1, 19.5.1).
  */
 function isForbidden(instruction: Instruction, mode: number): boolean {
-  const bits = formBits[instruction.form]!;
+  const bits = formBits[instruction.form];
   return (bits & (FormBit.privileged | FormBit.ioPrivileged)) !== 0 && (mode & ModeBit.supervisor) === 0;
 }
 
@@ -186,7 +191,7 @@ function flowOfInstruction(instruction: Instruction, mode: number): number {
     if (instruction.flow === Flow.jump || instruction.flow === Flow.call) return CoreFlow.indirectJump;
   }
   if (lifters[mnemonic] === undefined || isForbidden(instruction, mode)) return CoreFlow.stop;
-  return flows[instruction.flow]!;
+  return flows[instruction.flow];
 }
 
 /** What follows may have to run in another mode. */

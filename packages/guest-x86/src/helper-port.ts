@@ -1,5 +1,7 @@
 /** What the helpers of translated code need, and what they look like from there. */
 
+import type { CpuidLeaf } from "./cpuid.ts";
+
 /** What helpers need of the machine around them. */
 export interface HelperPort {
   /** The WebAssembly memory that holds context blocks and guest memory, as it is now. */
@@ -15,6 +17,8 @@ export interface HelperPort {
   random(cpu: number): number;
   /** The base a segment register gets by loading `selector`, or -1 where that raises #GP(selector). Absent: flat. */
   loadSegment?(cpu: number, segment: number, selector: number): number;
+  /** What CPUID says of a leaf and subleaf. Absent: everything that is translated. */
+  readonly cpuid?: (leaf: number, subleaf: number) => CpuidLeaf;
 }
 
 /** A helper as imported: the context pointer, then its parameters. */

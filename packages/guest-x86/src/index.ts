@@ -1,5 +1,6 @@
 export { ExtendedState, FXSAVE_BYTES } from "./extended-state.ts";
 export { type CpuidLeaf, cpuid, hwcap } from "./cpuid.ts";
+export { type CpuidLevel, cpuidLevels, DEFAULT_CPUID_LEVEL } from "./cpuid-levels.ts";
 export {
   decode,
   Flow,
@@ -14,6 +15,7 @@ export {
 export { faultsInStack, wantedToWrite } from "./fault.ts";
 export { readConditionFlags, readFlags, RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS, writeFlags } from "./flags-word.ts";
 export { X86Frontend } from "./frontend.ts";
+export type { FlagStatistics } from "./lift/flags.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";
 export { createHelpers, helperIndex, helpers } from "./helpers.ts";
 export { modeForMxcsr, Mxcsr } from "./mxcsr.ts";

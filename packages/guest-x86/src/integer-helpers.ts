@@ -2,7 +2,7 @@
  * Helpers of the integer instructions: what has no short expression in WebAssembly's operations.
  */
 import type { HelperDeclaration, StateSlot, ValueType } from "@doppel/dbt-core";
-import { cpuid } from "./cpuid.ts";
+import { cpuid as everything } from "./cpuid.ts";
 import { readConditionFlags } from "./flags-word.ts";
 import type { Helper, HelperPort } from "./helper-port.ts";
 import { Slot, StateOffset } from "./state.ts";
@@ -54,6 +54,7 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
 const PAGE = 4096;
 
 export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
+  const cpuid = port.cpuid ?? everything;
   let view = new DataView(port.buffer);
   let bytes = new Uint8Array(port.buffer);
   let high = 0;
@@ -151,7 +152,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       refresh();
       const pattern = cpu + StateOffset.gpr + 8 * rax;
       if (unit === 1) {
-        bytes.fill(bytes[pattern]!, destination, destination + length);
+        bytes.fill(bytes[pattern], destination, destination + length);
       } else {
         bytes.copyWithin(destination, pattern, pattern + unit);
         // Doubles what is there: 2, 4, 8 … items.
@@ -205,7 +206,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
     crc32c: (_cpu, crc, data, length) => {
       let remainder = crc;
       for (let index = 0; index < length; index++) {
-        remainder = (remainder >>> 8) ^ crcTable[(remainder ^ (data >>> (8 * index))) & 0xff]!;
+        remainder = (remainder >>> 8) ^ crcTable[(remainder ^ (data >>> (8 * index))) & 0xff];
       }
       return remainder;
     },

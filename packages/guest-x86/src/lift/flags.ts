@@ -38,7 +38,18 @@ const { carryGiven, carryBit, overflowGiven, overflowBit, carryMask } = Operatio
 const CARRY_OVERLAY = carryGiven | OperationWord.carry;
 const OVERFLOW_OVERLAY = overflowGiven | OperationWord.overflow;
 
+/** How often, in the code translated so far. */
+export interface FlagStatistics {
+  /** Flags were recorded. */
+  recorded: number;
+  /** A condition or a flag was asked for whose record was known: it became an expression of the record's operands. */
+  fused: number;
+  /** Flags have to be worked out when the code runs: all of them as a word, or of a record that is known only then. */
+  materialised: number;
+}
+
 export class FlagState implements FlagRecord<number> {
+  readonly statistics: FlagStatistics = { recorded: 0, fused: 0, materialised: 0 };
   builder: RegionBuilder;
   readonly algebra: IrFlagAlgebra;
   /** One of FlagKind, or KIND_UNKNOWN. */
@@ -171,35 +182,43 @@ export class FlagState implements FlagRecord<number> {
   /** Whether condition `code` (FlagCondition; the low nibble of Jcc) holds: an i32 node, 0 or 1. */
   condition(code: number): number {
     if (this.kind === KIND_UNKNOWN) {
+      this.statistics.materialised++;
       const holds = this.unknownCondition(code & ~1);
       return (code & 1) === 0 ? holds : this.algebra.not(holds);
     }
+    this.statistics.fused++;
     return resolveCondition(code, this, this.algebra);
   }
 
   /** One flag (FlagBit) as an i32 node, 0 or 1. */
   flag(flag: number): number {
-    if (this.kind === KIND_UNKNOWN) return this.unknownFlag(flag);
-    return resolveFlag(flag, this, this.algebra);
+    if (this.kind === KIND_UNKNOWN) this.statistics.materialised++;
+    else this.statistics.fused++;
+    return this.flagNode(flag);
+  }
+
+  private flagNode(flag: number): number {
+    return this.kind === KIND_UNKNOWN ? this.unknownFlag(flag) : resolveFlag(flag, this, this.algebra);
   }
 
   /** All six flags as a flags word (FlagBit), an i32 node. */
   word(): number {
     const { builder } = this;
+    this.statistics.materialised++;
     if (this.kind === KIND_UNKNOWN) return this.resolvedWord();
     if (this.kind === FlagKind.given && this.overflowForm === OverflowForm.byKind) {
       // All but carry are in the word.
       const others = builder.binary(Op.i32And, this.result, builder.i32(FLAGS_MASK & ~1));
-      return builder.binary(Op.i32Or, others, this.flag(FlagBit.carry));
+      return builder.binary(Op.i32Or, others, this.flagNode(FlagBit.carry));
     }
-    const low = this.place(FlagBit.parity, this.flag(FlagBit.carry));
+    const low = this.place(FlagBit.parity, this.flagNode(FlagBit.carry));
     const middle = this.place(FlagBit.zero, this.place(FlagBit.adjust, low));
     return this.place(FlagBit.overflow, this.place(FlagBit.sign, middle));
   }
 
   private place(flag: number, others: number): number {
     const { builder } = this;
-    return builder.binary(Op.i32Or, others, builder.binary(Op.i32Shl, this.flag(flag), builder.i32(flag)));
+    return builder.binary(Op.i32Or, others, builder.binary(Op.i32Shl, this.flagNode(flag), builder.i32(flag)));
   }
 
   // Records of unknown kind.
@@ -278,6 +297,7 @@ export class FlagState implements FlagRecord<number> {
   /** INC and DEC (FlagKind.increment, decrement): carry stays as it is. */
   step(kind: number, result: number, width: number): void {
     const { builder } = this;
+    this.statistics.recorded++;
     const constant = builder.i32(operationWord(kind, width, this.carryRule));
     if (this.carryForm === CarryForm.compare && !this.hasCarryIn) {
       builder.set(Slot.flagOperation, constant);
@@ -363,7 +383,7 @@ export class FlagState implements FlagRecord<number> {
 
   /** Carry alone (a bit): STC, CLC, CMC, ADCX. */
   setCarry(bit: number): void {
-    if (this.overflowFollowsCarry()) this.overlay(NO_NODE, this.flag(FlagBit.overflow));
+    if (this.overflowFollowsCarry()) this.overlay(NO_NODE, this.flagNode(FlagBit.overflow));
     this.overlay(bit, NO_NODE);
   }
 
@@ -384,6 +404,7 @@ export class FlagState implements FlagRecord<number> {
 
   private overlay(carryFlag: number, overflowFlag: number): void {
     const { builder } = this;
+    this.statistics.recorded++;
     let word = builder.get(Slot.flagOperation);
     let cleared = 0;
     let given = 0;
@@ -450,6 +471,7 @@ export class FlagState implements FlagRecord<number> {
   // Inside.
 
   private start(kind: number, a: number, b: number, width: number, carryRule: number): void {
+    this.statistics.recorded++;
     this.forgetNodes();
     this.kind = kind;
     this.width = width;
