@@ -61,10 +61,15 @@ export interface EngineOptions<F extends FragmentPort> {
   readonly service?: ServiceHandler;
 }
 
+/** What happened while translated code ran, in all contexts. */
 export interface EngineStatistics {
+  /** Jumps that found a trap, or nothing in the jump cache. */
   resolves: number;
+  /** Loads and stores whose inline check of the soft TLB failed. */
   tlbMisses: number;
   slowStores: number;
+  /** Writes to bytes that code was translated from, and the fragments that were discarded for it. */
+  guardFaults: number;
   discards: number;
   instantiateMs: number;
 }
@@ -93,7 +98,14 @@ export interface Context {
 export class Engine<F extends FragmentPort = FragmentPort> {
   readonly layout: CodeLayout;
   readonly translator: Translator<F>;
-  readonly statistics: EngineStatistics = { resolves: 0, tlbMisses: 0, slowStores: 0, discards: 0, instantiateMs: 0 };
+  readonly statistics: EngineStatistics = {
+    resolves: 0,
+    tlbMisses: 0,
+    slowStores: 0,
+    guardFaults: 0,
+    discards: 0,
+    instantiateMs: 0,
+  };
   readonly options: EngineOptions<F>;
   readonly blockPages: number;
   readonly support: WebAssembly.Module;
@@ -138,6 +150,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
 
   private discardMadeFrom(page: number, offset: number, length: number): void {
     const { heap, granuleShift } = this.options;
+    this.statistics.guardFaults++;
     for (const fragment of heap.madeFrom(page, offset, length, granuleShift)) {
       heap.discard(fragment);
       this.statistics.discards++;

@@ -39,6 +39,9 @@ export interface CodeView {
 
 export interface TranslatorStatistics {
   regions: number;
+  /** Those of them that were translated again, with care. */
+  hotRegions: number;
+  /** Guest instructions lifted. */
   instructions: number;
   modules: number;
   wasmBytes: number;
@@ -58,7 +61,7 @@ interface Emitted {
 
 export class Translator<F extends FragmentPort> {
   readonly statistics: TranslatorStatistics = {
-    regions: 0, instructions: 0, modules: 0, wasmBytes: 0, discoverMs: 0, emitMs: 0, compileMs: 0,
+    regions: 0, hotRegions: 0, instructions: 0, modules: 0, wasmBytes: 0, discoverMs: 0, emitMs: 0, compileMs: 0,
   };
   private readonly heap: HeapPort<F>;
   private readonly memory: MemoryPort;
@@ -144,6 +147,7 @@ export class Translator<F extends FragmentPort> {
       { narrowAddresses: view.narrow, counter: tier === 0 ? this.newCounter() : 0 },
     );
     this.statistics.regions++;
+    if (tier > 0) this.statistics.hotRegions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
     return { page, offset, mode, tier, otherPages, sources };
