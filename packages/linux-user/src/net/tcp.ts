@@ -280,7 +280,8 @@ export class TcpSocket extends Socket {
   }
 
   override remoteAddress(): SocketAddress | Failure {
-    if (!this.#isEstablished) return -ENOTCONN;
+    // Both directions have ended: the connection is gone, as getpeername(2) says.
+    if (!this.#isEstablished || (this.#inputEnded && this.#writeShut)) return -ENOTCONN;
     if (this.family === AF_UNIX) return { family: AF_UNIX, path: "" };
     const remote = this.#connection?.remote ?? this.#remote;
     return remote === undefined ? -ENOTCONN : addressOf(asFamily(remote, this.#ipFamily));

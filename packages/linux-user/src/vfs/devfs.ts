@@ -20,6 +20,8 @@ export interface TerminalDevices {
   openSlave(index: number, flags: number, caller: Caller): OpenFile | Failure;
   /** /dev/console: the terminal the emulator was started from. */
   openConsole(flags: number, caller: Caller): OpenFile | Failure;
+  /** Where /dev/pts is, so that a slave opened by its master alone has its inode. */
+  mounted?(pts: SyntheticFilesystem): void;
   slaves(): number[];
   ownerOf(index: number): { uid: number; gid: number };
 }
@@ -156,6 +158,7 @@ function slaves(terminals: TerminalDevices): DirectoryProvider {
 /** The file systems of /dev and /dev/pts. */
 export function makeDevfs(terminals: TerminalDevices, nowNs: bigint): { dev: SyntheticFilesystem; pts: SyntheticFilesystem } {
   const pts = new SyntheticFilesystem("devpts", 0x1cd1, nowNs, slaves(terminals));
+  terminals.mounted?.(pts);
   const dev = new SyntheticFilesystem("devtmpfs", 0x01021994, nowNs, fixedProvider({
     ...memoryDevices,
     ...links,

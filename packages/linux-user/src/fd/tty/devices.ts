@@ -1,10 +1,9 @@
 /** All terminals of a guest: the table behind /dev/pts, /dev/ptmx, /dev/tty and /dev/console. */
 import { ENOENT, ENOSPC, ENXIO } from "../../kernel/errno.ts";
 import type { Task } from "../../kernel/task.ts";
-import { anonymousInode } from "../../vfs/anonymous.ts";
 import { failed, makeDevice, O_CLOEXEC, O_NOCTTY, type Failure } from "../../vfs/constants.ts";
 import type { TerminalDevices } from "../../vfs/devfs.ts";
-import type { Caller } from "../../vfs/inode.ts";
+import type { Caller, Filesystem } from "../../vfs/inode.ts";
 import { installFile } from "../../vfs/sys-open.ts";
 import type { OpenFile } from "../open-file.ts";
 import type { Terminal } from "./terminal.ts";
@@ -20,6 +19,12 @@ export class TerminalTable implements TerminalDevices {
   /** The terminal the emulator was started from, if there is one: /dev/pts/0. */
   console: Terminal | undefined = undefined;
 
+  #pts: Filesystem | undefined = undefined;
+
+  mounted(pts: Filesystem): void {
+    this.#pts = pts;
+  }
+
   openMaster(flags: number, caller: Caller): OpenFile | Failure {
     let index = this.console === undefined ? 0 : 1;
     while (this.#ptys.has(index)) index++;
@@ -29,7 +34,8 @@ export class TerminalTable implements TerminalDevices {
     pty.owner = { uid: caller.credentials.fsuid, gid: caller.credentials.fsgid };
     this.#ptys.set(index, pty);
     const install = (task: Task, file: OpenFile, openFlags: number): number => {
-      file.inode = anonymousInode(0o20620);
+      const inode = this.#pts?.root.lookup(String(index), task);
+      if (inode !== undefined && !failed(inode)) file.inode = inode;
       return installFile(task, file, (openFlags & O_CLOEXEC) !== 0);
     };
     return new PtyMasterFile(pty, flags, () => this.#ptys.delete(index), install);
@@ -72,7 +78,8 @@ export class TerminalTable implements TerminalDevices {
 /** open(2) of a terminal by a session leader without one. */
 function becomeControlling(terminal: Terminal, flags: number, caller: Caller): void {
   terminal.kernel ??= caller.kernel;
+  if ((flags & O_NOCTTY) !== 0) return;
   const { session } = caller.process;
-  if ((flags & O_NOCTTY) !== 0 || session.leader !== caller.process || session.terminal !== null) return;
+  if (session.leader !== caller.process || session.terminal !== null) return;
   if (terminal.session === null) terminal.attach(caller, false);
 }
