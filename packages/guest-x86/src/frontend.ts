@@ -19,6 +19,7 @@ import { helpers } from "./helpers.ts";
 import { LiftContext } from "./lift/context.ts";
 import { type FlagStatistics, SUMMARY_UNKNOWN } from "./lift/flags.ts";
 import { lifters } from "./lift/index.ts";
+import { partsInExactMode } from "./lift/sse-exact-inline.ts";
 import { isBulk } from "./lift/string.ts";
 import { ModeBit, slots, Vector } from "./state.ts";
 
@@ -222,6 +223,6 @@ function partsOfInstruction(instruction: Instruction, mode: number): number {
     case Mnemonic.fbstp:
       return instruction.o0.kind === OperandKind.mem ? 2 : 1;
     default:
-      return 1;
+      return (mode & ModeBit.exactFloat) !== 0 ? partsInExactMode(instruction.mnemonic) : 1;
   }
 }

@@ -206,10 +206,10 @@ export class ValueEmitter {
 
   /** Gives every value below `node` that others need too a local now: what follows may not be executed. */
   private settle(node: number): void {
-    if (this.home[node] !== NO_LOCAL) return;
+    if (this.home[node]! >= 0) return;
     const { op, x, y, z } = this.region;
     const arity = ARITY[op[node]!]!;
-    if (arity === 0) return;
+    if (arity === 0 && this.home[node] !== IN_CONTEXT) return;
     if (this.uses[node]! > 1) {
       this.tree(node);
       const local = this.locals.temporary(this.region.typeOf(node));
@@ -217,7 +217,7 @@ export class ValueEmitter {
       this.home[node] = local;
       return;
     }
-    this.settle(x[node]!);
+    if (arity > 0) this.settle(x[node]!);
     if (arity > 1) this.settle(y[node]!);
     if (arity > 2) this.settle(z[node]!);
   }

@@ -10,6 +10,7 @@ import { helperIndex } from "../helpers.ts";
 import { Slot } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
 import { modal, passOperands, takeResult, writeLow } from "./sse-exact.ts";
+import { askFirst, checks32, checks64, comparisonAllowed } from "./sse-exact-inline.ts";
 import {
   getXmm,
   type LifterTable,
@@ -81,25 +82,31 @@ function compare(by: Comparisons, lanes: number): Lifter {
 // COMIS, UCOMIS.
 
 function ordered(format: number, quiet: boolean): Lifter {
-  return modal(
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      if (format === 64) {
-        const y = readF64(context, o1);
-        context.flags.floatComparison(lowF64(b, getXmm(context, o0)), y, true);
-      } else {
-        const y = readF32(context, o1);
-        context.flags.floatComparison(lowF32(b, getXmm(context, o0)), y, false);
-      }
-    },
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      const y = readPart(context, o1);
-      passOperands(context, getXmm(context, o0), y);
-      const raised = context.helper2(orderedHelper, b.i32(quiet ? 1 : 0), b.i32(format));
-      context.flags.given(b.extractLane(Op.i32x4ExtractLane, takeResult(context, raised), 0));
-    },
-  );
+  const by = format === 64 ? checks64 : checks32;
+  const fast: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    if (format === 64) {
+      const y = readF64(context, o1);
+      context.flags.floatComparison(lowF64(b, getXmm(context, o0)), y, true);
+    } else {
+      const y = readF32(context, o1);
+      context.flags.floatComparison(lowF32(b, getXmm(context, o0)), y, false);
+    }
+  };
+  const ask = (context: LiftContext, { o0, o1 }: Instruction): number => {
+    const { b } = context;
+    const x = getXmm(context, o0);
+    if (format === 64) return comparisonAllowed(context, by, lowF64(b, x), readF64(context, o1));
+    return comparisonAllowed(context, by, lowF32(b, x), readF32(context, o1));
+  };
+  const exact: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    const y = readPart(context, o1);
+    passOperands(context, getXmm(context, o0), y);
+    const raised = context.helper2(orderedHelper, b.i32(quiet ? 1 : 0), b.i32(format));
+    context.flags.given(b.extractLane(Op.i32x4ExtractLane, takeResult(context, raised), 0));
+  };
+  return modal(fast, askFirst(ask, fast, exact));
 }
 
 /** PTEST: ZF if destination and source have no bit in common, CF if the source has none outside the destination. */

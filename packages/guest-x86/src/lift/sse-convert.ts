@@ -5,10 +5,11 @@
  * below the range, so `value < limit` picks the cases to correct. Source: Intel SDM vol. 1, 11.5.2.1; vol. 2, CVTxx.
  */
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
-import { OperandKind } from "../decode/instruction.ts";
+import { type Instruction, OperandKind } from "../decode/instruction.ts";
 import { helperIndex } from "../helpers.ts";
-import type { Lifter } from "./context.ts";
+import type { LiftContext, Lifter } from "./context.ts";
 import { isExact, lowInteger, modal, passOperands, takeResult, writeLow } from "./sse-exact.ts";
+import { askFirst, checks32, checks64, conversionAllowed, inlineFormat, integerAllowed } from "./sse-exact-inline.ts";
 import { fixDemotedNaN, fixPromotedNaN, unlikely } from "./sse-nan.ts";
 import {
   checkPending,
@@ -34,27 +35,26 @@ const narrowHelper = helperIndex("sseNarrow");
 // General register to scalar.
 
 function fromGeneral(format: number): Lifter {
-  return modal(
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      const value = context.readOperand(o1);
-      const wide = o1.width === 64;
-      const old = getXmm(context, o0);
-      if (format === 64) {
-        setXmm(context, o0, withLowF64(b, old, b.unary(wide ? Op.f64ConvertI64S : Op.f64ConvertI32S, value)));
-      } else {
-        setXmm(context, o0, withLowF32(b, old, b.unary(wide ? Op.f32ConvertI64S : Op.f32ConvertI32S, value)));
-      }
-    },
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      const value = context.readOperand(o1);
-      const op = o1.width === 64 ? Op.i64x2ReplaceLane : Op.i32x4ReplaceLane;
-      passOperands(context, b.replaceLane(op, zero(b), value, 0));
-      const raised = context.helper3(fromIntegerHelper, b.i32(format), b.i32(o1.width), b.i32(1));
-      writeLow(context, o0, takeResult(context, raised), format / 8);
-    },
-  );
+  const fast: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    const value = context.readOperand(o1);
+    const wide = o1.width === 64;
+    const old = getXmm(context, o0);
+    if (format === 64) {
+      setXmm(context, o0, withLowF64(b, old, b.unary(wide ? Op.f64ConvertI64S : Op.f64ConvertI32S, value)));
+    } else {
+      setXmm(context, o0, withLowF32(b, old, b.unary(wide ? Op.f32ConvertI64S : Op.f32ConvertI32S, value)));
+    }
+  };
+  const exact: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    const value = context.readOperand(o1);
+    const op = o1.width === 64 ? Op.i64x2ReplaceLane : Op.i32x4ReplaceLane;
+    passOperands(context, b.replaceLane(op, zero(b), value, 0));
+    const raised = context.helper3(fromIntegerHelper, b.i32(format), b.i32(o1.width), b.i32(1));
+    writeLow(context, o0, takeResult(context, raised), format / 8);
+  };
+  return modal(fast, askFirst(conversionAllowed, fast, exact));
 }
 
 // Scalar to general register.
@@ -63,35 +63,44 @@ const f64Bits = (b: RegionBuilder, high: number): number => b.unary(Op.f64Reinte
 const f32Bits = (b: RegionBuilder, bits: number): number => b.unary(Op.f32ReinterpretI32, b.i32(bits));
 
 function toGeneral(format: number, truncate: boolean): Lifter {
-  return modal(
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      const wide = o0.width === 64;
-      const indefinite = wide ? b.i64(0, 0x80000000) : b.i32(0x80000000);
-      let integer: number;
-      let inRange: number;
-      if (format === 64) {
-        const source = readF64(context, o1);
-        const x = truncate ? source : b.unary(Op.f64Nearest, source);
-        integer = b.unary(wide ? Op.i64TruncSatF64S : Op.i32TruncSatF64S, x);
-        inRange = b.binary(Op.f64Lt, x, f64Bits(b, wide ? 0x43e00000 : 0x41e00000));
-      } else {
-        const source = readF32(context, o1);
-        const x = truncate ? source : b.unary(Op.f32Nearest, source);
-        integer = b.unary(wide ? Op.i64TruncSatF32S : Op.i32TruncSatF32S, x);
-        inRange = b.binary(Op.f32Lt, x, f32Bits(b, wide ? 0x5f000000 : 0x4f000000));
-      }
-      context.writeRegister(o0.register, o0.width, b.select(integer, indefinite, inRange));
-    },
-    (context, { o0, o1 }) => {
-      const { b } = context;
-      passOperands(context, readPart(context, o1));
-      const kind = b.i32(truncate ? 1 : 0);
-      const raised = context.helper4(toIntegerHelper, b.i32(format), b.i32(o0.width), kind, b.i32(1));
-      const result = takeResult(context, raised);
-      context.writeRegister(o0.register, o0.width, lowInteger(context, result, o0.width));
-    },
-  );
+  const fast: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    const wide = o0.width === 64;
+    const indefinite = wide ? b.i64(0, 0x80000000) : b.i32(0x80000000);
+    let integer: number;
+    let inRange: number;
+    if (format === 64) {
+      const source = readF64(context, o1);
+      const x = truncate ? source : b.unary(Op.f64Nearest, source);
+      integer = b.unary(wide ? Op.i64TruncSatF64S : Op.i32TruncSatF64S, x);
+      inRange = b.binary(Op.f64Lt, x, f64Bits(b, wide ? 0x43e00000 : 0x41e00000));
+    } else {
+      const source = readF32(context, o1);
+      const x = truncate ? source : b.unary(Op.f32Nearest, source);
+      integer = b.unary(wide ? Op.i64TruncSatF32S : Op.i32TruncSatF32S, x);
+      inRange = b.binary(Op.f32Lt, x, f32Bits(b, wide ? 0x5f000000 : 0x4f000000));
+    }
+    context.writeRegister(o0.register, o0.width, b.select(integer, indefinite, inRange));
+  };
+  const exact: Lifter = (context, { o0, o1 }) => {
+    const { b } = context;
+    passOperands(context, readPart(context, o1));
+    const kind = b.i32(truncate ? 1 : 0);
+    const raised = context.helper4(toIntegerHelper, b.i32(format), b.i32(o0.width), kind, b.i32(1));
+    const result = takeResult(context, raised);
+    context.writeRegister(o0.register, o0.width, lowInteger(context, result, o0.width));
+  };
+  const ask = (context: LiftContext, { o0, o1 }: Instruction): number => {
+    const { b } = context;
+    const wide = o0.width === 64;
+    if (format === 64) {
+      // Half the range: nothing below is rounded out of it.
+      const limit = f64Bits(b, wide ? 0x43d00000 : 0x41d00000);
+      return integerAllowed(context, checks64, readF64(context, o1), limit);
+    }
+    return integerAllowed(context, checks32, readF32(context, o1), f32Bits(b, wide ? 0x5e800000 : 0x4e800000));
+  };
+  return modal(fast, askFirst(ask, fast, exact));
 }
 
 // Vectors of doublewords, in XMM or MMX registers.
@@ -189,10 +198,10 @@ const cvtss2sd: Lifter = modal(
     const x = readF32(context, o1);
     setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixPromotedNaN(b, b.unary(Op.f64PromoteF32, x), x)));
   },
-  (context, { o0, o1 }) => {
+  inlineFormat(Op.f64PromoteF32, checks32, checks64, (context, { o0, o1 }) => {
     passOperands(context, readPart(context, o1));
     writeLow(context, o0, takeResult(context, context.helper1(widenHelper, context.b.i32(1))), 8);
-  },
+  }),
 );
 
 const cvtsd2ss: Lifter = modal(
@@ -201,10 +210,10 @@ const cvtsd2ss: Lifter = modal(
     const x = readF64(context, o1);
     setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixDemotedNaN(b, b.unary(Op.f32DemoteF64, x), x)));
   },
-  (context, { o0, o1 }) => {
+  inlineFormat(Op.f32DemoteF64, checks64, checks32, (context, { o0, o1 }) => {
     passOperands(context, readPart(context, o1));
     writeLow(context, o0, takeResult(context, context.helper1(narrowHelper, context.b.i32(1))), 4);
-  },
+  }),
 );
 
 const everyQuadword = (low: number, high: number): Uint8Array => {

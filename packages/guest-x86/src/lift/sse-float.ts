@@ -1,7 +1,7 @@
 /**
  * SSE floating-point arithmetic in the fast mode: MXCSR is saturated (`mxcsr.ts`), so results are WebAssembly's but for
  * NaNs, and nothing else is observable. In the exact mode a helper
- * call takes the place of each (`sse-exact.ts`).
+ * call takes the place of each (`sse-exact.ts`), unless no flag can change (`sse-exact-inline.ts`).
  *
  * Source: Intel SDM vol. 2, the instructions' pages; vol. 1, 10.2.3, 11.5 for MXCSR.
  */
@@ -10,6 +10,19 @@ import { SSE_ADD, SSE_DIV, SSE_MAX, SSE_MIN, SSE_MUL, SSE_SUB } from "../float/s
 import { SSE_ADDSUB } from "../float/sse-unit.ts";
 import type { Lifter } from "./context.ts";
 import { exactBinary, exactDot, exactHorizontal, exactRound, exactSquareRoot, modal } from "./sse-exact.ts";
+import {
+  checks32,
+  checks32x4,
+  checks64,
+  checks64x2,
+  extremumAllowed,
+  inlineRoot,
+  inlineScalar,
+  inlineScalarExtremum,
+  inlineVector,
+  productAllowed,
+  sumAllowed,
+} from "./sse-exact-inline.ts";
 import { fixNaN32, fixNaN64, fixNaNs, fixUnaryNaN32, fixUnaryNaN64 } from "./sse-nan.ts";
 import {
   getXmm,
@@ -30,6 +43,7 @@ import {
 const formatOf = (notEqual: number): number => (notEqual === Op.f32x4Ne ? 32 : 64);
 
 function scalar64(op: number, exact: number): Lifter {
+  const rule = exact === SSE_ADD || exact === SSE_SUB ? sumAllowed : productAllowed;
   return modal(
     (context, { o0, o1 }) => {
       const { b } = context;
@@ -38,11 +52,12 @@ function scalar64(op: number, exact: number): Lifter {
       const x = lowF64(b, old);
       setXmm(context, o0, withLowF64(b, old, fixNaN64(b, b.binary(op, x, y), x, y)));
     },
-    exactBinary(exact, 64, 1),
+    inlineScalar(op, checks64, rule, exactBinary(exact, 64, 1)),
   );
 }
 
 function scalar32(op: number, exact: number): Lifter {
+  const rule = exact === SSE_ADD || exact === SSE_SUB ? sumAllowed : productAllowed;
   return modal(
     (context, { o0, o1 }) => {
       const { b } = context;
@@ -51,11 +66,13 @@ function scalar32(op: number, exact: number): Lifter {
       const x = lowF32(b, old);
       setXmm(context, o0, withLowF32(b, old, fixNaN32(b, b.binary(op, x, y), x, y)));
     },
-    exactBinary(exact, 32, 1),
+    inlineScalar(op, checks32, rule, exactBinary(exact, 32, 1)),
   );
 }
 
 function vector(op: number, notEqual: number, exact: number): Lifter {
+  const rule = exact === SSE_ADD || exact === SSE_SUB ? sumAllowed : productAllowed;
+  const by = notEqual === Op.f32x4Ne ? checks32x4 : checks64x2;
   return modal(
     (context, { o0, o1 }) => {
       const { b } = context;
@@ -63,7 +80,7 @@ function vector(op: number, notEqual: number, exact: number): Lifter {
       const x = getXmm(context, o0);
       setXmm(context, o0, fixNaNs(b, notEqual, b.binary(op, x, y), x, y));
     },
-    exactBinary(exact, formatOf(notEqual), 128 / formatOf(notEqual)),
+    inlineVector(op, by, rule, exactBinary(exact, by.format, 128 / by.format)),
   );
 }
 
@@ -75,7 +92,13 @@ function extremum(op: number, exact: number, format: number): Lifter {
       const y = readVector(context, o1);
       setXmm(context, o0, b.binary(op, y, getXmm(context, o0)));
     },
-    exactBinary(exact, format, 128 / format),
+    inlineVector(
+      op,
+      format === 32 ? checks32x4 : checks64x2,
+      extremumAllowed,
+      exactBinary(exact, format, 128 / format),
+      true,
+    ),
   );
 }
 
@@ -87,7 +110,7 @@ function scalarExtremum64(op: number, exact: number): Lifter {
       const old = getXmm(context, o0);
       setXmm(context, o0, withLowF64(b, old, lowF64(b, b.binary(op, y, old))));
     },
-    exactBinary(exact, 64, 1),
+    inlineScalarExtremum(op, checks64, exactBinary(exact, 64, 1)),
   );
 }
 
@@ -99,7 +122,7 @@ function scalarExtremum32(op: number, exact: number): Lifter {
       const old = getXmm(context, o0);
       setXmm(context, o0, withLowF32(b, old, lowF32(b, b.binary(op, y, old))));
     },
-    exactBinary(exact, 32, 1),
+    inlineScalarExtremum(op, checks32, exactBinary(exact, 32, 1)),
   );
 }
 
@@ -111,7 +134,7 @@ const sqrtsd: Lifter = modal(
     const x = readF64(context, o1);
     setXmm(context, o0, withLowF64(b, getXmm(context, o0), fixUnaryNaN64(b, b.unary(Op.f64Sqrt, x), x)));
   },
-  exactSquareRoot(64, 1),
+  inlineRoot(Op.f64Sqrt, checks64, exactSquareRoot(64, 1)),
 );
 
 const sqrtss: Lifter = modal(
@@ -120,7 +143,7 @@ const sqrtss: Lifter = modal(
     const x = readF32(context, o1);
     setXmm(context, o0, withLowF32(b, getXmm(context, o0), fixUnaryNaN32(b, b.unary(Op.f32Sqrt, x), x)));
   },
-  exactSquareRoot(32, 1),
+  inlineRoot(Op.f32Sqrt, checks32, exactSquareRoot(32, 1)),
 );
 
 function squareRoots(op: number, notEqual: number): Lifter {
