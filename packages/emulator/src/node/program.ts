@@ -6,6 +6,7 @@ import {
 } from "@doppel/linux-user";
 import { NodeFilesystem, nodeStream } from "@doppel/linux-user/node";
 import { UserEngine } from "../user-engine.ts";
+import { inheritedLimits } from "./inherited-limits.ts";
 
 export interface ProgramOptions {
   /** Guest path of the program. */
@@ -26,7 +27,7 @@ export interface ProgramOptions {
 export interface RunningProgram {
   readonly engine: UserEngine;
   readonly kernel: LinuxKernel;
-  /** The wait status: exit code << 8, or the signal (| 0x80 with a core dump). */
+  /** The wait status: exit code << 8, or the signal. */
   readonly finished: Promise<number>;
 }
 
@@ -90,6 +91,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
   };
   const context = filesystem.initialContext(options.cwd, process.umask(), { credentials } as never);
   if (typeof context === "number") throw new Error(`the guest's current directory ${options.cwd} does not exist`);
+  const limits = options.root === undefined ? undefined : inheritedLimits();
   const spawned = spawnProgram(kernel, {
     path: options.path,
     commandLine: encodeStrings(options.commandLine),
@@ -97,6 +99,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     files,
     filesystem: context,
     credentials,
+    ...(limits === undefined ? {} : { limits }),
   });
   if (isLoadFailure(spawned)) return spawned;
   return { engine, kernel, finished: Promise.all([spawned.exited, kernel.run()]).then(([status]) => status) };

@@ -6,7 +6,7 @@
 import type { ControllingTerminal, MappingDescription, MemoryUsage, Process, ProcessState, ResourceLimit } from "../kernel/task.ts";
 import type { SignalInfo } from "../kernel/signal-info.ts";
 import {
-  CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT, SIGSTOP,
+  CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT, SIGSTOP,
 } from "../kernel/signal-info.ts";
 import type { UserMemory } from "../kernel/memory.ts";
 import { WaitQueue } from "../kernel/wait.ts";
@@ -52,7 +52,7 @@ export class GuestProcess implements Process {
   readonly pending: PendingSignals = new PendingSignals();
   dumpable = true;
   isZombie = false;
-  /** wait status of a zombie: code << 8, or signal | 0x80 with a core dump. */
+  /** wait status of a zombie: code << 8, or the signal. */
   exitStatus = 0;
   /** What the parent is sent at the end; 0 for none. */
   exitSignal: number = SIGCHLD;
@@ -213,7 +213,7 @@ export class GuestProcess implements Process {
     const unwanted =
       this.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
     const signal = status & 0x7f;
-    const code = signal === 0 ? CLD_EXITED : (status & 0x80) === 0 ? CLD_KILLED : CLD_DUMPED;
+    const code = signal === 0 ? CLD_EXITED : CLD_KILLED;
     const info = { ...this.childSignal(code, signal === 0 ? status >> 8 : signal), signal: this.exitSignal };
     if (unwanted) this.kernel.reap(this);
     parent.childChanged.wakeAll();

@@ -28,7 +28,7 @@ export interface SpawnOptions {
 
 export interface SpawnedProgram {
   readonly process: GuestProcess;
-  /** The wait status: exit code << 8, or the signal (| 0x80 with a core dump). */
+  /** The wait status: exit code << 8, or the signal. */
   readonly exited: Promise<number>;
 }
 

@@ -2,7 +2,7 @@
 
 import { ECHILD } from "../kernel/errno.ts";
 import {
-  CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT,
+  CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT,
 } from "../kernel/signal-info.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import type { GuestProcess } from "./process.ts";
@@ -46,7 +46,7 @@ function newsOf(child: GuestProcess, options: number): ChildNews | null {
   if (child.isZombie && (options & WEXITED) !== 0) {
     const waitStatus = child.exitStatus;
     const signal = waitStatus & 0x7f;
-    const code = signal === 0 ? CLD_EXITED : (waitStatus & 0x80) === 0 ? CLD_KILLED : CLD_DUMPED;
+    const code = signal === 0 ? CLD_EXITED : CLD_KILLED;
     return { child, code, status: signal === 0 ? (waitStatus >> 8) & 0xff : signal, waitStatus };
   }
   if (child.isZombie) return null;

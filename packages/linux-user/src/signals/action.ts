@@ -2,8 +2,7 @@
 // CLONE_SIGHAND; fork copies it, exec resets handlers to the default.
 
 import {
-  SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGSTOP, SIGSYS, SIGTRAP, SIGTSTP, SIGTTIN,
-  SIGTTOU, SIGURG, SIGWINCH, SIGXCPU, SIGXFSZ, SignalSet,
+  SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SignalSet,
 } from "../kernel/signal-info.ts";
 
 export const SIG_DFL = 0;
@@ -30,15 +29,12 @@ export interface SignalAction {
 
 const DEFAULT_ACTION: SignalAction = { handler: SIG_DFL, flags: 0, restorer: 0, mask: new SignalSet() };
 
-export type DefaultEffect = "terminate" | "core" | "ignore" | "stop" | "continue";
+/** Signals that would also dump core merely terminate: no core is written. */
+export type DefaultEffect = "terminate" | "ignore" | "stop" | "continue";
 
-const CORE: ReadonlySet<number> = new Set([
-  SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS,
-]);
 const STOP: ReadonlySet<number> = new Set([SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU]);
 
 export function defaultEffect(signal: number): DefaultEffect {
-  if (CORE.has(signal)) return "core";
   if (STOP.has(signal)) return "stop";
   if (signal === SIGCONT) return "continue";
   return signal === SIGCHLD || signal === SIGURG || signal === SIGWINCH ? "ignore" : "terminate";

@@ -45,7 +45,8 @@ export function deliverSignals(task: GuestTask): Delivery {
       process.stop(info.signal);
       return "stopped";
     }
-    exitProcess(process, info.signal | (effect === "core" ? 0x80 : 0));
+    // Never with the flag of a core dump: nobody writes one.
+    exitProcess(process, info.signal);
     return "exited";
   }
   return "continue";

@@ -322,7 +322,7 @@ function sigreturn(task: GuestTask, pop: () => void): number {
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     // A bad frame: nothing to return to.
-    exitProcess(task.process, 11 | 0x80);
+    exitProcess(task.process, 11);
     return 0;
   }
   task.call = null;
