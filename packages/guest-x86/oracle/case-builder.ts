@@ -24,6 +24,8 @@ export class CaseBuilder {
   readonly view: DataView = new DataView(this.state.buffer);
   mode = 64;
   codeAddress = 0;
+  /** Where the instruction stands in the case's code. */
+  codeOffset = 0;
   /** General registers whose value an address depends on, as a bit mask. */
   claimed = 0;
   /** Where the memory operand lies, when there is one and its address is an ordinary one. */
@@ -246,7 +248,7 @@ export class CaseBuilder {
     if (this.mode === 32 && want + BigInt(bytes) > 1n << 32n) return false;
     if (whole && width === 32 && this.target < segment) return false;
     if (base === registerRip) {
-      return this.#setDisplacement(want - BigInt(this.codeAddress + encoding.length));
+      return this.#setDisplacement(want - BigInt(this.codeAddress + this.codeOffset + encoding.length));
     }
     if (base < 0 && index < 0) return this.#setDisplacement(want);
     const displacement = BigInt.asUintN(

@@ -1,12 +1,13 @@
 /** Random cases over every form the decoder knows: a seed and a number make a case, always the same one. */
 import { allForms, type Form } from "../src/decode/index.ts";
-import { flagsOverwritten, flagsRead, flagsUndefined } from "../src/decode/flags.ts";
 import { CaseBuilder } from "./case-builder.ts";
-import { encodeForm, type OperandChoice } from "./random-encoding.ts";
 import { exclusion } from "./exclusions.ts";
-import { type Batch, Layout, maximumCode } from "./format.ts";
+import { type Batch, Layout } from "./format.ts";
+import { biasImmediate, fillOperand } from "./operands.ts";
 import { preparations } from "./preparations.ts";
-import { Random, writeDouble, writeExtended, writeInteger, writeSingle, writeVector } from "./random.ts";
+import { encodeForm } from "./random-encoding.ts";
+import { Random } from "./random.ts";
+import { chainable, Sequence } from "./sequences.ts";
 
 /** Distance between the code of two cases: 16 bytes before, the code, the harness's jump, and INT3 to land on. */
 const slotBytes = 80;
@@ -22,6 +23,8 @@ export interface GeneratorOptions {
   readonly only?: (form: Form) => boolean;
   /** Single instructions on states with little in them, for cases that are to be stored. */
   readonly lean?: boolean;
+  /** Only sequences of instructions. */
+  readonly onlySequences?: boolean;
 }
 
 /** Bytes that an instruction accesses though its operand has no size. */
@@ -29,21 +32,6 @@ const unsized: Readonly<Record<string, number>> = { prefetch: 64, prefetchw: 64,
 
 /** What they write before a fault in the middle, and so the address of that fault, is every processor's own affair. */
 const piecemeal = new Set(["fldenv", "frstor", "fnsave", "fnstenv", "fxsave", "fxsave64", "fxrstor", "fxrstor64"]);
-
-/** Instructions that may stand in the middle of a sequence: registers only, one way out, nothing prepared. */
-function chainable(form: Form): boolean {
-  if (
-    form.attributes.some((attribute) =>
-      /^(system|cpl0|iopl|rep|branch|jump|call|return|ijump|icall|undefined)$/.test(attribute),
-    )
-  ) {
-    return false;
-  }
-  const simple = /^(integer|extensions|sse-move|sse-arith)$/.test(form.family);
-  const prepared = /^(shld|shrd|rol|ror|rcl|rcr|shl|shr|sar|bt|bts|btr|btc|cmpxchg)$/.test(form.mnemonic);
-  if (/^(bswap|div|idiv|rcpps|rcpss|rsqrtps|rsqrtss|bound|aam)$/.test(form.mnemonic)) return false;
-  return simple && (prepared || !(form.mnemonic in preparations));
-}
 
 export class Generator {
   readonly #options: GeneratorOptions;
@@ -82,7 +70,9 @@ export class Generator {
       builder.begin(mode, address);
       const sequences = this.#options.lean !== true && this.#chain.length > 0;
       const done =
-        sequences && random.oneIn(6) ? this.#sequence(builder, batch) : this.#single(builder, batch, number + attempt);
+        sequences && (this.#options.onlySequences === true || random.oneIn(6))
+          ? new Sequence(builder).build(this.#chain, batch)
+          : this.#single(builder, batch, number + attempt);
       if (done) return;
     }
   }
@@ -108,55 +98,8 @@ export class Generator {
     builder.finish(batch);
     return true;
   }
-
-  /** Several instructions on registers: flags pass from one to the next, and values stay where they are kept. */
-  #sequence(builder: CaseBuilder, batch: Batch): boolean {
-    const { random, encoding } = builder;
-    const code = new Uint8Array(maximumCode);
-    const count = 2 + random.below(4);
-    let length = 0;
-    let undefinedFlags = 0;
-    for (let i = 0; i < count; i++) {
-      const form = random.pick(this.#chain);
-      const choice: OperandChoice = "register";
-      if (!encodeForm(random, encoding, form.form, builder.mode, choice)) continue;
-      const { instruction } = encoding;
-      if (builder.hasMemory() || length + encoding.length > maximumCode - 2) continue;
-      if (/^shld|shrd$/.test(form.mnemonic) && instruction.operandWidth === 16) continue;
-      if ((flagsRead(instruction) & undefinedFlags) !== 0) continue;
-      if (encoding.immediateBytes > 0 && random.oneIn(2)) biasImmediate(builder);
-      undefinedFlags = (undefinedFlags & ~flagsOverwritten(instruction)) | flagsUndefined(instruction);
-      code.set(encoding.bytes.subarray(0, encoding.length), length);
-      length += encoding.length;
-    }
-    if (length === 0) return false;
-    builder.finish(batch, code, length);
-    return true;
-  }
 }
 
 function touchesX87(form: Form): boolean {
   return /^(x87|mmx)$/.test(form.family) || /2pi$|^cvtpi2|^fx|^fwait$/.test(form.mnemonic);
-}
-
-/** A value of the operand's kind in memory. */
-function fillOperand(builder: CaseBuilder, form: Form, bytes: number): void {
-  const { random, target } = builder;
-  const content = new Uint8Array(Math.max(16, (Math.min(bytes, 512) + 7) & ~7));
-  const view = new DataView(content.buffer);
-  const floating = /^(x87|sse-move|sse-arith)$/.test(form.family) && !form.mnemonic.startsWith("fi");
-  if (bytes === 0 || random.oneIn(16)) return;
-  if (bytes === 10) writeExtended(random, view, 0);
-  else if (bytes === 16) writeVector(random, view, 0);
-  else if (floating && bytes === 4) writeSingle(random, view, 0);
-  else if (floating && bytes === 8) writeDouble(random, view, 0);
-  else for (let i = 0; i < content.length; i += 8) writeInteger(random, view, i);
-  builder.patch(target, content.subarray(0, bytes));
-}
-
-function biasImmediate(builder: CaseBuilder): void {
-  const { random, encoding } = builder;
-  const bits = 8 * encoding.immediateBytes;
-  const sign = bits >= 32 ? 0x8000_0000 | 0 : 1 << (bits - 1);
-  builder.setImmediate(random.pick([0, 1, -1, 2, 8, 16, 31, 32, 63, 127, 128, sign, sign - 1, 255]) | 0);
 }

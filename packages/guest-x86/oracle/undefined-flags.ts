@@ -14,23 +14,32 @@ export function undefinedFlagsOf(cases: Batch, index: number, rip: bigint): numb
   const instruction = new Instruction();
   let undefinedFlags = 0;
   let at = 0;
+  // A jump forward skips something: behind it, what was undefined before may be so still.
+  let joinAt = -1;
+  let joining = 0;
   for (let first = true; at < code.length; first = false) {
+    if (at === joinAt) undefinedFlags |= joining;
     const length = decode(code, at, code.length, cases.mode(index) as 32 | 64, instruction);
     if (length <= 0 || at === done) break;
     at += length;
+    if (instruction.flow === Flow.branch && instruction.target > 0) {
+      joinAt = at + instruction.target;
+      joining = undefinedFlags;
+      continue;
+    }
     const own = ownUndefinedFlags(instruction, first ? Number(cases.gpr(index, 1) & 255n) : -1);
     undefinedFlags = (undefinedFlags & ~flagsOverwritten(instruction) & ~(first ? flagsChanged(instruction) : 0)) | own;
-    if (instruction.flow !== Flow.next) break;
+    if (instruction.flow !== Flow.next && instruction.flow !== Flow.branch) break;
   }
-  return undefinedFlags;
+  return at === joinAt ? undefinedFlags | joining : undefinedFlags;
 }
 
 const carry = 0x1;
 const overflow = 0x800;
 const shifts = new Set(["rol", "ror", "rcl", "rcr", "shl", "shr", "sar", "shld", "shrd"]);
 
-/** `cl` is CL's value before the instruction, or -1 when that is not known. */
-function ownUndefinedFlags(instruction: Instruction, cl: number): number {
+/** Flags an instruction leaves undefined; `cl` is CL's value before it, or -1 when that is not known. */
+export function ownUndefinedFlags(instruction: Instruction, cl: number): number {
   const declared = flagsUndefined(instruction);
   if (!shifts.has(instruction.name)) return declared;
   const last = instruction.operands[(instruction.operandCount - 1) as 0];

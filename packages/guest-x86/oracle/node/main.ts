@@ -17,6 +17,7 @@ const usage = `usage: pnpm oracle [options]
   --from N       number of the first one (0); a case is made from the seed and its number alone
   --seed S       which cases (1)
   --only NAMES   only these mnemonics or families, separated by commas
+  --sequences    only sequences of instructions
   --mode 64|32   only this mode (both)
   --exact        compare what the architecture leaves undefined, too
   --record       write the vectors in the repository anew: N cases (4 for each form unless given) on this processor
@@ -45,6 +46,7 @@ function parse() {
       seed: { type: "string", default: "1" },
       only: { type: "string" },
       mode: { type: "string" },
+      sequences: { type: "boolean", default: false },
       record: { type: "boolean", default: false },
       exact: { type: "boolean", default: false },
       show: { type: "string", default: "3" },
@@ -68,6 +70,7 @@ const wanted = options.only?.split(",");
 const generator = new Generator({
   seed: number("seed", options.seed),
   lean: options.record,
+  onlySequences: options.sequences,
   modes: options.mode === undefined ? [64, 64, 32] : [Number(options.mode)],
   ...(wanted !== undefined && { only: (form) => wanted.includes(form.mnemonic) || wanted.includes(form.family) }),
 });
