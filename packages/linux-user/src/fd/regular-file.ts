@@ -34,6 +34,7 @@ export interface FileContent {
 
 /** The largest offset: what a JavaScript number holds exactly. */
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+const SMALL_READ_BYTES = 65536;
 const FALLOC_KEEP_SIZE = 1;
 const FALLOC_PUNCH_HOLE = 2;
 const FALLOC_ZERO_RANGE = 16;
@@ -70,14 +71,20 @@ export class RegularFile extends OpenFile {
   }
 
   override readAt(into: Transfer, offset: number): number {
-    const size = this.content.size();
-    if (failed(size)) return size;
     const source = this.#cached();
     if (source !== undefined && source.memoryOnly !== true) this.#cache!.flush(source);
-    // A size of 0 proves nothing: files under a passed-through /sys or /proc have none.
-    const limit = size === 0 ? 65536 : size - offset;
-    if (limit <= 0) return 0;
+    const limit = this.#readLimit(into.remaining, offset);
+    if (limit <= 0) return limit;
     return readInto(into, limit, (bytes, done) => this.content.read(bytes, offset + done));
+  }
+
+  /** A large buffer is touched only as far as the file goes; for a small one it is cheaper not to ask. */
+  #readLimit(wanted: number, offset: number): number {
+    if (wanted <= SMALL_READ_BYTES) return wanted;
+    const size = this.content.size();
+    if (failed(size)) return size;
+    // A size of 0 proves nothing: files under a passed-through /sys or /proc have none.
+    return size === 0 ? SMALL_READ_BYTES : Math.max(0, size - offset);
   }
 
   override write(from: Transfer, _task: Task): number {
