@@ -4,6 +4,8 @@
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { allForms } from "../../src/decode/index.ts";
+import { exclusion } from "../exclusions.ts";
 import { Batch } from "../format.ts";
 import { Generator } from "../generate.ts";
 import { Report } from "../report.ts";
@@ -19,6 +21,7 @@ const usage = `usage: pnpm oracle [options]
   --only NAMES   only these mnemonics or families, separated by commas
   --sequences    only sequences of instructions
   --mode 64|32   only this mode (both)
+  --excluded     list the forms that are left out, with the reasons
   --exact        compare what the architecture leaves undefined, too
   --record       write the vectors in the repository anew: N cases (4 for each form unless given) on this processor
   --show N       mismatches to print for each mnemonic (3)`;
@@ -48,6 +51,7 @@ function parse() {
       mode: { type: "string" },
       sequences: { type: "boolean", default: false },
       record: { type: "boolean", default: false },
+      excluded: { type: "boolean", default: false },
       exact: { type: "boolean", default: false },
       show: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
@@ -63,6 +67,13 @@ function number(name: string, text: string): number {
 const options = readOptions();
 if (options.help) {
   console.log(usage);
+  process.exit(0);
+}
+if (options.excluded) {
+  for (const form of allForms()) {
+    const reason = exclusion(form);
+    if (reason !== undefined) console.log(`${form.mnemonic} ${form.encoding} ${form.operands.join(" ")}: ${reason}`);
+  }
   process.exit(0);
 }
 if (options.mode !== undefined && options.mode !== "64" && options.mode !== "32") fail("--mode is 64 or 32");
