@@ -514,7 +514,7 @@ export class RegionEmitter {
     const { region, out } = this;
     const helper = region.immediate[node]!;
     const declaration = region.helpers[helper]!;
-    this.values.spillFor(declaration.reads);
+    this.values.spillFor(declaration.reads, declaration.writes);
     this.values.releaseFor(declaration.writes);
     if (declaration.exits) this.storeHeaderConstant(Header.exitOffset, offset);
     out.u8(Wasm.localGet);
@@ -523,13 +523,13 @@ export class RegionEmitter {
     for (let index = 0; index < region.y[node]!; index++) this.values.push(region.callArguments[start + index]!);
     out.u8(Wasm.call);
     out.u32(this.imports.helper(helper));
+    if (!declaration.exits && declaration.result !== undefined) this.values.setHelperResult(node, declaration.result);
+    // Before leaving, too: what the helper has written must not be overwritten by the exit's spills.
+    this.values.reloadFor(declaration.writes);
     if (declaration.exits) {
       out.u8(Wasm.brIf);
       out.u32(this.faultDepth(block));
-    } else if (declaration.result !== undefined) {
-      this.values.setHelperResult(node, declaration.result);
     }
-    this.values.reloadFor(declaration.writes);
   }
 
   private terminate(index: number, block: Block): void {

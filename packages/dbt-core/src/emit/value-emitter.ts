@@ -209,7 +209,7 @@ export class ValueEmitter {
     if (this.home[node]! >= 0) return;
     const { op, x, y, z } = this.region;
     const arity = ARITY[op[node]!]!;
-    if (arity === 0 && this.home[node] !== IN_CONTEXT) return;
+    if (arity === 0 && this.home[node] !== IN_CONTEXT && op[node] !== Op.v128Const) return;
     if (this.uses[node]! > 1) {
       this.tree(node);
       const local = this.locals.temporary(this.region.typeOf(node));
@@ -324,13 +324,11 @@ export class ValueEmitter {
     return slot < 32 ? (this.dirtyLow & (1 << slot)) !== 0 : (this.dirtyHigh & (1 << (slot - 32))) !== 0;
   }
 
-  /** Before a helper that reads state from the context block. */
-  spillFor(set: StateSet): void {
-    if (set === "none" || this.cold) return;
-    if (set === "all") {
-      for (let slot = 0; slot < this.region.slots.length; slot++) if (this.isDirty(slot)) this.spillSlot(slot);
-    } else {
-      for (const slot of set) if (this.isDirty(slot)) this.spillSlot(slot);
+  /** Before a helper that reads state from the context block, or may write it there but need not. */
+  spillFor(reads: StateSet, writes: StateSet): void {
+    if (this.cold || (reads === "none" && writes === "none")) return;
+    for (let slot = 0; slot < this.region.slots.length; slot++) {
+      if (this.isDirty(slot) && (contains(reads, slot) || contains(writes, slot))) this.spillSlot(slot);
     }
   }
 
@@ -361,4 +359,8 @@ export class ValueEmitter {
     this.home[node] = local;
     this.local(Wasm.localSet, local);
   }
+}
+
+function contains(set: StateSet, slot: number): boolean {
+  return set === "all" || (set !== "none" && set.includes(slot));
 }
