@@ -18,6 +18,11 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
 }
 
 /** Node explains at length how to pass positionals that look like options. */
-function firstSentence(message: string): string {
+export function firstSentence(message: string): string {
   return message.split(/\.(?=\s|$)/)[0].replaceAll("\n", " ");
+}
+
+/** What a failed call of the system says, without its code and its arguments: "no such file or directory". */
+export function systemMessage(error: unknown): string {
+  return (error as Error).message.replace(/^(\w+): ([^,]*),.*/s, "$2");
 }

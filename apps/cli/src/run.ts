@@ -1,8 +1,18 @@
 /** `doppel run`: one Linux program, its input, output, status and signals as if it ran by itself. */
-import { accessSync, constants, statSync, writeSync } from "node:fs";
+import { accessSync, constants, statSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { startProgram, StraceObserver } from "@doppel/emulator/node";
+import {
+  cpuidLevels,
+  DEFAULT_CPUID_LEVEL,
+  MountError,
+  type ProgramOptions,
+  type RunningProgram,
+  startProgram,
+  StraceObserver,
+} from "@doppel/emulator/node";
+import { firstSentence, systemMessage } from "./options.ts";
+import { print, printError } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
@@ -12,6 +22,7 @@ const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
   --root DIR              the guest's root is this host directory (default: the host's own root)
   --mount HOST:GUEST[:ro] show a host directory at a place in the guest
   --memory MIB            guest memory, 16 to 4096 (default 2048)
+  --cpu LEVEL             what CPUID says the processor is (default ${DEFAULT_CPUID_LEVEL}; list: which there are)
   --sandbox               no host file, variable or network beyond what is named
   --strace                print system calls on standard error
   --stats[=json]          print statistics at the end, on standard error
@@ -22,42 +33,84 @@ const EXIT_NOT_EXECUTABLE = 126;
 const EXIT_NOT_FOUND = 127;
 const ENOENT = 2;
 const SIGNAL_BASE = 128;
+const MEBIBYTE = 2 ** 20;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const options = parse(args);
-  if (options === undefined) {
-    process.stdout.write(USAGE);
+  const { values, command } = parse(args);
+  if (values.help) {
+    print(USAGE);
     return 0;
   }
-  const { values, command } = options;
+  if (values.cpu === "list") {
+    for (const { name, description } of cpuidLevels) print(`${name.padEnd(10)} ${description}\n`);
+    return 0;
+  }
+  if (values.stats !== undefined && values.stats !== "text" && values.stats !== "json") {
+    throw new UsageError(`--stats=${values.stats}: write --stats or --stats=json`);
+  }
   const [name, ...rest] = command;
   if (name === undefined) throw new UsageError("run needs a program; doppel run --help says more");
-  const sandbox = values.sandbox;
+  const { sandbox } = values;
   const environment = environmentOf(values.env, sandbox);
   const root = values.root === undefined ? (sandbox ? undefined : "/") : resolve(values.root);
   const path = findProgram(name, environment, root);
-  const program = startProgram({
+  const program = start({
     path,
     commandLine: [name, ...rest],
     environment,
     cwd: values.cwd ?? (root === "/" ? process.cwd() : "/"),
-    root,
+    root: root ?? null,
     mounts: values.mount.map(parseMount),
-    memoryBytes: parseMemory(values.memory) * 2 ** 20,
-    ...(values.strace ? { observer: new StraceObserver((line) => void writeSync(2, `${line}\n`)) } : {}),
+    network: !sandbox,
+    memoryBytes: parseMemory(values.memory) * MEBIBYTE,
+    cpu: parseCpu(values.cpu),
+    hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
   });
   if ("reason" in program) {
-    process.stderr.write(`doppel: ${name}: ${program.reason}\n`);
+    printError(`doppel: ${name}: ${program.reason}\n`);
     return program.errno === ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
   }
   const status = await program.finished;
+  await report(program, values.stats, values["stats-file"]);
   const signal = status & 0x7f;
   return signal === 0 ? status >> 8 : SIGNAL_BASE + signal;
 }
 
+function start(options: ProgramOptions): ReturnType<typeof startProgram> {
+  try {
+    return startProgram(options);
+  } catch (error) {
+    if (error instanceof MountError) throw new UsageError(error.message);
+    if (error instanceof RangeError)
+      throw new UsageError(`cannot reserve guest memory: ${error.message}; try a smaller --memory`);
+    throw error;
+  }
+}
+
+async function report(
+  program: RunningProgram,
+  form: "text" | "json" | undefined,
+  file: string | undefined,
+): Promise<void> {
+  if (form === undefined && file === undefined) return;
+  const statistics = program.statistics();
+  const json = `${JSON.stringify(statistics, undefined, 2)}\n`;
+  if (form === "json") printError(json);
+  if (form === "text") {
+    const { statisticsTable } = await import("./statistics-table.ts");
+    printError(statisticsTable(statistics));
+  }
+  if (file === undefined) return;
+  try {
+    writeFileSync(file, json);
+  } catch (error) {
+    printError(`doppel: --stats-file ${file}: ${systemMessage(error)}\n`);
+  }
+}
+
 function parse(args: readonly string[]) {
   // Options end at the program's name; what follows is the program's.
-  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--stats-file"]);
+  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--cpu", "--stats-file"]);
   let end = 0;
   while (end < args.length && args[end].startsWith("-")) {
     if (args[end] === "--") break;
@@ -74,6 +127,7 @@ function parse(args: readonly string[]) {
         root: { type: "string" },
         mount: { type: "string", multiple: true, default: [] },
         memory: { type: "string", default: "2048" },
+        cpu: { type: "string", default: DEFAULT_CPUID_LEVEL },
         sandbox: { type: "boolean", default: false },
         strace: { type: "boolean", default: false },
         stats: { type: "string" },
@@ -81,9 +135,9 @@ function parse(args: readonly string[]) {
         help: { type: "boolean", default: false },
       },
     });
-    return values.help ? undefined : { values, command };
+    return { values, command };
   } catch (error) {
-    throw new UsageError(`run: ${(error as Error).message}; doppel run --help lists the options`);
+    throw new UsageError(`run: ${firstSentence((error as Error).message)}; doppel run --help lists the options`);
   }
 }
 
@@ -139,4 +193,9 @@ function parseMemory(text: string): number {
     throw new UsageError(`--memory ${text}: give a number of MiB from 16 to 4096`);
   }
   return mebibytes;
+}
+
+function parseCpu(name: string): string {
+  if (cpuidLevels.some((level) => level.name === name)) return name;
+  throw new UsageError(`--cpu ${name}: there are ${cpuidLevels.map((level) => level.name).join(", ")}`);
 }

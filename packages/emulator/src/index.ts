@@ -1,2 +1,17 @@
-export { UserEngine, type UserEngineOptions } from "./user-engine.ts";
+export {
+  createEmulator,
+  type Emulator,
+  type EmulatorHost,
+  type EmulatorOptions,
+  type MemoryProgramOptions,
+  portableHost,
+  type RunningProgram,
+  startInMemory,
+} from "./emulator.ts";
+export { combineObservers } from "./observers.ts";
+export type { EmulatorStatistics } from "./statistics.ts";
+export { inputStream, outputStream } from "./streams.ts";
+export { UnknownCpuError, UserEngine, type UserEngineOptions } from "./user-engine.ts";
 export { X86Cpu } from "./x86-cpu.ts";
+export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
+export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";

@@ -4,10 +4,27 @@
 import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
 import {
-  cpuid, createHelpers, ExitCode, ExtendedState, faultsInStack, ModeBit, Service, Vector, wantedToWrite, X86Frontend,
+  cpuidLevels,
+  createHelpers,
+  DEFAULT_CPUID_LEVEL,
+  ExitCode,
+  ExtendedState,
+  faultsInStack,
+  ModeBit,
+  Service,
+  Vector,
+  wantedToWrite,
+  X86Frontend,
 } from "@doppel/guest-x86";
 import type {
-  Access, AddressSpacePort, EngineContext, EngineExit as KernelExit, ExecutionEngine, ExitReason, GuestCpu, GuestMode,
+  Access,
+  AddressSpacePort,
+  EngineContext,
+  EngineExit as KernelExit,
+  ExecutionEngine,
+  ExitReason,
+  GuestCpu,
+  GuestMode,
 } from "@doppel/linux-user";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { X86Cpu } from "./x86-cpu.ts";
@@ -36,35 +53,66 @@ export interface UserEngineOptions {
   readonly random: () => number;
   /** Nanoseconds of some monotonic clock, for the time-stamp counter. */
   readonly monotonicNs: () => number;
+  /** What the processor says it is: a name from `cpuidLevels`. */
+  readonly cpu?: string;
+}
+
+/** No processor has this name; the message says which there are. */
+export class UnknownCpuError extends RangeError {
+  constructor(name: string) {
+    super(`there is no processor ${name}; there are ${cpuidLevels.map((level) => level.name).join(", ")}`);
+    this.name = "UnknownCpuError";
+  }
 }
 
 export class UserEngine implements ExecutionEngine {
   readonly memory: PhysicalMemory;
   /** CPUID.1:EDX. */
-  readonly hwcap: number = cpuid(1, 0).edx >>> 0;
+  readonly hwcap: number;
   readonly heap: CodeHeap<WebAssembly.Module>;
+  readonly frontend: X86Frontend = new X86Frontend();
+  /** Times that translated code had the flags' record resolved. */
+  flagsResolved = 0;
+  /** The counters of every table there has been. */
+  readonly tables: { readonly linked: number }[] = [];
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly extended: ExtendedState;
   readonly contexts: Map<number, UserContext> = new Map();
 
   constructor(options: UserEngineOptions) {
+    const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
+    const level = cpuidLevels.find((candidate) => candidate.name === name);
+    if (level === undefined) throw new UnknownCpuError(name);
+    this.hwcap = level.cpuid(1, 0).edx >>> 0;
     this.memory = new PhysicalMemory(options.memoryBytes);
     this.heap = new CodeHeap(RESERVED_SLOTS);
     this.extended = new ExtendedState(this.memory.memory.buffer);
+    const helpers = createHelpers({
+      buffer: this.memory.memory.buffer,
+      hostRange: (cpu, low, high, length, write) => this.contextAt(cpu).context.hostRange(low, high, length, write),
+      timestamp: () => options.monotonicNs(),
+      random: () => options.random(),
+      loadSegment: (cpu, _segment, selector) => this.contextAt(cpu).current!.baseOf(selector),
+      cpuid: level.cpuid,
+    });
     this.translator = new Engine({
       memory: this.memory,
       tlb: { shape: softTlbShape, create: (offset) => new SoftTlb(this.memory.words, offset) },
       heap: this.heap,
-      createTable: () => new TrampolineTable(this.heap),
-      frontend: new X86Frontend(),
+      createTable: () => {
+        const table = new TrampolineTable(this.heap);
+        this.tables.push(table.statistics);
+        return table;
+      },
+      frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
-      helpers: createHelpers({
-        buffer: this.memory.memory.buffer,
-        hostRange: (cpu, low, high, length, write) => this.contextAt(cpu).context.hostRange(low, high, length, write),
-        timestamp: () => options.monotonicNs(),
-        random: () => options.random(),
-        loadSegment: (cpu, _segment, selector) => this.contextAt(cpu).current!.baseOf(selector),
-      }),
+      helpers: {
+        ...helpers,
+        resolveFlags: (cpu: number) => {
+          this.flagsResolved++;
+          return helpers["resolveFlags"](cpu);
+        },
+      },
       service: (context, code) => {
         // The mode is the processor's to know: what MXCSR says may have changed.
         const user = this.contextAt(context.pointer);
@@ -93,7 +141,11 @@ class UserContext implements EngineContext {
   private served = false;
   private readonly engine: UserEngine;
   private readonly exit: { -readonly [K in keyof KernelExit]: KernelExit[K] } = {
-    reason: "budget", address: 0, access: 0, fault: 0, spent: 0,
+    reason: "budget",
+    address: 0,
+    access: 0,
+    fault: 0,
+    spent: 0,
   };
 
   constructor(engine: UserEngine, context: Context) {
@@ -185,7 +237,9 @@ class UserContext implements EngineContext {
         exit.fault = this.payload();
         const code = this.faultingCode();
         if (exit.fault === FAULT_NON_CANONICAL) {
-          return code !== undefined && faultsInStack(code, 0, code.length, this.bits) ? "stack-fault" : "general-protection";
+          return code !== undefined && faultsInStack(code, 0, code.length, this.bits)
+            ? "stack-fault"
+            : "general-protection";
         }
         exit.address =
           view.getUint32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +

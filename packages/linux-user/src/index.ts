@@ -29,5 +29,13 @@ export { SyscallTable } from "./syscalls/table.ts";
 export { fileSyscalls } from "./fd/syscalls.ts";
 export { FileTable } from "./fd/file-table.ts";
 export { openInherited } from "./fd/host-stream.ts";
-export { type AssembledFilesystem, assembleFilesystem, type AssembleOptions, MountError, type MountRequest } from "./vfs/assemble.ts";
+export {
+  type AssembledFilesystem,
+  assembleFilesystem,
+  type AssembleOptions,
+  MountError,
+  type MountRequest,
+} from "./vfs/assemble.ts";
+export type { GuestFilesystem } from "./vfs/guest-filesystem.ts";
 export type * from "./vfs/host.ts";
+export { putFile } from "./vfs/populate.ts";

@@ -1,7 +1,7 @@
 /** `doppel inspect`: a region of a program as guest instructions, as IR and as WebAssembly, without running anything. */
 import { readFileSync } from "node:fs";
 import { inspectX86Region } from "@doppel/emulator/inspect";
-import { parseOptions } from "../options.ts";
+import { parseOptions, systemMessage } from "../options.ts";
 import { print } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 import { ElfError, type ElfImage, type ElfSymbol, readElf } from "./elf-file.ts";
@@ -86,7 +86,7 @@ function readImage(path: string): ElfImage {
     return readElf(readFileSync(path));
   } catch (error) {
     if (error instanceof ElfError) throw new UsageError(`${path}: ${error.message}`, EXIT_CANNOT_READ);
-    throw new UsageError(`${path}: ${(error as Error).message.replace(/^(\w+): ([^,]*),.*/, "$2")}`, EXIT_CANNOT_READ);
+    throw new UsageError(`${path}: ${systemMessage(error)}`, EXIT_CANNOT_READ);
   }
 }
 

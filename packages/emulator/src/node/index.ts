@@ -1,2 +1,5 @@
-export { type ProgramOptions, type RunningProgram, startProgram } from "./program.ts";
-export { StraceObserver } from "@doppel/linux-user";
+export { nodeHost, type ProgramOptions, startProgram } from "./program.ts";
+export type { RunningProgram } from "../emulator.ts";
+export { MountError, StraceObserver } from "@doppel/linux-user";
+export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
+export { UnknownCpuError } from "../user-engine.ts";

@@ -153,6 +153,11 @@ export class NodeEventStream extends NodeStream {
   }
 }
 
+/** The guest may close its descriptor; ours stays open for the emulator's own messages, and so that no other file gets its number. */
+class InheritedNodeFile extends NodeFile {
+  override close(): void {}
+}
+
 /** Regular files and devices that answer at once (/dev/null): plain synchronous calls at the host's own offset. */
 class NodeSynchronousStream extends NodeStream {
   readonly kind: HostStream["kind"];
@@ -161,7 +166,7 @@ class NodeSynchronousStream extends NodeStream {
   constructor(fd: number, kind: HostStream["kind"]) {
     super(fd);
     this.kind = kind;
-    this.file = new NodeFile(fd);
+    this.file = new InheritedNodeFile(fd);
   }
 
   tell(): number {
@@ -222,4 +227,3 @@ export function nodeStream(fd: number): HostStream {
   if (kind === "file" || kind === "character") return new NodeSynchronousStream(fd, kind);
   return new NodeEventStream(fd, kind);
 }
-

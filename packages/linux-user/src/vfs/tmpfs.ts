@@ -3,17 +3,49 @@
  * and nowhere else, so that a shared mapping of it and `read` see the same guest-physical pages.
  */
 import {
-  EACCES, EEXIST, EINVAL, EISDIR, ENOENT, ENOMEM, ENOTDIR, ENOTEMPTY, ENXIO, EPERM, EROFS, EXDEV, ENODATA, ENOSYS,
+  EACCES,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOMEM,
+  ENOTDIR,
+  ENOTEMPTY,
+  ENXIO,
+  EPERM,
+  EROFS,
+  EXDEV,
+  ENODATA,
+  ENOSYS,
 } from "../kernel/errno.ts";
 import type { PageCache, PageSource } from "../kernel/memory.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import { DirectoryFile, RegularFile, type FileContent } from "../fd/regular-file.ts";
 import {
-  failed, O_ACCMODE, O_RDONLY, O_TRUNC, R_OK, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT,
-  S_IFREG, W_OK, X_OK, type Failure,
+  failed,
+  O_ACCMODE,
+  O_RDONLY,
+  O_TRUNC,
+  R_OK,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  W_OK,
+  X_OK,
+  type Failure,
 } from "./constants.ts";
 import {
-  Inode, isAncestor, replaceError, type Caller, type DirectoryEntry, type FileStatus, type Filesystem,
+  Inode,
+  isAncestor,
+  replaceError,
+  type Caller,
+  type DirectoryEntry,
+  type FileStatus,
+  type Filesystem,
   type FilesystemStatus,
 } from "./inode.ts";
 
@@ -381,9 +413,12 @@ class TmpfsPageSource implements PageSource {
     return this.#inode.size;
   }
 
-  /** What the page cache does not have was never written. */
-  readAt(_offset: number, into: Uint8Array): number {
-    return into.length;
+  /** For the loader: the page cache itself never asks, since it is the file. */
+  readAt(offset: number, into: Uint8Array): number {
+    const length = Math.min(into.length, this.#inode.size - offset);
+    if (length <= 0) return 0;
+    this.#inode.filesystem.options.pageCache.read(this, offset, into.subarray(0, length));
+    return length;
   }
 }
 

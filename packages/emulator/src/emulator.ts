@@ -1,0 +1,184 @@
+/**
+ * The default composition: an engine, a kernel on it, and what both need of their host. Runs wherever JavaScript does;
+ * `node/program.ts` is the same with Node's files, terminal and network.
+ *
+ * ```text
+ *   createEmulator ──> UserEngine   translator, guest memory, code heap, soft TLBs
+ *                └──> LinuxKernel   processes, files, signals ──observed by──> hooks
+ * ```
+ */
+import {
+  allSyscalls,
+  assembleFilesystem,
+  encodeStrings,
+  FileTable,
+  type GuestFilesystem,
+  type HostLoop,
+  isLoadFailure,
+  type KernelObserver,
+  LinuxKernel,
+  type LoadFailure,
+  openInherited,
+  putFile,
+  spawnProgram,
+  type SyscallDefinition,
+} from "@doppel/linux-user";
+import { combineObservers, UsageObserver } from "./observers.ts";
+import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
+import { inputStream, outputStream } from "./streams.ts";
+import { UserEngine } from "./user-engine.ts";
+
+const MEBIBYTE = 2 ** 20;
+const DEFAULT_MEMORY_BYTES: number = 1024 * MEBIBYTE;
+
+/** What the machine around the emulator gives it. */
+export interface EmulatorHost {
+  /** Nanoseconds of a clock that never goes back. */
+  monotonicNs(): number;
+  /** Nanoseconds since 1970. */
+  realtimeNs(): bigint;
+  randomBytes(into: Uint8Array): void;
+  readonly loop: HostLoop;
+}
+
+export interface EmulatorOptions {
+  /** Guest-physical memory, 16 MiB to 4 GiB; default 1 GiB. Reserved, not used, until the guest touches it. */
+  readonly memoryBytes?: number;
+  /** The processor that CPUID describes: a name from `cpuidLevels`. */
+  readonly cpu?: string;
+  /** Told of system calls, signals and ends of processes. */
+  readonly hooks?: readonly KernelObserver[];
+  /** The table of system calls, to change or add rows of; default `allSyscalls`. */
+  readonly syscalls?: readonly SyscallDefinition[];
+}
+
+export interface Emulator {
+  readonly engine: UserEngine;
+  readonly kernel: LinuxKernel;
+  statistics(): EmulatorStatistics;
+}
+
+/** An engine and a kernel, without a process yet. Throws `UnknownCpuError`, or RangeError for memory it cannot get. */
+export function createEmulator(
+  host: EmulatorHost,
+  filesystem: GuestFilesystem,
+  options: EmulatorOptions = {},
+): Emulator {
+  const startedMs = performance.now();
+  const monotonicNs = (): number => host.monotonicNs();
+  const words = new Uint32Array(64);
+  let unused = 0;
+  const random = (): number => {
+    if (unused === 0) {
+      host.randomBytes(new Uint8Array(words.buffer));
+      unused = words.length;
+    }
+    return words[--unused];
+  };
+  const { memoryBytes = DEFAULT_MEMORY_BYTES, cpu, hooks = [], syscalls = allSyscalls } = options;
+  const engine = new UserEngine({ memoryBytes, monotonicNs, random, ...(cpu === undefined ? {} : { cpu }) });
+  const usage = new UsageObserver();
+  const kernel = new LinuxKernel({
+    engine,
+    filesystem,
+    clock: {
+      monotonicNs,
+      realtime: () => {
+        const now = host.realtimeNs();
+        return { seconds: Number(now / 1_000_000_000n), nanoseconds: Number(now % 1_000_000_000n) };
+      },
+    },
+    host: host.loop,
+    randomBytes: (into) => host.randomBytes(into),
+    syscalls,
+    observer: combineObservers([usage, ...hooks]),
+  });
+  return { engine, kernel, statistics: () => collectStatistics({ engine, kernel, usage, startedMs }) };
+}
+
+/** Time, randomness and timers of any JavaScript host. */
+export const portableHost: EmulatorHost = {
+  monotonicNs: () => performance.now() * 1e6,
+  realtimeNs: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
+  randomBytes: (into) => {
+    // As much as one call gives.
+    for (let done = 0; done < into.length; done += 65536) {
+      const piece = new Uint8Array(Math.min(65536, into.length - done));
+      into.set(crypto.getRandomValues(piece), done);
+    }
+  },
+  loop: {
+    defer: (callback) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.addEventListener("message", () => {
+        port1.close();
+        callback();
+      });
+      port1.start();
+      port2.postMessage(0);
+    },
+    after: (delayNs, callback) => {
+      // The longest timer there is; whoever waits longer is woken early and waits again.
+      const timer = setTimeout(callback, Math.min(delayNs / 1e6, 0x7fffffff));
+      return () => clearTimeout(timer);
+    },
+  },
+};
+
+export interface MemoryProgramOptions extends EmulatorOptions {
+  /** Files of the guest, by absolute path, all of them executable. Nothing else of a host is visible. */
+  readonly files: Readonly<Record<string, Uint8Array>>;
+  /** The program's path, and its arguments. */
+  readonly command: readonly [string, ...string[]];
+  /** `NAME=value` each. */
+  readonly environment?: readonly string[];
+  readonly stdin?: Uint8Array;
+  readonly stdout?: (bytes: Uint8Array) => void;
+  readonly stderr?: (bytes: Uint8Array) => void;
+  readonly host?: EmulatorHost;
+}
+
+export interface RunningProgram extends Emulator {
+  /** When the last process has ended: the first one's wait status, its exit code << 8 or the signal that ended it. */
+  readonly finished: Promise<number>;
+}
+
+const root = { ruid: 0, euid: 0, suid: 0, fsuid: 0, rgid: 0, egid: 0, sgid: 0, fsgid: 0, groups: [] };
+const ENOMEM = 12;
+
+/** Runs a program from files in memory, sealed off from the host. A failure says why there is nothing to run. */
+export function startInMemory(options: MemoryProgramOptions): RunningProgram | LoadFailure {
+  const host = options.host ?? portableHost;
+  const nowhere = {} as Parameters<typeof assembleFilesystem>[0]["host"];
+  const clock = { realtimeNs: () => host.realtimeNs(), monotonicNs: () => BigInt(Math.round(host.monotonicNs())) };
+  const assembled = assembleFilesystem({ host: nowhere, clock, root: undefined });
+  const { filesystem } = assembled;
+  const emulator = createEmulator(host, filesystem, options);
+  const { kernel } = emulator;
+  assembled.connect(kernel);
+  for (const [path, bytes] of Object.entries(options.files)) {
+    if (putFile(filesystem, path, bytes) < 0) return { errno: ENOMEM, reason: `${path} does not fit into the guest` };
+  }
+  const ignore = (): void => {};
+  const streams = [
+    inputStream(options.stdin ?? Uint8Array.of()),
+    outputStream(options.stdout ?? ignore),
+    outputStream(options.stderr ?? ignore),
+  ];
+  const files = new FileTable();
+  streams.forEach((stream, fd) =>
+    files.install(openInherited(stream, fd)!, { closeOnExec: false, from: fd, limit: 1024 }),
+  );
+  const context = filesystem.initialContext("/", 0o022, { credentials: root } as never);
+  if (typeof context === "number") throw new Error("a guest has a root directory");
+  const spawned = spawnProgram(kernel, {
+    path: options.command[0],
+    commandLine: encodeStrings(options.command),
+    environment: encodeStrings(options.environment ?? []),
+    files,
+    filesystem: context,
+    credentials: root,
+  });
+  if (isLoadFailure(spawned)) return spawned;
+  return { ...emulator, finished: Promise.all([spawned.exited, kernel.run()]).then(([status]) => status) };
+}
