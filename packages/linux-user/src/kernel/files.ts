@@ -2,7 +2,7 @@
 // Everything here answers synchronously; `-errno` is the error.
 
 import type { PageSource } from "./memory.ts";
-import type { Process, Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 /** An open file description (open(2)), as far as memory mappings and exec need it. */
 export interface OpenFile {
@@ -60,8 +60,4 @@ export interface FilesystemPort {
   openExecutable(task: Task, directory: number, path: string, flags: number): ExecutableFile | number;
   /** An unnamed memory file with one hold (memfd_create(2)); MAP_SHARED|MAP_ANONYMOUS does not use it. */
   createMemoryFile?(task: Task, name: string, flags: number): OpenFile | number;
-  /** A file that names a process (pidfd_open(2), CLONE_PIDFD) with one hold. */
-  createProcessFile?(task: Task, process: Process, flags: number): OpenFile | number;
-  /** The process that such a file names, or null for any other file. */
-  processOfFile?(file: OpenFile): Process | null;
 }

@@ -2,10 +2,12 @@
 
 import type { GuestCpu } from "../engine-port.ts";
 import { RAX, RSP } from "../engine-port.ts";
-import { EAGAIN, EINVAL, ENOMEM, ENOSYS, EPERM } from "../kernel/errno.ts";
+import { EAGAIN, EINVAL, ENOMEM, EPERM } from "../kernel/errno.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { WaitQueue } from "../kernel/wait.ts";
 import { GuestMemory } from "../memory/user-memory.ts";
+import { RLIMIT_NOFILE, RLIMIT_NPROC } from "./limits.ts";
+import { ProcessFile } from "./process-file.ts";
 import { GuestProcess } from "./process.ts";
 import { GuestTask } from "./task.ts";
 import { loadTlsDescriptor } from "./tls-descriptor.ts";
@@ -27,7 +29,6 @@ export const CLONE_NAMESPACES = 0x7e02_0000;
 /** clone3 only: bit 32. */
 export const CLONE_CLEAR_SIGHAND: number = 2 ** 32;
 
-const RLIMIT_NPROC = 6;
 /** threads-max: every task costs host memory. */
 const MAXIMUM_TASKS = 16_384;
 
@@ -56,7 +57,6 @@ export function cloneTask(task: GuestTask, request: CloneRequest): SyscallResult
   if (has(CLONE_THREAD) && has(CLONE_PIDFD)) return -EINVAL;
   if (request.exitSignal > 64) return -EINVAL;
   if (kernel.tasks.size >= Math.min(MAXIMUM_TASKS, task.process.limit(RLIMIT_NPROC).soft)) return -EAGAIN;
-  if (has(CLONE_PIDFD) && kernel.filesystem.createProcessFile === undefined) return -ENOSYS;
   const tid = kernel.allocateId();
   const process = has(CLONE_THREAD) ? task.process : makeProcess(task, request, tid);
   if (process === null) return -ENOMEM;
@@ -134,10 +134,8 @@ function inherit(task: GuestTask, child: GuestTask, request: CloneRequest): void
 }
 
 function installPidfd(task: GuestTask, process: GuestProcess, address: number): void {
-  const file = task.kernel.filesystem.createProcessFile!(task, process, 0);
-  if (typeof file === "number") return;
-  const fd = task.files.install(file, { closeOnExec: true, limit: task.process.limit(7).soft });
-  task.memory.writeU32(address, fd);
+  const limit = task.process.limit(RLIMIT_NOFILE).soft;
+  task.memory.writeU32(address, task.files.install(new ProcessFile(process, 0), { closeOnExec: true, limit }));
 }
 
 /** The parent waits until the child has its own memory or is gone; only SIGKILL ends the wait early. */

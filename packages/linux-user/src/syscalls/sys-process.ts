@@ -1,12 +1,15 @@
 // Making, replacing, ending and awaiting processes and threads.
 
-import { EBADF, EFAULT, EINVAL, ENOSYS, E2BIG, ESRCH, SyscallError } from "../kernel/errno.ts";
+import { EBADF, EFAULT, EINVAL, E2BIG, EPERM, ESRCH, SyscallError } from "../kernel/errno.ts";
 import { SIGCHLD } from "../kernel/signal-info.ts";
 import type { SyscallArguments, SyscallDefinition } from "../kernel/syscall.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { CLONE_CLEAR_SIGHAND, CLONE_VFORK, CLONE_VM, cloneTask } from "../process/clone.ts";
 import { execTask } from "../process/exec.ts";
 import { exitProcess, exitTask } from "../process/exit.ts";
+import type { OpenFile } from "../kernel/files.ts";
+import { RLIMIT_NOFILE } from "../process/limits.ts";
+import { ProcessFile, processOfFile } from "../process/process-file.ts";
 import type { GuestTask } from "../process/task.ts";
 import type { ChildNews, ChildSelector } from "../process/wait-child.ts";
 import { waitForChild, WALL, WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WUNTRACED } from "../process/wait-child.ts";
@@ -136,8 +139,8 @@ const sysWaitid: CoreHandler = (task, args) => {
   } else if (type === P_PIDFD) {
     const file = task.files.get(id);
     if (file === undefined) return -EBADF;
-    const process = task.kernel.filesystem.processOfFile?.(file);
-    if (process === null || process === undefined) return -EBADF;
+    const process = processOfFile(task, file);
+    if (process === null) return -EBADF;
     selector = { kind: "process", id: process.pid };
   } else if (type !== P_ALL) {
     return -EINVAL;
@@ -174,16 +177,35 @@ const sysExitGroup: CoreHandler = (task, args) => {
   return 0;
 };
 
+const PIDFD_NONBLOCK = 0o4000;
+
+function installFile(task: GuestTask, file: OpenFile): number {
+  const fd = task.files.install(file, { closeOnExec: true, limit: task.process.limit(RLIMIT_NOFILE).soft });
+  if (fd < 0) file.release();
+  return fd;
+}
+
 const sysPidfdOpen: CoreHandler = (task, args) => {
-  const create = task.kernel.filesystem.createProcessFile;
-  if (create === undefined) return -ENOSYS;
   const pid = args.i32(0);
-  if (pid <= 0 || (args.u32(1) & ~0o4000) !== 0) return -EINVAL;
+  if (pid <= 0 || (args.u32(1) & ~PIDFD_NONBLOCK) !== 0) return -EINVAL;
   const process = task.kernel.processes.get(pid);
   if (process === undefined) return task.kernel.tasks.has(pid) ? -EINVAL : -ESRCH;
-  const file = create.call(task.kernel.filesystem, task, process, args.u32(1));
-  if (typeof file === "number") return file;
-  return task.files.install(file, { closeOnExec: true, limit: task.process.limit(7).soft });
+  return installFile(task, new ProcessFile(process, args.u32(1)));
+};
+
+/** pidfd_getfd(2): the other process's descriptor, as SCM_RIGHTS would pass it. */
+const sysPidfdGetfd: CoreHandler = (task, args) => {
+  const named = task.files.get(args.i32(0));
+  const process = named === undefined ? null : processOfFile(task, named);
+  if (process === null) return -EBADF;
+  if (args.u32(2) !== 0) return -EINVAL;
+  const owner = process.mainTask();
+  if (owner === undefined) return -ESRCH;
+  if (task.credentials.euid !== 0 && owner.credentials.ruid !== task.credentials.euid) return -EPERM;
+  const file = owner.files.get(args.i32(1));
+  if (file === undefined) return -EBADF;
+  file.retain();
+  return installFile(task, file);
 };
 
 export const processSyscalls: readonly SyscallDefinition[] = [
@@ -199,5 +221,6 @@ export const processSyscalls: readonly SyscallDefinition[] = [
   row("waitpid", -1, 7, (task, args) => wait4(task, args, 0), "int pointer hex"),
   row("waitid", 247, 284, sysWaitid, "int int pointer hex pointer"),
   row("pidfd_open", 434, 434, sysPidfdOpen, "int hex"),
+  row("pidfd_getfd", 438, 438, sysPidfdGetfd, "fd fd hex"),
 ];
 

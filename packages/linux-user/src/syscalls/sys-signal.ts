@@ -7,6 +7,7 @@ import type { SyscallArguments, SyscallDefinition } from "../kernel/syscall.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { RSP } from "../engine-port.ts";
 import type { GuestProcess } from "../process/process.ts";
+import { processOfFile } from "../process/process-file.ts";
 import type { GuestTask } from "../process/task.ts";
 import { isOnAlternateStack } from "../signals/deliver.ts";
 import { popFrame32, popRtFrame32 } from "../signals/frame-i386.ts";
@@ -262,8 +263,8 @@ const sysRtTgsigqueueinfo: CoreHandler = (task, args) => {
 const sysPidfdSendSignal: CoreHandler = (task, args) => {
   const file = task.files.get(args.i32(0));
   if (file === undefined) return -EBADF;
-  const named = task.kernel.filesystem.processOfFile?.(file);
-  if (named === null || named === undefined) return -EBADF;
+  const named = processOfFile(task, file);
+  if (named === null) return -EBADF;
   const signal = args.i32(1);
   if (signal < 0 || signal > 64 || args.u32(3) !== 0) return -EINVAL;
   const target = task.kernel.processes.get(named.pid);
