@@ -1,4 +1,4 @@
-// docs/compatibility.md, as text, from the table.
+// The table of system calls as a document; docs/compatibility.md has it (`pnpm compatibility`).
 
 import type { Honesty, SyscallDefinition } from "../kernel/syscall.ts";
 
@@ -24,14 +24,15 @@ export function compatibilityDocument(rows: readonly SyscallDefinition[]): strin
   return [
     "# System calls",
     "",
-    "Generated from the table of system calls by `node packages/linux-user/scripts/compatibility.ts`; do not edit.",
-    "",
     `${rows.length} rows: ${counts.supported} supported, ${counts.partial} partial, ${counts.absent} absent.`,
     "An absent call, and any number that is not here, gives ENOSYS or the error that programs expect instead.",
     "",
     "| name | x86-64 | i386 | what it does |",
     "| --- | ---: | ---: | --- |",
-    ...sorted.map((row) => `| ${row.name} | ${number(row.x64)} | ${number(row.i386)} | ${describe(row.honesty).replaceAll("|", "\\|")} |`),
+    ...sorted.map(
+      (row) =>
+        `| ${row.name} | ${number(row.x64)} | ${number(row.i386)} | ${describe(row.honesty).replaceAll("|", "\\|")} |`,
+    ),
     "",
   ].join("\n");
 }
