@@ -35,7 +35,7 @@ const layout = {
 function emit(hex: string): Uint8Array {
   const emitter = new ModuleEmitter(layout, helpers, 16);
   emitter.begin();
-  emitter.addRegion(lift(hex), { slotFor: () => 0 }, { narrowAddresses: false });
+  emitter.addRegion(lift(hex), { slotFor: () => 0 }, { narrowAddresses: false, counter: 0 });
   return emitter.finish(8);
 }
 
