@@ -23,7 +23,10 @@ export interface OpenFile {
 export interface FileTable {
   get(fd: number): OpenFile | undefined;
   /** Lowest free descriptor >= `from` within `limit` (RLIMIT_NOFILE), or -EMFILE. Takes over one hold on the file. */
-  install(file: OpenFile, options: { readonly closeOnExec: boolean; readonly from?: number; readonly limit: number }): number;
+  install(
+    file: OpenFile,
+    options: { readonly closeOnExec: boolean; readonly from?: number; readonly limit: number },
+  ): number;
   /** Closes one descriptor: 0 or -errno. */
   close(fd: number): number;
   /** A copy for fork. */

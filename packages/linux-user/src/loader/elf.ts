@@ -55,8 +55,17 @@ const MAXIMUM_HEADER_BYTES = 65_536;
 const PATH_MAX = 4096;
 
 const MACHINES: Readonly<Record<number, string>> = {
-  2: "SPARC", 8: "MIPS", 20: "PowerPC", 21: "PowerPC64", 22: "S390", 40: "ARM", 43: "SPARC V9", 50: "IA-64",
-  183: "AArch64", 243: "RISC-V", 258: "LoongArch",
+  2: "SPARC",
+  8: "MIPS",
+  20: "PowerPC",
+  21: "PowerPC64",
+  22: "S390",
+  40: "ARM",
+  43: "SPARC V9",
+  50: "IA-64",
+  183: "AArch64",
+  243: "RISC-V",
+  258: "LoongArch",
 };
 
 function refuse(reason: string): LoadFailure {
@@ -100,11 +109,21 @@ function programHeader(view: DataView, at: number, wide: boolean): ProgramHeader
   const word = (index: number): number => view.getUint32(at + index * 4, true);
   return wide
     ? {
-        type: word(0), flags: word(1), offset: field64(view, at + 8), address: field64(view, at + 16),
-        fileBytes: field64(view, at + 32), memoryBytes: field64(view, at + 40), align: field64(view, at + 48),
+        type: word(0),
+        flags: word(1),
+        offset: field64(view, at + 8),
+        address: field64(view, at + 16),
+        fileBytes: field64(view, at + 32),
+        memoryBytes: field64(view, at + 40),
+        align: field64(view, at + 48),
       }
     : {
-        type: word(0), offset: word(1), address: word(2), fileBytes: word(4), memoryBytes: word(5), flags: word(6),
+        type: word(0),
+        offset: word(1),
+        address: word(2),
+        fileBytes: word(4),
+        memoryBytes: word(5),
+        flags: word(6),
         align: word(7),
       };
 }
@@ -126,7 +145,9 @@ export function parseElf(source: PageSource): ElfFile | LoadFailure {
   }
   const type = view.getUint16(16, true);
   if (type !== ET_EXEC && type !== ET_DYN) {
-    return refuse(type === 1 ? "an object file, not linked" : type === 4 ? "a core dump" : `ELF type ${type} cannot be run`);
+    return refuse(
+      type === 1 ? "an object file, not linked" : type === 4 ? "a core dump" : `ELF type ${type} cannot be run`,
+    );
   }
   const headerSize = wide ? 56 : 32;
   const tableOffset = wide ? field64(view, 32) : view.getUint32(28, true);
@@ -135,7 +156,8 @@ export function parseElf(source: PageSource): ElfFile | LoadFailure {
   if (entrySize !== headerSize) return refuse(`program headers of ${entrySize} bytes instead of ${headerSize}`);
   if (count === 0 || count * headerSize > MAXIMUM_HEADER_BYTES) return refuse(`${count} program headers`);
   const size = source.sizeBytes();
-  if (!(tableOffset + count * headerSize <= size)) return refuse("truncated: the program headers lie past the end of the file");
+  if (!(tableOffset + count * headerSize <= size))
+    return refuse("truncated: the program headers lie past the end of the file");
   const table = readHead(source, tableOffset, count * headerSize);
   if (table.length < count * headerSize) return refuse("truncated: the program headers cannot be read");
   const tableView = new DataView(table.buffer, table.byteOffset, table.length);
@@ -158,7 +180,11 @@ interface HeaderFacts {
   readonly programHeaderBytes: number;
 }
 
-function checkHeaders(source: PageSource, headers: readonly ProgramHeader[], facts: HeaderFacts): ElfFile | LoadFailure {
+function checkHeaders(
+  source: PageSource,
+  headers: readonly ProgramHeader[],
+  facts: HeaderFacts,
+): ElfFile | LoadFailure {
   const size = source.sizeBytes();
   const limit = facts.mode === "x86-64" ? 0x7fff_ffff_f000 : 0xffff_e000;
   const segments: LoadSegment[] = [];
@@ -172,7 +198,8 @@ function checkHeaders(source: PageSource, headers: readonly ProgramHeader[], fac
     if (header.type === PT_INTERP && interpreter === null) {
       if (header.fileBytes > PATH_MAX || header.fileBytes < 2) return refuse("a PT_INTERP of impossible length");
       const bytes = readHead(source, header.offset, header.fileBytes);
-      if (bytes.length < header.fileBytes) return refuse("truncated: the interpreter's name lies past the end of the file");
+      if (bytes.length < header.fileBytes)
+        return refuse("truncated: the interpreter's name lies past the end of the file");
       if (bytes.at(-1) !== 0) return refuse("an interpreter's name without its end");
       interpreter = String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0)));
     }
@@ -214,7 +241,10 @@ function checkSegment(header: ProgramHeader, size: number, limit: number): LoadS
   const align = header.align;
   const powerOfTwo = align > 0 && Number.isFinite(align) && Number.isInteger(Math.log2(align));
   return {
-    offset, address, fileBytes, memoryBytes,
+    offset,
+    address,
+    fileBytes,
+    memoryBytes,
     // ELF has R=4 W=2 X=1, PROT_ has R=1 W=2 X=4.
     protection: ((header.flags & 4) >> 2) | (header.flags & 2) | ((header.flags & 1) << 2),
     align: powerOfTwo ? Math.max(PAGE_BYTES, Math.min(align, 2 ** 30)) : PAGE_BYTES,

@@ -54,7 +54,11 @@ export interface InitialStack {
 }
 
 /** Bytes that the strings and pointers take, for the limit that gives E2BIG. */
-export function stackBytes(commandLine: readonly Uint8Array[], environment: readonly Uint8Array[], wordBytes: number): number {
+export function stackBytes(
+  commandLine: readonly Uint8Array[],
+  environment: readonly Uint8Array[],
+  wordBytes: number,
+): number {
   let bytes = 0;
   for (const text of commandLine) bytes += text.length + 1 + wordBytes;
   for (const text of environment) bytes += text.length + 1 + wordBytes;
@@ -100,11 +104,13 @@ export function writeInitialStack(memory: GuestMemory, contents: StackContents):
   const random = at;
   at -= at % 16;
   const auxiliary: (readonly [number, number])[] = [
-    ...contents.auxiliary, [AT_RANDOM, random], [AT_EXECFN, fileName], [AT_PLATFORM, platform], [AT_NULL, 0],
+    ...contents.auxiliary,
+    [AT_RANDOM, random],
+    [AT_EXECFN, fileName],
+    [AT_PLATFORM, platform],
+    [AT_NULL, 0],
   ];
-  const words = [
-    contents.commandLine.length, ...commandLine, 0, ...environment, 0, ...auxiliary.flat(),
-  ];
+  const words = [contents.commandLine.length, ...commandLine, 0, ...environment, 0, ...auxiliary.flat()];
   at -= words.length * wordBytes;
   at -= at % 16;
   const block = new DataView(new ArrayBuffer(words.length * wordBytes));

@@ -2,7 +2,18 @@
 // Nothing of the caller changes here; a failure costs only the half-built space.
 
 import {
-  E2BIG, EACCES, EINVAL, EISDIR, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, errnoName, SyscallError,
+  E2BIG,
+  EACCES,
+  EINVAL,
+  EISDIR,
+  ELIBBAD,
+  ELOOP,
+  ENOENT,
+  ENOEXEC,
+  ENOMEM,
+  ENOTDIR,
+  errnoName,
+  SyscallError,
 } from "../kernel/errno.ts";
 import type { ExecutableFile, FilesystemPort } from "../kernel/files.ts";
 import type { Credentials, Task } from "../kernel/task.ts";
@@ -19,8 +30,24 @@ import { GuestMemory } from "../memory/user-memory.ts";
 import type { ElfFile, LoadFailure } from "./elf.ts";
 import { isElf, isLoadFailure, parseElf, readHead } from "./elf.ts";
 import {
-  AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ, AT_PAGESZ,
-  AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID, stackBytes, writeInitialStack,
+  AT_BASE,
+  AT_CLKTCK,
+  AT_EGID,
+  AT_ENTRY,
+  AT_EUID,
+  AT_FLAGS,
+  AT_GID,
+  AT_HWCAP,
+  AT_HWCAP2,
+  AT_MINSIGSTKSZ,
+  AT_PAGESZ,
+  AT_PHDR,
+  AT_PHENT,
+  AT_PHNUM,
+  AT_SECURE,
+  AT_UID,
+  stackBytes,
+  writeInitialStack,
 } from "./initial-stack.ts";
 import { parseScript } from "./script.ts";
 
@@ -102,10 +129,13 @@ export function loadProgram(environment: LoadEnvironment, request: LoadRequest):
         if (depth >= MAXIMUM_SCRIPTS) return describe(ELOOP, path);
         const script = parseScript(head);
         if (script === null) return { errno: ENOEXEC, reason: `${path}: a #! line without an interpreter` };
-        const scriptPath = directory === -100 || path.startsWith("/") ? path : `/dev/fd/${directory}${path === "" ? "" : `/${path}`}`;
+        const scriptPath =
+          directory === -100 || path.startsWith("/") ? path : `/dev/fd/${directory}${path === "" ? "" : `/${path}`}`;
         commandLine = [
-          bytesOf(script.interpreter), ...(script.argument === null ? [] : [bytesOf(script.argument)]),
-          bytesOf(scriptPath), ...commandLine.slice(1),
+          bytesOf(script.interpreter),
+          ...(script.argument === null ? [] : [bytesOf(script.argument)]),
+          bytesOf(scriptPath),
+          ...commandLine.slice(1),
         ];
         path = script.interpreter;
         directory = -100;
@@ -124,14 +154,21 @@ export function loadProgram(environment: LoadEnvironment, request: LoadRequest):
 }
 
 function loadElf(
-  environment: LoadEnvironment, request: LoadRequest, file: ExecutableFile, path: string,
+  environment: LoadEnvironment,
+  request: LoadRequest,
+  file: ExecutableFile,
+  path: string,
   commandLine: readonly Uint8Array[],
 ): LoadedProgram | LoadFailure {
   const elf = parseElf(file.source);
   if (isLoadFailure(elf)) return { errno: elf.errno, reason: `${path}: ${elf.reason}` };
   let interpreterFile: ExecutableFile | null = null;
   let interpreter: ElfFile | null = null;
-  const space = new AddressSpace(elf.mode === "x86-64" ? LAYOUT_X86_64 : LAYOUT_I386, environment.frames, environment.cache);
+  const space = new AddressSpace(
+    elf.mode === "x86-64" ? LAYOUT_X86_64 : LAYOUT_I386,
+    environment.frames,
+    environment.cache,
+  );
   space.limits = { ...environment.limits };
   let complete = false;
   try {
@@ -152,7 +189,13 @@ function loadElf(
       interpreter = parsed;
     }
     const loaded = placeProgram(environment, space, {
-      elf, file, interpreter, interpreterFile, path, commandLine, environmentStrings: request.environment,
+      elf,
+      file,
+      interpreter,
+      interpreterFile,
+      path,
+      commandLine,
+      environmentStrings: request.environment,
     });
     complete = !isLoadFailure(loaded);
     return loaded;
@@ -181,12 +224,25 @@ function placeProgram(environment: LoadEnvironment, space: AddressSpace, pieces:
   const wordBytes = elf.mode === "x86-64" ? 8 : 4;
   space.readImpliesExecute = elf.stack === "unsaid" && elf.mode === "i386";
   // The stack first, so that nothing is placed where it grows.
-  const stackSize = pageCeil(stackBytes(pieces.commandLine, pieces.environmentStrings, wordBytes) + path.length + STACK_MARGIN_BYTES + PAGE_BYTES);
+  const stackSize = pageCeil(
+    stackBytes(pieces.commandLine, pieces.environmentStrings, wordBytes) +
+      path.length +
+      STACK_MARGIN_BYTES +
+      PAGE_BYTES,
+  );
   const executable = elf.stack !== "plain";
-  space.map(anonymous(
-    layout.stackTop - stackSize, layout.stackTop, PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0), "[stack]", true,
-  ));
-  const bias = elf.relocatable ? alignUp(layout.programBase, elf.segments[0]!.align) - pageFloor(elf.segments[0]!.address) : 0;
+  space.map(
+    anonymous(
+      layout.stackTop - stackSize,
+      layout.stackTop,
+      PROT_READ | PROT_WRITE | (executable ? PROT_EXEC : 0),
+      "[stack]",
+      true,
+    ),
+  );
+  const bias = elf.relocatable
+    ? alignUp(layout.programBase, elf.segments[0].align) - pageFloor(elf.segments[0].address)
+    : 0;
   const end = mapSegments(space, elf, file, bias);
   if (typeof end !== "number") return { errno: end.errno, reason: `${path}: ${end.reason}` };
   space.breakStart = pageCeil(end);
@@ -198,7 +254,7 @@ function placeProgram(environment: LoadEnvironment, space: AddressSpace, pieces:
     if (placed === null) return { errno: ENOMEM, reason: `${path}: no room for its interpreter` };
     const mapped = mapSegments(space, interpreter, interpreterFile, placed);
     if (typeof mapped !== "number") return { errno: ELIBBAD, reason: `${elf.interpreter}: ${mapped.reason}` };
-    base = placed + pageFloor(interpreter.segments[0]!.address);
+    base = placed + pageFloor(interpreter.segments[0].address);
     entry = interpreter.entry + placed;
   }
   const { credentials } = environment;
@@ -257,7 +313,7 @@ function alignUp(address: number, align: number): number {
 /** The bias of the interpreter, or null without room. */
 function placeInterpreter(space: AddressSpace, interpreter: ElfFile): number | null {
   if (!interpreter.relocatable) return 0;
-  const first = interpreter.segments[0]!;
+  const first = interpreter.segments[0];
   const last = interpreter.segments.at(-1)!;
   const low = pageFloor(first.address);
   const size = pageCeil(last.address + last.memoryBytes) - low;

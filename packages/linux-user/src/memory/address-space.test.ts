@@ -1,7 +1,12 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
-  FAULT_BUS, FAULT_OUT_OF_MEMORY, FAULT_PROTECTION, FAULT_UNMAPPED, PAGE_BYTES, TRANSLATION_WRITABLE,
+  FAULT_BUS,
+  FAULT_OUT_OF_MEMORY,
+  FAULT_PROTECTION,
+  FAULT_UNMAPPED,
+  PAGE_BYTES,
+  TRANSLATION_WRITABLE,
 } from "../engine-port.ts";
 import { EACCES, EEXIST, EINVAL, ENOMEM } from "../kernel/errno.ts";
 import { FakeContext, FakeEngine } from "../testing/fake-engine.ts";
@@ -11,8 +16,16 @@ import { sharedAnonymous } from "./anonymous-source.ts";
 import { LAYOUT_X86_64 } from "./layout.ts";
 import type { MapRequest } from "./mmap.ts";
 import {
-  MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_PRIVATE, MAP_SHARED, mapMemory, moveBreak,
-  protectMemory, unmapMemory,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  mapMemory,
+  moveBreak,
+  protectMemory,
+  unmapMemory,
 } from "./mmap.ts";
 import { PageCache } from "./page-cache.ts";
 import { PageFrames } from "./page-frames.ts";
@@ -37,8 +50,15 @@ function makeSpace(pages: number): void {
 
 function map(request: Partial<MapRequest>): number {
   return mapMemory(space, {
-    address: BASE, length: PAGE_BYTES, protection: 3, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, file: null,
-    offset: 0, name: "", mayWrite: true, ...request,
+    address: BASE,
+    length: PAGE_BYTES,
+    protection: 3,
+    flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+    file: null,
+    offset: 0,
+    name: "",
+    mayWrite: true,
+    ...request,
   });
 }
 
@@ -123,8 +143,14 @@ describe("files", () => {
     map({ length: 3 * PAGE_BYTES, flags: MAP_PRIVATE | MAP_FIXED, file: cache.file(source) });
     const other = new AddressSpace(LAYOUT_X86_64, frames, cache);
     mapMemory(other, {
-      address: 0x70_0000, length: PAGE_BYTES, protection: 5, flags: MAP_PRIVATE | MAP_FIXED, file: cache.file(source),
-      offset: PAGE_BYTES, name: "", mayWrite: true,
+      address: 0x70_0000,
+      length: PAGE_BYTES,
+      protection: 5,
+      flags: MAP_PRIVATE | MAP_FIXED,
+      file: cache.file(source),
+      offset: PAGE_BYTES,
+      name: "",
+      mayWrite: true,
     });
     expect(space.translate(BASE + PAGE_BYTES, 0) >> 2).toBe(other.translate(0x70_0000, 2) >> 2);
     expect(source.reads).toBe(1);
@@ -198,7 +224,12 @@ describe("mmap, mprotect, mremap, brk", () => {
   });
 
   test("a shared mapping of a file open for reading never becomes writable", () => {
-    map({ flags: MAP_SHARED | MAP_FIXED, protection: 1, file: cache.file(new FakeSource("/f", new Uint8Array(10))), mayWrite: false });
+    map({
+      flags: MAP_SHARED | MAP_FIXED,
+      protection: 1,
+      file: cache.file(new FakeSource("/f", new Uint8Array(10))),
+      mayWrite: false,
+    });
     expect(protectMemory(space, BASE, PAGE_BYTES, 3)).toBe(-EACCES);
   });
 
@@ -260,50 +291,60 @@ test("any sequence of calls keeps every page accounted for", () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant("map" as const), page, count: fc.integer({ min: 1, max: 8 }), shared: fc.boolean() }),
     fc.record({ kind: fc.constant("unmap" as const), page, count: fc.integer({ min: 1, max: 8 }) }),
-    fc.record({ kind: fc.constant("protect" as const), page, count: fc.integer({ min: 1, max: 8 }), protection: fc.integer({ min: 0, max: 7 }) }),
+    fc.record({
+      kind: fc.constant("protect" as const),
+      page,
+      count: fc.integer({ min: 1, max: 8 }),
+      protection: fc.integer({ min: 0, max: 7 }),
+    }),
     fc.record({ kind: fc.constant("touch" as const), page, access: fc.constantFrom(0 as const, 1 as const) }),
     fc.record({ kind: fc.constant("move" as const), page, count: fc.integer({ min: 1, max: 4 }), to: page }),
     fc.record({ kind: fc.constant("fork" as const) }),
   );
-  fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-    makeSpace(512);
-    const spaces = [space];
-    const at = (index: number): number => BASE + index * PAGE_BYTES;
-    for (const action of steps) {
-      if (action.kind === "fork") {
-        if (spaces.length < 4) spaces.push(spaces[0]!.fork());
-        continue;
-      }
-      if (action.kind === "touch") {
-        for (const each of spaces) each.translate(at(action.page), action.access);
-      } else if (action.kind === "map") {
-        const length = action.count * PAGE_BYTES;
-        map({
-          address: at(action.page), length, flags: (action.shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_FIXED,
-          file: action.shared ? sharedAnonymous(cache, length) : null,
-        });
-      } else if (action.kind === "unmap") {
-        unmapMemory(space, at(action.page), action.count * PAGE_BYTES);
-      } else if (action.kind === "protect") {
-        protectMemory(space, at(action.page), action.count * PAGE_BYTES, action.protection);
-      } else {
-        remapMemory(space, at(action.page), action.count * PAGE_BYTES, action.count * PAGE_BYTES, 3, at(action.to));
-      }
-      for (const each of spaces) {
-        let bytes = 0;
-        let previous = 0;
-        for (const mapping of each.mappings) {
-          expect(mapping.start).toBeGreaterThanOrEqual(previous);
-          expect(mapping.end).toBeGreaterThan(mapping.start);
-          previous = mapping.end;
-          bytes += mapping.end - mapping.start;
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      makeSpace(512);
+      const spaces = [space];
+      const at = (index: number): number => BASE + index * PAGE_BYTES;
+      for (const action of steps) {
+        if (action.kind === "fork") {
+          if (spaces.length < 4) spaces.push(spaces[0].fork());
+          continue;
         }
-        expect(each.mappings.bytes).toBe(bytes);
-        expect(each.table.countIn(BASE, BASE + 64 * PAGE_BYTES)).toBe(each.residentPages);
+        if (action.kind === "touch") {
+          for (const each of spaces) each.translate(at(action.page), action.access);
+        } else if (action.kind === "map") {
+          const length = action.count * PAGE_BYTES;
+          map({
+            address: at(action.page),
+            length,
+            flags: (action.shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_FIXED,
+            file: action.shared ? sharedAnonymous(cache, length) : null,
+          });
+        } else if (action.kind === "unmap") {
+          unmapMemory(space, at(action.page), action.count * PAGE_BYTES);
+        } else if (action.kind === "protect") {
+          protectMemory(space, at(action.page), action.count * PAGE_BYTES, action.protection);
+        } else {
+          remapMemory(space, at(action.page), action.count * PAGE_BYTES, action.count * PAGE_BYTES, 3, at(action.to));
+        }
+        for (const each of spaces) {
+          let bytes = 0;
+          let previous = 0;
+          for (const mapping of each.mappings) {
+            expect(mapping.start).toBeGreaterThanOrEqual(previous);
+            expect(mapping.end).toBeGreaterThan(mapping.start);
+            previous = mapping.end;
+            bytes += mapping.end - mapping.start;
+          }
+          expect(each.mappings.bytes).toBe(bytes);
+          expect(each.table.countIn(BASE, BASE + 64 * PAGE_BYTES)).toBe(each.residentPages);
+        }
       }
-    }
-    for (const each of spaces) each.release();
-    // Only the page of zeros may be left.
-    expect(engine.memory.totalPages - engine.memory.freePages).toBeLessThanOrEqual(1);
-  }), { numRuns: 300 });
+      for (const each of spaces) each.release();
+      // Only the page of zeros may be left.
+      expect(engine.memory.totalPages - engine.memory.freePages).toBeLessThanOrEqual(1);
+    }),
+    { numRuns: 300 },
+  );
 });

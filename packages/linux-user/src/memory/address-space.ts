@@ -7,7 +7,13 @@
 
 import type { Access, AddressSpacePort, EngineContext } from "../engine-port.ts";
 import {
-  ACCESS_EXECUTE, ACCESS_WRITE, FAULT_BUS, FAULT_OUT_OF_MEMORY, FAULT_PROTECTION, FAULT_UNMAPPED, PAGE_BYTES,
+  ACCESS_EXECUTE,
+  ACCESS_WRITE,
+  FAULT_BUS,
+  FAULT_OUT_OF_MEMORY,
+  FAULT_PROTECTION,
+  FAULT_UNMAPPED,
+  PAGE_BYTES,
 } from "../engine-port.ts";
 import type { Layout } from "./layout.ts";
 import type { Mapping } from "./mapping.ts";
@@ -68,7 +74,7 @@ export class AddressSpace implements AddressSpacePort {
 
   translate(virtualAddress: number, access: Access): number {
     const entry = this.table.get(virtualAddress);
-    if ((entry & NEEDED_BIT[access]!) !== 0) return ((entry >> ENTRY_SHIFT) << 2) | (entry & 3);
+    if ((entry & NEEDED_BIT[access]) !== 0) return ((entry >> ENTRY_SHIFT) << 2) | (entry & 3);
     return this.#fault(virtualAddress, access, entry);
   }
 

@@ -67,7 +67,7 @@ export class MappingList {
     let high = this.#list.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#list[middle]!.end > address) high = middle;
+      if (this.#list[middle].end > address) high = middle;
       else low = middle + 1;
     }
     return low;
@@ -82,7 +82,7 @@ export class MappingList {
   within(start: number, end: number): Mapping[] {
     const found: Mapping[] = [];
     for (let index = this.indexAfter(start); index < this.#list.length; index++) {
-      const mapping = this.#list[index]!;
+      const mapping = this.#list[index];
       if (mapping.start >= end) break;
       found.push(mapping);
     }
@@ -139,7 +139,7 @@ export class MappingList {
   /** Joins equal neighbours in and around [start, end). */
   joinWithin(start: number, end: number): void {
     let index = Math.max(0, this.indexAfter(start) - 1);
-    while (index < this.#list.length && this.#list[index]!.start <= end) {
+    while (index < this.#list.length && this.#list[index].start <= end) {
       if (!this.#join(index)) index++;
     }
   }

@@ -1,9 +1,7 @@
 // mmap(2), munmap(2), mprotect(2) and brk(2) on an address space: arguments checked in Linux's order, places chosen
 // as Linux chooses them. All return a guest-virtual address or 0, or -errno.
 
-import {
-  EACCES, EEXIST, EINVAL, ENOMEM, EOVERFLOW, EPERM,
-} from "../kernel/errno.ts";
+import { EACCES, EEXIST, EINVAL, ENOMEM, EOVERFLOW, EPERM } from "../kernel/errno.ts";
 import { PAGE_BYTES } from "../engine-port.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { Mapping } from "./mapping.ts";
@@ -196,9 +194,24 @@ export function moveBreak(space: AddressSpace, wanted: number): number {
 }
 
 /** A private anonymous mapping. */
-export function anonymous(start: number, end: number, protection: number, name: string, growsDown: boolean = false): Mapping {
+export function anonymous(
+  start: number,
+  end: number,
+  protection: number,
+  name: string,
+  growsDown: boolean = false,
+): Mapping {
   return {
-    start, end, protection, name, growsDown,
-    shared: false, file: null, fileOffset: 0, mayWrite: true, reserved: true, onFork: "copy",
+    start,
+    end,
+    protection,
+    name,
+    growsDown,
+    shared: false,
+    file: null,
+    fileOffset: 0,
+    mayWrite: true,
+    reserved: true,
+    onFork: "copy",
   };
 }

@@ -121,7 +121,7 @@ export class PageCache implements PageCachePort {
   write(source: PageSource, offset: number, bytes: Uint8Array): number {
     if (source.memoryOnly !== true && !this.isCached(source)) return bytes.length;
     const file = this.file(source);
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const at = offset + done;
       const index = Math.floor(at / PAGE_BYTES);
       const within = at % PAGE_BYTES;
@@ -145,7 +145,7 @@ export class PageCache implements PageCachePort {
 
   read(source: PageSource, offset: number, into: Uint8Array): void {
     const file = this.#files.get(source);
-    for (let done = 0; done < into.length; ) {
+    for (let done = 0; done < into.length;) {
       const at = offset + done;
       const within = at % PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - within, into.length - done);

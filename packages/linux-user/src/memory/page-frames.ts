@@ -39,7 +39,7 @@ export class PageFrames {
       this.#zeroPage = this.allocate();
       if (this.#zeroPage === 0) return 0;
     }
-    this.#counts[this.#zeroPage]!++;
+    this.#counts[this.#zeroPage]++;
     return this.#zeroPage;
   }
 
@@ -48,18 +48,18 @@ export class PageFrames {
   }
 
   hold(page: number): void {
-    this.#counts[page]!++;
+    this.#counts[page]++;
   }
 
   release(page: number): void {
-    const count = this.#counts[page]! - 1;
+    const count = this.#counts[page] - 1;
     if (count < 0) throw new Error(`guest-physical page ${page} released more often than held`);
     this.#counts[page] = count;
     if (count === 0) this.memory.freePage(page);
   }
 
   holders(page: number): number {
-    return page < this.#counts.length ? this.#counts[page]! : 0;
+    return page < this.#counts.length ? this.#counts[page] : 0;
   }
 
   /** A new page with the same bytes, or 0. */

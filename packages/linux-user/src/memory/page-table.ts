@@ -30,7 +30,7 @@ export class PageTable {
       this.#lastKey = key;
       this.#last = chunk;
     }
-    return this.#last[(address / 4096) & (CHUNK_PAGES - 1)]!;
+    return this.#last[(address / 4096) & (CHUNK_PAGES - 1)];
   }
 
   set(address: number, entry: number): void {
@@ -56,7 +56,7 @@ export class PageTable {
       const from = Math.max(0, (start - base) / 4096);
       const to = Math.min(CHUNK_PAGES, (end - base) / 4096);
       for (let index = from; index < to; index++) {
-        const entry = chunk[index]!;
+        const entry = chunk[index];
         if (entry !== 0) chunk[index] = change(entry, base + index * 4096);
       }
       if (from === 0 && to === CHUNK_PAGES && chunk.every((entry) => entry === 0)) this.#drop(key);

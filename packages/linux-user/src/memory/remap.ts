@@ -11,7 +11,12 @@ const MREMAP_FIXED = 2;
 const MREMAP_DONTUNMAP = 4;
 
 export function remapMemory(
-  space: AddressSpace, address: number, oldLength: number, newLength: number, flags: number, wanted: number,
+  space: AddressSpace,
+  address: number,
+  oldLength: number,
+  newLength: number,
+  flags: number,
+  wanted: number,
 ): number {
   if ((flags & ~7) !== 0 || address % PAGE_BYTES !== 0) return -EINVAL;
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0 && (flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
@@ -44,7 +49,9 @@ export function remapMemory(
   if (!mapping.shared && mapping.reserved && !memoryCanHold(space, added)) return -ENOMEM;
   const end = address + oldSize;
   const growsInPlace =
-    oldSize > 0 && end === mapping.end && address + newSize <= space.layout.limit &&
+    oldSize > 0 &&
+    end === mapping.end &&
+    address + newSize <= space.layout.limit &&
     space.mappings.within(end, address + newSize).length === 0;
   if (growsInPlace) {
     space.map({ ...mapping, start: end, end: end + added, fileOffset: mapping.fileOffset + (end - mapping.start) });
@@ -56,7 +63,13 @@ export function remapMemory(
 }
 
 function move(
-  space: AddressSpace, old: Mapping, address: number, oldSize: number, newSize: number, place: number, keepOld: boolean,
+  space: AddressSpace,
+  old: Mapping,
+  address: number,
+  oldSize: number,
+  newSize: number,
+  place: number,
+  keepOld: boolean,
 ): number {
   // The old mapping may be split by the unmap of the target; its values are what counts.
   const fileOffset = old.file === null ? 0 : old.fileOffset + (address - old.start);
@@ -83,9 +96,15 @@ const HARMLESS: ReadonlySet<number> = new Set([0, 1, 2, 3, 12, 13, 14, 15, 16, 1
 export function adviseMemory(space: AddressSpace, address: number, length: number, advice: number): number {
   if (address % PAGE_BYTES !== 0) return -EINVAL;
   const known =
-    HARMLESS.has(advice) || advice === MADV_DONTNEED || advice === MADV_FREE || advice === MADV_REMOVE ||
-    advice === MADV_DONTFORK || advice === MADV_DOFORK || advice === MADV_WIPEONFORK ||
-    advice === MADV_KEEPONFORK || advice === MADV_DONTNEED_LOCKED;
+    HARMLESS.has(advice) ||
+    advice === MADV_DONTNEED ||
+    advice === MADV_FREE ||
+    advice === MADV_REMOVE ||
+    advice === MADV_DONTFORK ||
+    advice === MADV_DOFORK ||
+    advice === MADV_WIPEONFORK ||
+    advice === MADV_KEEPONFORK ||
+    advice === MADV_DONTNEED_LOCKED;
   if (!known) return -EINVAL;
   const size = pageCeil(length);
   if (size === 0) return 0;

@@ -35,7 +35,7 @@ export class GuestMemory implements UserMemory {
     const { memory } = space.frames;
     // First all pages, then the views: faulting in may grow the memory and detach earlier views.
     const spans: number[] = [];
-    for (let at = address; at < address + length; ) {
+    for (let at = address; at < address + length;) {
       const entry = space.translate(at, access === "write" ? ACCESS_WRITE : ACCESS_READ);
       if (entry < 0) break;
       const within = at % PAGE_BYTES;
@@ -83,12 +83,12 @@ export class GuestMemory implements UserMemory {
     while (total < limit) {
       const at = address + total;
       const count = Math.min(PAGE_BYTES - (at % PAGE_BYTES), limit - total);
-      const piece = this.views(at, count, "read")[0]!;
+      const piece = this.views(at, count, "read")[0];
       const end = piece.indexOf(0);
       if (end >= 0) {
         parts.push(piece.slice(0, end));
         total += end;
-        if (parts.length === 1) return parts[0]!;
+        if (parts.length === 1) return parts[0];
         const joined = new Uint8Array(total);
         let offset = 0;
         for (const part of parts) {
@@ -124,11 +124,11 @@ export class GuestMemory implements UserMemory {
     let value = 0;
     if (offset < 0) {
       const bytes = this.readBytes(address, length);
-      for (let index = length - 1; index >= 0; index--) value = value * 256 + bytes[index]!;
+      for (let index = length - 1; index >= 0; index--) value = value * 256 + bytes[index];
       return value;
     }
     const { bytes } = this.space.frames.memory;
-    for (let index = length - 1; index >= 0; index--) value = value * 256 + bytes[offset + index]!;
+    for (let index = length - 1; index >= 0; index--) value = value * 256 + bytes[offset + index];
     return value;
   }
 

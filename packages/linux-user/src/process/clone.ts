@@ -69,7 +69,10 @@ export function cloneTask(task: GuestTask, request: CloneRequest): SyscallResult
   }
   if (has(CLONE_FILES)) task.files.retain();
   const child = new GuestTask({
-    tid, process, memory, cpu,
+    tid,
+    process,
+    memory,
+    cpu,
     credentials: { ...task.credentials },
     files: has(CLONE_FILES) ? task.files : task.files.clone(),
     filesystem: has(CLONE_FS) ? task.filesystem : task.filesystem.clone(),
@@ -100,7 +103,9 @@ function makeProcess(task: GuestTask, request: CloneRequest, pid: number): Guest
     }
   }
   const process = new GuestProcess({
-    kernel, pid, space,
+    kernel,
+    pid,
+    space,
     parent: (flags & CLONE_PARENT) === 0 ? parent : parent.parent,
     group: parent.group,
     limits: parent.limits.map((limit) => ({ ...limit })),

@@ -69,7 +69,8 @@ function finishProcess(process: GuestProcess, last: GuestTask, status: number): 
     process.children.delete(child);
     child.parent = heir;
     const deathSignal = child.mainTask()?.parentDeathSignal ?? 0;
-    if (deathSignal !== 0) child.sendSignal({ signal: deathSignal, code: SI_USER, pid: process.pid, uid: last.credentials.ruid });
+    if (deathSignal !== 0)
+      child.sendSignal({ signal: deathSignal, code: SI_USER, pid: process.pid, uid: last.credentials.ruid });
     if (heir !== null) {
       heir.children.add(child);
       if (child.isZombie) heir.childChanged.wakeAll();

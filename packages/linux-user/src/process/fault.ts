@@ -4,8 +4,25 @@ import type { EngineExit } from "../engine-port.ts";
 import { FAULT_BUS, FAULT_OUT_OF_MEMORY, FAULT_PROTECTION } from "../engine-port.ts";
 import type { SignalInfo } from "../kernel/signal-info.ts";
 import {
-  BUS_ADRALN, BUS_ADRERR, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, FPE_INTDIV, ILL_ILLOPN,
-  SEGV_ACCERR, SEGV_MAPERR, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, TRAP_TRACE,
+  BUS_ADRALN,
+  BUS_ADRERR,
+  FPE_FLTDIV,
+  FPE_FLTINV,
+  FPE_FLTOVF,
+  FPE_FLTRES,
+  FPE_FLTUND,
+  FPE_INTDIV,
+  ILL_ILLOPN,
+  SEGV_ACCERR,
+  SEGV_MAPERR,
+  SI_KERNEL,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGKILL,
+  SIGSEGV,
+  SIGTRAP,
+  TRAP_TRACE,
 } from "../kernel/signal-info.ts";
 import { forceSignal } from "../signals/deliver.ts";
 import { exitProcess } from "./exit.ts";
@@ -35,7 +52,8 @@ function floatFault(task: GuestTask, trap: number): SignalInfo {
 
 function pageFault(exit: EngineExit): SignalInfo {
   // Error code: 1 protection, 2 write, 4 user, 16 fetch (Intel SDM vol. 3, 4.7).
-  const errorCode = 4 | (exit.fault === FAULT_PROTECTION ? 1 : 0) | (exit.access === 1 ? 2 : exit.access === 2 ? 16 : 0);
+  const errorCode =
+    4 | (exit.fault === FAULT_PROTECTION ? 1 : 0) | (exit.access === 1 ? 2 : exit.access === 2 ? 16 : 0);
   const { address } = exit;
   if (exit.fault === FAULT_BUS) return { signal: SIGBUS, code: BUS_ADRERR, address, trap: 14, errorCode };
   const code = exit.fault === FAULT_PROTECTION ? SEGV_ACCERR : SEGV_MAPERR;
@@ -82,4 +100,3 @@ export function raiseFault(task: GuestTask, exit: EngineExit): void {
   }
   forceSignal(task, faultSignal(task, exit));
 }
-

@@ -1,9 +1,7 @@
 // Futexes (futex(2)): queues of threads by the address of a 32-bit word. A word in a shared mapping is the same for
 // all processes, so its key is guest-physical; a word in private memory is named by address space and address.
 
-import {
-  EAGAIN, EDEADLK, EFAULT, EINVAL, EPERM, ESRCH, ETIMEDOUT, SyscallError,
-} from "../kernel/errno.ts";
+import { EAGAIN, EDEADLK, EFAULT, EINVAL, EPERM, ESRCH, ETIMEDOUT, SyscallError } from "../kernel/errno.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { WaitQueue } from "../kernel/wait.ts";
 import { ACCESS_READ, TRANSLATION_PAGE_SHIFT } from "../engine-port.ts";
@@ -113,8 +111,8 @@ export class FutexTable {
 
   #wake(bucket: Bucket, count: number, bitset: number): number {
     let woken = 0;
-    for (let index = 0; index < bucket.waiters.length && woken < count; ) {
-      const waiter = bucket.waiters[index]!;
+    for (let index = 0; index < bucket.waiters.length && woken < count;) {
+      const waiter = bucket.waiters[index];
       if ((waiter.bitset & bitset) === 0 || waiter.locks) {
         index++;
         continue;
@@ -135,7 +133,12 @@ export class FutexTable {
 
   /** FUTEX_REQUEUE and FUTEX_CMP_REQUEUE (`expected` not null). */
   requeue(
-    task: GuestTask, from: number, to: number, wakeCount: number, moveCount: number, expected: number | null,
+    task: GuestTask,
+    from: number,
+    to: number,
+    wakeCount: number,
+    moveCount: number,
+    expected: number | null,
   ): number {
     if (wakeCount < 0 || moveCount < 0) return -EINVAL;
     const source = this.#bucket(task, from);
@@ -143,7 +146,8 @@ export class FutexTable {
     if (expected !== null && task.memory.readI32(from) !== (expected | 0)) return -EAGAIN;
     const woken = this.#wake(source, wakeCount, BITSET_ANY);
     let moved = 0;
-    while (source !== target && moved < moveCount && source.waiters.length > 0) {
+    const movable = source === target ? 0 : Math.min(moveCount, source.waiters.length);
+    while (moved < movable) {
       const waiter = source.waiters.shift()!;
       waiter.bucket = target;
       target.map.set(target.key, target);
@@ -157,7 +161,12 @@ export class FutexTable {
 
   /** FUTEX_WAKE_OP. */
   wakeOperation(
-    task: GuestTask, address: number, count: number, count2: number, address2: number, encoded: number,
+    task: GuestTask,
+    address: number,
+    count: number,
+    count2: number,
+    address2: number,
+    encoded: number,
   ): number {
     const operation = (encoded >>> 28) & 7;
     const comparison = (encoded >>> 24) & 15;
@@ -169,11 +178,18 @@ export class FutexTable {
     const old = task.memory.readI32(address2);
     const results = [operand, old + operand, old | operand, old & ~operand, old ^ operand];
     if (operation >= results.length) return -EINVAL;
-    task.memory.writeU32(address2, results[operation]!);
-    const holds = [old === compared, old !== compared, old < compared, old <= compared, old > compared, old >= compared];
+    task.memory.writeU32(address2, results[operation]);
+    const holds = [
+      old === compared,
+      old !== compared,
+      old < compared,
+      old <= compared,
+      old > compared,
+      old >= compared,
+    ];
     if (comparison >= holds.length) return -EINVAL;
     let woken = this.#wake(first, count, BITSET_ANY);
-    if (holds[comparison] === true) woken += this.#wake(second, count2, BITSET_ANY);
+    if (holds[comparison]) woken += this.#wake(second, count2, BITSET_ANY);
     return woken;
   }
 

@@ -66,7 +66,7 @@ export class IntervalTimer {
     } else {
       this.#deadlineNs = Infinity;
     }
-    this.#process.sendSignal({ signal: SIGNALS[this.#which]!, code: SI_KERNEL });
+    this.#process.sendSignal({ signal: SIGNALS[this.#which], code: SI_KERNEL });
   }
 }
 

@@ -5,9 +5,31 @@ import type { FakeCpu, Program } from "../testing/fake-engine.ts";
 import { DATA, FakeMachine } from "../testing/fake-machine.ts";
 
 const NR = {
-  mmap: 9, mprotect: 10, munmap: 11, brk: 12, rt_sigaction: 13, rt_sigprocmask: 14, pause: 34, nanosleep: 35,
-  alarm: 37, getpid: 39, clone: 56, fork: 57, vfork: 58, execve: 59, exit: 60, wait4: 61, kill: 62, getppid: 110,
-  rt_sigsuspend: 130, gettid: 186, futex: 202, exit_group: 231, tgkill: 234, sigaltstack: 131, setpgid: 109,
+  mmap: 9,
+  mprotect: 10,
+  munmap: 11,
+  brk: 12,
+  rt_sigaction: 13,
+  rt_sigprocmask: 14,
+  pause: 34,
+  nanosleep: 35,
+  alarm: 37,
+  getpid: 39,
+  clone: 56,
+  fork: 57,
+  vfork: 58,
+  execve: 59,
+  exit: 60,
+  wait4: 61,
+  kill: 62,
+  getppid: 110,
+  rt_sigsuspend: 130,
+  gettid: 186,
+  futex: 202,
+  exit_group: 231,
+  tgkill: 234,
+  sigaltstack: 131,
+  setpgid: 109,
 } as const;
 
 function* exit(code: number): Program {
@@ -79,9 +101,11 @@ test("fork copies memory on write, and the parent collects the child's status", 
 });
 
 test("an unhandled fault kills with SIGSEGV", async () => {
-  expect(await new FakeMachine().run(function* (): Program {
-    yield { load: 8 };
-  })).toBe(SIGSEGV);
+  expect(
+    await new FakeMachine().run(function* (): Program {
+      yield { load: 8 };
+    }),
+  ).toBe(SIGSEGV);
 });
 
 test("a handler sees the faulting address and can repair the fault", async () => {
@@ -105,7 +129,12 @@ test("a handler sees the faulting address and can repair the fault", async () =>
 
 test("kill terminates, and wait4 reports the signal", async () => {
   await new FakeMachine().run(function* (): Program {
-    const child = yield { call: NR.fork, child: function* (): Program { yield { call: NR.pause }; } };
+    const child = yield {
+      call: NR.fork,
+      child: function* (): Program {
+        yield { call: NR.pause };
+      },
+    };
     yield { call: NR.kill, args: [child, SIGTERM] };
     expect(yield { call: NR.wait4, args: [child, DATA, 0, 0] }).toBe(child);
     expect(yield* load(DATA, 4)).toBe(SIGTERM);
@@ -118,6 +147,7 @@ test("nanosleep moves the clock; an alarm interrupts it with EINTR and the time 
   let handled = 0;
   machine.engine.code.set(0x9000, function* (): Program {
     handled++;
+    yield { call: NR.getpid };
   });
   await machine.run(function* (): Program {
     yield* store(DATA, 5, 8);
@@ -136,7 +166,10 @@ test("nanosleep moves the clock; an alarm interrupts it with EINTR and the time 
 test("SA_RESTART makes wait4 go on; without it, EINTR", async () => {
   const machine = new FakeMachine();
   machine.engine.code.set(0x9000, function* (): Program {});
-  for (const [flags, expected] of [[0x1000_0000, "restart"], [0, "eintr"]] as const) {
+  for (const [flags, expected] of [
+    [0x1000_0000, "restart"],
+    [0, "eintr"],
+  ] as const) {
     await machine.run(function* (): Program {
       yield* handle(SIGUSR1, 0x9000, flags);
       const self = yield { call: NR.getpid };

@@ -48,7 +48,12 @@ const DEFAULT_BUDGET = 2_000_000;
 const CALLS_PER_TURN = 1_000;
 /** Calls after which the frames under the call are not gone back to, and the context itself may be gone. */
 const STACK_CHANGING: ReadonlySet<string> = new Set([
-  "execve", "execveat", "exit", "exit_group", "rt_sigreturn", "sigreturn",
+  "execve",
+  "execveat",
+  "exit",
+  "exit_group",
+  "rt_sigreturn",
+  "sigreturn",
 ]);
 /** kernel.pid_max of small systems; ids are reused after it. */
 const PID_LIMIT = 4_194_304;
@@ -163,7 +168,7 @@ export class LinuxKernel implements Kernel {
     }
     if (task.waiting !== null && !this.#resumeCall(task)) return false;
     let budget = this.#budget;
-    for (let calls = 0; budget > 0 && calls < CALLS_PER_TURN; ) {
+    for (let calls = 0; budget > 0 && calls < CALLS_PER_TURN;) {
       if (!this.#settle(task)) return false;
       const context = task.memory.space.engine!;
       let goesOn = true;

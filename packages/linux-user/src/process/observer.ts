@@ -6,7 +6,12 @@ import type { GuestProcess } from "./process.ts";
 import type { GuestTask } from "./task.ts";
 
 export interface KernelObserver {
-  syscallEnter?(task: GuestTask, definition: SyscallDefinition | undefined, number: number, args: SyscallArguments): void;
+  syscallEnter?(
+    task: GuestTask,
+    definition: SyscallDefinition | undefined,
+    number: number,
+    args: SyscallArguments,
+  ): void;
   syscallExit?(task: GuestTask, definition: SyscallDefinition | undefined, result: number): void;
   /** A signal interrupted the call, which will be made again. */
   syscallRestart?(task: GuestTask): void;

@@ -37,7 +37,8 @@ export class ProcessFile extends OpenFile {
 /** The process of a pidfd, or of a directory /proc/PID, which stands for one too; null for any other file. */
 export function processOfFile(task: GuestTask, file: AnyFile): GuestProcess | null {
   if (file instanceof ProcessFile) return file.process;
-  if (!(file instanceof OpenFile) || file.inode?.isDirectory !== true || file.inode.filesystem.name !== "proc") return null;
+  if (!(file instanceof OpenFile) || file.inode?.isDirectory !== true || file.inode.filesystem.name !== "proc")
+    return null;
   const pid = /\/(\d+)$/u.exec(file.describe((task.filesystem as FilesystemContext).root))?.[1];
   return pid === undefined ? null : (task.kernel.processes.get(Number(pid)) ?? null);
 }

@@ -3,10 +3,23 @@
 // Invariants: a process has at least one thread until it is a zombie; a zombie holds no memory and no files; it is
 // in the kernel's table until its parent has waited for it.
 
-import type { ControllingTerminal, MappingDescription, MemoryUsage, Process, ProcessState, ResourceLimit } from "../kernel/task.ts";
+import type {
+  ControllingTerminal,
+  MappingDescription,
+  MemoryUsage,
+  Process,
+  ProcessState,
+  ResourceLimit,
+} from "../kernel/task.ts";
 import type { SignalInfo } from "../kernel/signal-info.ts";
 import {
-  CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT, SIGSTOP,
+  CLD_CONTINUED,
+  CLD_EXITED,
+  CLD_KILLED,
+  CLD_STOPPED,
+  SIGCHLD,
+  SIGCONT,
+  SIGSTOP,
 } from "../kernel/signal-info.ts";
 import type { UserMemory } from "../kernel/memory.ts";
 import { WaitQueue } from "../kernel/wait.ts";
@@ -77,7 +90,11 @@ export class GuestProcess implements Process {
   keepCapabilities = false;
 
   constructor(fields: {
-    kernel: LinuxKernel; pid: number; parent: GuestProcess | null; group: JobGroup | null; space: AddressSpace;
+    kernel: LinuxKernel;
+    pid: number;
+    parent: GuestProcess | null;
+    group: JobGroup | null;
+    space: AddressSpace;
     limits: ResourceLimit[];
   }) {
     this.kernel = fields.kernel;
@@ -191,8 +208,13 @@ export class GuestProcess implements Process {
 
   childSignal(code: number, status: number): SignalInfo {
     return {
-      signal: SIGCHLD, code, status, pid: this.pid, uid: this.mainTask()?.credentials.ruid ?? this.lastUid,
-      userTicks: Math.floor(this.userNs / 1e7), systemTicks: Math.floor(this.systemNs / 1e7),
+      signal: SIGCHLD,
+      code,
+      status,
+      pid: this.pid,
+      uid: this.mainTask()?.credentials.ruid ?? this.lastUid,
+      userTicks: Math.floor(this.userNs / 1e7),
+      systemTicks: Math.floor(this.systemNs / 1e7),
     };
   }
 
@@ -210,8 +232,7 @@ export class GuestProcess implements Process {
       return;
     }
     const action = parent.actions.get(SIGCHLD);
-    const unwanted =
-      this.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
+    const unwanted = this.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
     const signal = status & 0x7f;
     const code = signal === 0 ? CLD_EXITED : CLD_KILLED;
     const info = { ...this.childSignal(code, signal === 0 ? status >> 8 : signal), signal: this.exitSignal };

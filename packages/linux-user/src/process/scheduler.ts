@@ -64,7 +64,7 @@ export class Scheduler {
 
   #next(): GuestTask | undefined {
     if (this.#head === this.#queue.length) return undefined;
-    const task = this.#queue[this.#head++]!;
+    const task = this.#queue[this.#head++];
     if (this.#head > 1024 || this.#head === this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;

@@ -41,7 +41,8 @@ export function spawnProgram(kernel: LinuxKernel, options: SpawnOptions): Spawne
     return { errno: ENOMEM, reason: `${options.path}: out of guest memory` };
   }
   const process = new GuestProcess({
-    kernel, space,
+    kernel,
+    space,
     pid: kernel.allocateId(),
     parent: null,
     group: null,
@@ -58,7 +59,11 @@ export function spawnProgram(kernel: LinuxKernel, options: SpawnOptions): Spawne
   });
   process.tasks.set(task.tid, task);
   const failure = execTask(task, {
-    directory: -100, path: options.path, flags: 0, commandLine: options.commandLine, environment: options.environment,
+    directory: -100,
+    path: options.path,
+    flags: 0,
+    commandLine: options.commandLine,
+    environment: options.environment,
   });
   if (failure !== null) {
     process.tasks.delete(task.tid);
@@ -87,4 +92,3 @@ export function encodeStrings(texts: readonly string[]): Uint8Array[] {
   const encoder = new TextEncoder();
   return texts.map((text) => encoder.encode(text));
 }
-

@@ -19,29 +19,29 @@ class Registers64 implements SyscallArguments {
   }
 
   i32(index: number): number {
-    return this.#cpu.getLo(REGISTERS_64[index]!);
+    return this.#cpu.getLo(REGISTERS_64[index]);
   }
 
   u32(index: number): number {
-    return this.#cpu.getLo(REGISTERS_64[index]!) >>> 0;
+    return this.#cpu.getLo(REGISTERS_64[index]) >>> 0;
   }
 
   number(index: number): number {
-    const register = REGISTERS_64[index]!;
+    const register = REGISTERS_64[index];
     return this.#cpu.getHi(register) * TWO_32 + (this.#cpu.getLo(register) >>> 0);
   }
 
   address(index: number): number {
-    const register = REGISTERS_64[index]!;
+    const register = REGISTERS_64[index];
     return (this.#cpu.getHi(register) >>> 0) * TWO_32 + (this.#cpu.getLo(register) >>> 0);
   }
 
   lo(index: number): number {
-    return this.#cpu.getLo(REGISTERS_64[index]!);
+    return this.#cpu.getLo(REGISTERS_64[index]);
   }
 
   hi(index: number): number {
-    return this.#cpu.getHi(REGISTERS_64[index]!);
+    return this.#cpu.getHi(REGISTERS_64[index]);
   }
 }
 
@@ -55,27 +55,27 @@ class Registers32 implements SyscallArguments {
   }
 
   i32(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!);
+    return this.#cpu.getLo(REGISTERS_32[index]);
   }
 
   u32(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!) >>> 0;
+    return this.#cpu.getLo(REGISTERS_32[index]) >>> 0;
   }
 
   number(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!);
+    return this.#cpu.getLo(REGISTERS_32[index]);
   }
 
   address(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!) >>> 0;
+    return this.#cpu.getLo(REGISTERS_32[index]) >>> 0;
   }
 
   lo(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!);
+    return this.#cpu.getLo(REGISTERS_32[index]);
   }
 
   hi(index: number): number {
-    return this.#cpu.getLo(REGISTERS_32[index]!) >> 31;
+    return this.#cpu.getLo(REGISTERS_32[index]) >> 31;
   }
 }
 

@@ -82,8 +82,13 @@ export class GuestTask implements Task {
   readonly #arguments32: { cpu: GuestCpu | null; args: SyscallArguments | null } = { cpu: null, args: null };
 
   constructor(fields: {
-    tid: number; process: GuestProcess; memory: GuestMemory; cpu: GuestCpu; credentials: Credentials;
-    files: FileTable; filesystem: FilesystemContext;
+    tid: number;
+    process: GuestProcess;
+    memory: GuestMemory;
+    cpu: GuestCpu;
+    credentials: Credentials;
+    files: FileTable;
+    filesystem: FilesystemContext;
   }) {
     this.tid = fields.tid;
     this.process = fields.process;

@@ -33,8 +33,8 @@ export class TimerQueue {
 
   /** Monotonic ns of the next timer, or Infinity. */
   nextDeadlineNs(): number {
-    while (this.#heap.length > 0 && this.#heap[0]!.callback === null) this.#pop();
-    return this.#heap.length > 0 ? this.#heap[0]!.deadlineNs : Infinity;
+    while (this.#heap.length > 0 && this.#heap[0].callback === null) this.#pop();
+    return this.#heap.length > 0 ? this.#heap[0].deadlineNs : Infinity;
   }
 
   /** Fires what is due. */
@@ -49,7 +49,7 @@ export class TimerQueue {
 
   #pop(): Entry {
     const heap = this.#heap;
-    const first = heap[0]!;
+    const first = heap[0];
     const last = heap.pop()!;
     if (heap.length > 0) {
       heap[0] = last;
@@ -63,8 +63,8 @@ export class TimerQueue {
     let index = start;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!before(heap[index]!, heap[parent]!)) return;
-      [heap[index], heap[parent]] = [heap[parent]!, heap[index]!];
+      if (!before(heap[index], heap[parent])) return;
+      [heap[index], heap[parent]] = [heap[parent], heap[index]];
       index = parent;
     }
   }
@@ -75,10 +75,10 @@ export class TimerQueue {
     for (;;) {
       let least = index;
       for (const child of [index * 2 + 1, index * 2 + 2]) {
-        if (child < heap.length && before(heap[child]!, heap[least]!)) least = child;
+        if (child < heap.length && before(heap[child], heap[least])) least = child;
       }
       if (least === index) return;
-      [heap[index], heap[least]] = [heap[least]!, heap[index]!];
+      [heap[index], heap[least]] = [heap[least], heap[index]];
       index = least;
     }
   }

@@ -26,9 +26,12 @@ export function loadTlsDescriptor(task: GuestTask, address: number): void {
 function store(task: GuestTask, entry: number, address: number): void {
   const { memory } = task;
   const descriptor = {
-    base: memory.readU32(address + 4), limit: memory.readU32(address + 8), flags: memory.readU32(address + 12) & 0x7f,
+    base: memory.readU32(address + 4),
+    limit: memory.readU32(address + 8),
+    flags: memory.readU32(address + 12) & 0x7f,
   };
-  const empty = descriptor.base === 0 && descriptor.limit === 0 && (descriptor.flags & ENTRY_EMPTY_FLAGS) === ENTRY_EMPTY_FLAGS;
+  const empty =
+    descriptor.base === 0 && descriptor.limit === 0 && (descriptor.flags & ENTRY_EMPTY_FLAGS) === ENTRY_EMPTY_FLAGS;
   if (empty) task.tlsDescriptors.delete(entry);
   else task.tlsDescriptors.set(entry, descriptor);
   task.cpu.setTlsDescriptor(entry, empty ? null : descriptor.base);

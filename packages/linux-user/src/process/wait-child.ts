@@ -1,9 +1,7 @@
 // wait4(2) and waitid(2): finding a child with news, and reporting it once.
 
 import { ECHILD } from "../kernel/errno.ts";
-import {
-  CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT,
-} from "../kernel/signal-info.ts";
+import { CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from "../kernel/signal-info.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import type { GuestProcess } from "./process.ts";
 import type { GuestTask } from "./task.ts";
@@ -66,7 +64,9 @@ function collect(parent: GuestProcess, child: GuestProcess): void {
   usage.userNs += child.userNs + child.childUsage.userNs;
   usage.systemNs += child.systemNs + child.childUsage.systemNs;
   usage.peakResidentPages = Math.max(
-    usage.peakResidentPages, child.peakResidentPages, child.childUsage.peakResidentPages,
+    usage.peakResidentPages,
+    child.peakResidentPages,
+    child.childUsage.peakResidentPages,
   );
   parent.kernel.reap(child);
 }
@@ -76,7 +76,11 @@ function collect(parent: GuestProcess, child: GuestProcess): void {
  * A zombie is collected after its report, so that a bad pointer loses nothing.
  */
 export function waitForChild(
-  task: GuestTask, selector: ChildSelector, options: number, report: (news: ChildNews) => number, nothing: () => number,
+  task: GuestTask,
+  selector: ChildSelector,
+  options: number,
+  report: (news: ChildNews) => number,
+  nothing: () => number,
 ): SyscallResult {
   const { process } = task;
   const attempt = (): SyscallResult => {

@@ -2,7 +2,15 @@
 // CLONE_SIGHAND; fork copies it, exec resets handlers to the default.
 
 import {
-  SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SignalSet,
+  SIGCHLD,
+  SIGCONT,
+  SIGSTOP,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGURG,
+  SIGWINCH,
+  SignalSet,
 } from "../kernel/signal-info.ts";
 
 export const SIG_DFL = 0;

@@ -2,15 +2,21 @@
 
 import { EINTR, SyscallError } from "../kernel/errno.ts";
 import type { SignalInfo } from "../kernel/signal-info.ts";
-import {
-  SI_KERNEL, SIGKILL, SIGSEGV, SIGSTOP, SignalSet,
-} from "../kernel/signal-info.ts";
+import { SI_KERNEL, SIGKILL, SIGSEGV, SIGSTOP, SignalSet } from "../kernel/signal-info.ts";
 import { RAX, RSP } from "../engine-port.ts";
 import { exitProcess } from "../process/exit.ts";
 import type { GuestTask } from "../process/task.ts";
 import type { SignalAction } from "./action.ts";
 import {
-  defaultEffect, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_RESTORER, SA_SIGINFO, SIG_DFL, SIG_IGN,
+  defaultEffect,
+  SA_NODEFER,
+  SA_ONSTACK,
+  SA_RESETHAND,
+  SA_RESTART,
+  SA_RESTORER,
+  SA_SIGINFO,
+  SIG_DFL,
+  SIG_IGN,
 } from "./action.ts";
 import { pushFrame32 } from "./frame-i386.ts";
 import { pushFrame64 } from "./frame-x86-64.ts";
@@ -60,7 +66,11 @@ function interruptCall(task: GuestTask, action: SignalAction): void {
   const { cpu, call } = task;
   if (result !== undefined) {
     task.kernel.finishCall(task, result);
-  } else if ((blocked.request.interrupt ?? "restart") === "restart" && (action.flags & SA_RESTART) !== 0 && call !== null) {
+  } else if (
+    (blocked.request.interrupt ?? "restart") === "restart" &&
+    (action.flags & SA_RESTART) !== 0 &&
+    call !== null
+  ) {
     // Both `syscall` and `int 0x80` have two bytes.
     task.kernel.observer?.syscallRestart?.(task);
     cpu.rip -= 2;
@@ -134,4 +144,3 @@ export function forceSignal(task: GuestTask, info: SignalInfo, fatal: boolean = 
   }
   task.pending.add(info);
 }
-

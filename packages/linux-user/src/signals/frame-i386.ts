@@ -9,7 +9,20 @@
 
 import type { GuestCpu } from "../engine-port.ts";
 import {
-  RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, SEGMENT_CS, SEGMENT_DS, SEGMENT_ES, SEGMENT_FS, SEGMENT_GS, SEGMENT_SS,
+  RAX,
+  RBP,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RSI,
+  RSP,
+  SEGMENT_CS,
+  SEGMENT_DS,
+  SEGMENT_ES,
+  SEGMENT_FS,
+  SEGMENT_GS,
+  SEGMENT_SS,
 } from "../engine-port.ts";
 import type { UserMemory } from "../kernel/memory.ts";
 import { SignalSet } from "../kernel/signal-info.ts";
@@ -85,7 +98,7 @@ export function pushFrame32(cpu: GuestCpu, memory: UserMemory, request: FrameReq
   extended -= LEGACY_BYTES;
   const size = withInfo ? RT_FRAME_BYTES : SIGFRAME_BYTES;
   let frame = extended - size;
-  frame = (frame + 4) - ((frame + 4) % 16) - 4;
+  frame = frame + 4 - ((frame + 4) % 16) - 4;
   if (frame < 0x1_0000) frame = 0;
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
@@ -148,7 +161,9 @@ export function popRtFrame32(cpu: GuestCpu, memory: UserMemory): RestoredFrame {
   const uc = (cpu.getLo(RSP) >>> 0) - 4 + 144;
   const mask = new SignalSet(memory.readI32(uc + 108), memory.readI32(uc + 112));
   const alternateStack = {
-    address: memory.readU32(uc + 8), flags: memory.readU32(uc + 12), size: memory.readU32(uc + 16),
+    address: memory.readU32(uc + 8),
+    flags: memory.readU32(uc + 12),
+    size: memory.readU32(uc + 16),
   };
   readContext(cpu, memory, uc + 20);
   return { mask, alternateStack };

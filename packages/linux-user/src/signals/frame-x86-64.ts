@@ -11,7 +11,25 @@
 
 import type { GuestCpu } from "../engine-port.ts";
 import {
-  R10, R11, R12, R13, R14, R15, R8, R9, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, SEGMENT_CS, SEGMENT_FS, SEGMENT_GS,
+  R10,
+  R11,
+  R12,
+  R13,
+  R14,
+  R15,
+  R8,
+  R9,
+  RAX,
+  RBP,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RSI,
+  RSP,
+  SEGMENT_CS,
+  SEGMENT_FS,
+  SEGMENT_GS,
   SEGMENT_SS,
 } from "../engine-port.ts";
 import type { UserMemory } from "../kernel/memory.ts";
@@ -30,9 +48,7 @@ const UC_SIGCONTEXT_SS = 2;
 const UC_STRICT_RESTORE_SS = 4;
 
 /** In the order of sigcontext. */
-const ORDER: readonly number[] = [
-  R8, R9, R10, R11, R12, R13, R14, R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP,
-];
+const ORDER: readonly number[] = [R8, R9, R10, R11, R12, R13, R14, R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP];
 /** Flags that sigreturn restores: OF DF TF SF ZF AF PF CF, AC, RF. */
 const RESTORED_FLAGS = 0x0005_0dd5;
 
@@ -84,7 +100,9 @@ export function loadExtendedImage(cpu: GuestCpu, memory: UserMemory, address: nu
   const view = new DataView(legacy.buffer);
   const size = view.getUint32(SOFTWARE_BYTES + 16, true);
   const valid =
-    view.getUint32(SOFTWARE_BYTES, true) === MAGIC1 && size === cpu.extendedStateBytes && size > FXSAVE_BYTES &&
+    view.getUint32(SOFTWARE_BYTES, true) === MAGIC1 &&
+    size === cpu.extendedStateBytes &&
+    size > FXSAVE_BYTES &&
     memory.readU32(address + size) === MAGIC2;
   cpu.loadExtendedState(valid ? memory.readBytes(address, size) : legacy);
 }

@@ -31,7 +31,7 @@ export class PendingSignals {
     const urgent = new SignalSet(lo & SYNCHRONOUS.lo, 0);
     const signal = (urgent.isEmpty() ? new SignalSet(lo, hi) : urgent).first();
     const index = this.#queue.findIndex((info) => info.signal === signal);
-    const info = this.#queue[index]!;
+    const info = this.#queue[index];
     this.#queue.splice(index, 1);
     if (!this.#queue.some((other) => other.signal === signal)) this.set.delete(signal);
     return info;

@@ -7,15 +7,27 @@
 
 import type { SignalInfo } from "../kernel/signal-info.ts";
 import {
-  SI_QUEUE, SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGIO, SIGSEGV, SIGTRAP, SI_MESGQ,
+  SI_QUEUE,
+  SI_TIMER,
+  SIGBUS,
+  SIGCHLD,
+  SIGFPE,
+  SIGILL,
+  SIGIO,
+  SIGSEGV,
+  SIGTRAP,
+  SI_MESGQ,
 } from "../kernel/signal-info.ts";
 
 export const SIGINFO_BYTES = 128;
 
 function isFault(info: SignalInfo): boolean {
   const { signal } = info;
-  return info.code > 0 && info.code < 0x80 &&
-    (signal === SIGSEGV || signal === SIGBUS || signal === SIGILL || signal === SIGFPE || signal === SIGTRAP);
+  return (
+    info.code > 0 &&
+    info.code < 0x80 &&
+    (signal === SIGSEGV || signal === SIGBUS || signal === SIGILL || signal === SIGFPE || signal === SIGTRAP)
+  );
 }
 
 export function encodeSignalInfo(info: SignalInfo, wordBytes: 8 | 4): Uint8Array {

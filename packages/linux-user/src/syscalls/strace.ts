@@ -16,12 +16,16 @@ const AT_FDCWD = -100;
 function quote(task: GuestTask, address: number): string {
   if (address === 0) return "NULL";
   let text = "";
-  for (const piece of task.memory.viewsUntilFault(address, STRING_BYTES + 1, "read")) text += String.fromCharCode(...piece);
+  for (const piece of task.memory.viewsUntilFault(address, STRING_BYTES + 1, "read"))
+    text += String.fromCharCode(...piece);
   if (text === "") return `0x${address.toString(16)}`;
   const end = text.indexOf("\0");
   const cut = end < 0 && text.length > STRING_BYTES;
   const shown = end >= 0 ? text.slice(0, end) : text.slice(0, STRING_BYTES);
-  const escaped = JSON.stringify(shown).replaceAll(/[\u007f-\u00ff]/gu, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
+  const escaped = JSON.stringify(shown).replaceAll(
+    /[\u007f-\u00ff]/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16)}`,
+  );
   return cut ? `${escaped}...` : escaped;
 }
 
@@ -43,16 +47,22 @@ function formatArgument(task: GuestTask, args: SyscallArguments, index: number, 
       return signalName(args.i32(index));
     case "string":
       return quote(task, args.address(index));
-    case "pointer":
+    default:
       return args.address(index) === 0 ? "NULL" : `0x${args.address(index).toString(16)}`;
   }
 }
 
-export function formatCall(task: GuestTask, definition: SyscallDefinition | undefined, number: number, args: SyscallArguments): string {
+export function formatCall(
+  task: GuestTask,
+  definition: SyscallDefinition | undefined,
+  number: number,
+  args: SyscallArguments,
+): string {
   const formats = definition?.arguments ?? [];
-  const shown = definition === undefined
-    ? [0, 1, 2, 3, 4, 5].map((index) => `0x${args.address(index).toString(16)}`)
-    : formats.map((format, index) => formatArgument(task, args, index, format));
+  const shown =
+    definition === undefined
+      ? [0, 1, 2, 3, 4, 5].map((index) => `0x${args.address(index).toString(16)}`)
+      : formats.map((format, index) => formatArgument(task, args, index, format));
   return `${definition?.name ?? `syscall_${number}`}(${shown.join(", ")})`;
 }
 
@@ -70,7 +80,12 @@ export class StraceObserver implements KernelObserver {
     this.#write = write;
   }
 
-  syscallEnter(task: GuestTask, definition: SyscallDefinition | undefined, number: number, args: SyscallArguments): void {
+  syscallEnter(
+    task: GuestTask,
+    definition: SyscallDefinition | undefined,
+    number: number,
+    args: SyscallArguments,
+  ): void {
     const text = formatCall(task, definition, number, args);
     const { name } = definition ?? { name: "" };
     // These do not come back.
@@ -94,7 +109,12 @@ export class StraceObserver implements KernelObserver {
   }
 
   signal(task: GuestTask, info: SignalInfo): void {
-    const from = info.address === undefined ? (info.pid === undefined ? "" : `, si_pid=${info.pid}`) : `, si_addr=0x${info.address.toString(16)}`;
+    const from =
+      info.address === undefined
+        ? info.pid === undefined
+          ? ""
+          : `, si_pid=${info.pid}`
+        : `, si_addr=0x${info.address.toString(16)}`;
     this.#line(task, `--- ${signalName(info.signal)} {si_code=${info.code}${from}} ---`);
   }
 

@@ -208,8 +208,8 @@ const sysCapget: CoreHandler = (task, args) => {
   const words = version === CAPABILITY_VERSION_1 ? 1 : 2;
   for (let word = 0; word < words; word++) {
     const at = args.address(1) + word * 12;
-    task.memory.writeU32(at, sets[word]!);
-    task.memory.writeU32(at + 4, sets[word]!);
+    task.memory.writeU32(at, sets[word]);
+    task.memory.writeU32(at + 4, sets[word]);
     task.memory.writeU32(at + 8, 0);
   }
   return 0;

@@ -6,8 +6,17 @@ import { PAGE_BYTES } from "../engine-port.ts";
 import { sharedAnonymous } from "../memory/anonymous-source.ts";
 import { PROT_WRITE } from "../memory/mapping.ts";
 import {
-  MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE, mapMemory, memoryCanHold, moveBreak,
-  pageCeil, protectMemory, unmapMemory,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_TYPE,
+  mapMemory,
+  memoryCanHold,
+  moveBreak,
+  pageCeil,
+  protectMemory,
+  unmapMemory,
 } from "../memory/mmap.ts";
 import type { CachedFile } from "../memory/page-cache.ts";
 import { adviseMemory, remapMemory, residency, synchronizeMemory } from "../memory/remap.ts";
@@ -16,7 +25,13 @@ import type { CoreHandler } from "./row.ts";
 import { absent, partial, row } from "./row.ts";
 
 function map(
-  task: GuestTask, address: number, length: number, protection: number, flags: number, fd: number, offset: number,
+  task: GuestTask,
+  address: number,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
 ): number {
   const { space } = task.memory;
   const type = flags & MAP_TYPE;
@@ -103,7 +118,10 @@ function readVectors(task: GuestTask, address: number, count: number, wordBytes:
   const vectors: Vector[] = [];
   for (let index = 0; index < count; index++) {
     const at = address + index * 2 * wordBytes;
-    vectors.push({ address: task.memory.readWord(at, wordBytes), length: task.memory.readWord(at + wordBytes, wordBytes) });
+    vectors.push({
+      address: task.memory.readWord(at, wordBytes),
+      length: task.memory.readWord(at + wordBytes, wordBytes),
+    });
   }
   return vectors;
 }
@@ -124,15 +142,17 @@ function transfer(write: boolean): CoreHandler {
     let at = 0;
     let used = 0;
     for (const vector of far) {
-      for (let offset = 0; offset < vector.length; ) {
-        while (at < local.length && used === local[at]!.length) {
+      for (let offset = 0; offset < vector.length;) {
+        while (at < local.length && used === local[at].length) {
           at++;
           used = 0;
         }
         if (at === local.length) return done;
-        const count = Math.min(vector.length - offset, local[at]!.length - used, 65_536);
-        const near = local[at]!.address + used;
-        const bytes = write ? task.memory.readBytes(near, count) : pieces(remote.viewsUntilFault(vector.address + offset, count, "read"));
+        const count = Math.min(vector.length - offset, local[at].length - used, 65_536);
+        const near = local[at].address + used;
+        const bytes = write
+          ? task.memory.readBytes(near, count)
+          : pieces(remote.viewsUntilFault(vector.address + offset, count, "read"));
         if (bytes.length > 0 && write) remote.writeBytes(vector.address + offset, bytes);
         else if (bytes.length > 0) task.memory.writeBytes(near, bytes);
         done += bytes.length;
@@ -158,13 +178,45 @@ function pieces(views: readonly Uint8Array[]): Uint8Array {
 export const memorySyscalls: readonly SyscallDefinition[] = [
   row("mmap", 9, 90, sysMmap, "pointer size hex hex fd size", { handler32: sysOldMmap }),
   row("mmap2", -1, 192, sysMmap2, "pointer size hex hex fd size"),
-  row("munmap", 11, 91, (task, args) => unmapMemory(task.memory.space, args.address(0), args.address(1)), "pointer size"),
-  row("mprotect", 10, 125, (task, args) => protectMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)), "pointer size hex"),
+  row(
+    "munmap",
+    11,
+    91,
+    (task, args) => unmapMemory(task.memory.space, args.address(0), args.address(1)),
+    "pointer size",
+  ),
+  row(
+    "mprotect",
+    10,
+    125,
+    (task, args) => protectMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)),
+    "pointer size hex",
+  ),
   row("brk", 12, 45, (task, args) => moveBreak(task.memory.space, args.address(0)), "pointer"),
-  row("mremap", 25, 163, (task, args) => remapMemory(task.memory.space, args.address(0), args.address(1), args.address(2), args.i32(3), args.address(4)), "pointer size size hex pointer"),
-  row("madvise", 28, 219, (task, args) => adviseMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)), "pointer size int", partial("MADV_REMOVE is refused; advice about huge pages and read-ahead is accepted and ignored")),
+  row(
+    "mremap",
+    25,
+    163,
+    (task, args) =>
+      remapMemory(task.memory.space, args.address(0), args.address(1), args.address(2), args.i32(3), args.address(4)),
+    "pointer size size hex pointer",
+  ),
+  row(
+    "madvise",
+    28,
+    219,
+    (task, args) => adviseMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)),
+    "pointer size int",
+    partial("MADV_REMOVE is refused; advice about huge pages and read-ahead is accepted and ignored"),
+  ),
   row("mincore", 27, 218, sysMincore, "pointer size pointer"),
-  row("msync", 26, 144, (task, args) => synchronizeMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)), "pointer size hex"),
+  row(
+    "msync",
+    26,
+    144,
+    (task, args) => synchronizeMemory(task.memory.space, args.address(0), args.address(1), args.i32(2)),
+    "pointer size hex",
+  ),
   row("mlock", 149, 150, sysMlock, "pointer size"),
   row("munlock", 150, 151, sysMlock, "pointer size"),
   row("mlockall", 151, 152, (_task, args) => ((args.i32(0) & ~7) !== 0 || args.i32(0) === 0 ? -EINVAL : 0), "hex"),

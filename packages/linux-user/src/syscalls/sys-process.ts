@@ -83,9 +83,7 @@ function readStrings(task: GuestTask, address: number, wordBytes: 8 | 4): Uint8A
   throw new SyscallError(E2BIG);
 }
 
-function exec(
-  task: GuestTask, args: SyscallArguments, directory: number, first: number, flags: number,
-): SyscallResult {
+function exec(task: GuestTask, args: SyscallArguments, directory: number, first: number, flags: number): SyscallResult {
   const path = task.memory.readCString(args.address(first));
   const commandLine = readStrings(task, args.address(first + 1), args.wordBytes);
   const environment = readStrings(task, args.address(first + 2), args.wordBytes);
@@ -150,21 +148,27 @@ const sysWaitid: CoreHandler = (task, args) => {
     // signo, errno, code, then the union at 16 (x86-64) or 12 (i386): pid, uid, status.
     const union = args.wordBytes === 8 ? 16 : 12;
     const [signo, code, pid, uid, status] = fields;
-    task.memory.writeU32(infoAddress, signo!);
+    task.memory.writeU32(infoAddress, signo);
     task.memory.writeU32(infoAddress + 4, 0);
-    task.memory.writeU32(infoAddress + 8, code!);
-    task.memory.writeU32(infoAddress + union, pid!);
-    task.memory.writeU32(infoAddress + union + 4, uid!);
-    task.memory.writeU32(infoAddress + union + 8, status!);
+    task.memory.writeU32(infoAddress + 8, code);
+    task.memory.writeU32(infoAddress + union, pid);
+    task.memory.writeU32(infoAddress + union + 4, uid);
+    task.memory.writeU32(infoAddress + union + 8, status);
   };
-  return waitForChild(task, selector, options, ({ child, code, status }) => {
-    store([SIGCHLD, code, child.pid, child.mainTask()?.credentials.ruid ?? child.lastUid, status]);
-    if (rusage !== 0) writeRusage(task, rusage, child, args.wordBytes);
-    return 0;
-  }, () => {
-    store([0, 0, 0, 0, 0]);
-    return 0;
-  });
+  return waitForChild(
+    task,
+    selector,
+    options,
+    ({ child, code, status }) => {
+      store([SIGCHLD, code, child.pid, child.mainTask()?.credentials.ruid ?? child.lastUid, status]);
+      if (rusage !== 0) writeRusage(task, rusage, child, args.wordBytes);
+      return 0;
+    },
+    () => {
+      store([0, 0, 0, 0, 0]);
+      return 0;
+    },
+  );
 };
 
 const sysExit: CoreHandler = (task, args) => {
@@ -209,8 +213,12 @@ const sysPidfdGetfd: CoreHandler = (task, args) => {
 };
 
 export const processSyscalls: readonly SyscallDefinition[] = [
-  row("clone", 56, 120, sysClone, "hex pointer pointer pointer pointer", { honesty: { partial: "no new namespaces (EPERM)" } }),
-  row("clone3", 435, 435, sysClone3, "pointer size", { honesty: { partial: "no new namespaces (EPERM), no cgroups, no chosen ids" } }),
+  row("clone", 56, 120, sysClone, "hex pointer pointer pointer pointer", {
+    honesty: { partial: "no new namespaces (EPERM)" },
+  }),
+  row("clone3", 435, 435, sysClone3, "pointer size", {
+    honesty: { partial: "no new namespaces (EPERM), no cgroups, no chosen ids" },
+  }),
   row("fork", 57, 2, (task) => cloneTask(task, { ...FORK, flags: 0 })),
   row("vfork", 58, 190, (task) => cloneTask(task, { ...FORK, flags: CLONE_VM | CLONE_VFORK })),
   row("execve", 59, 11, sysExecve, "string pointer pointer"),
@@ -223,4 +231,3 @@ export const processSyscalls: readonly SyscallDefinition[] = [
   row("pidfd_open", 434, 434, sysPidfdOpen, "int hex"),
   row("pidfd_getfd", 438, 438, sysPidfdGetfd, "fd fd hex"),
 ];
-

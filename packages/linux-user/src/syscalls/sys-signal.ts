@@ -96,7 +96,12 @@ const sysSignal: CoreHandler = (task, args) => {
   const signal = args.i32(0);
   if (signal < 1 || signal > 64 || signal === SIGKILL || signal === SIGSTOP) return -EINVAL;
   const old = task.process.actions.get(signal);
-  task.process.actions.set(signal, { handler: args.address(1), flags: 0xc000_0000, restorer: 0, mask: new SignalSet() });
+  task.process.actions.set(signal, {
+    handler: args.address(1),
+    flags: 0xc000_0000,
+    restorer: 0,
+    mask: new SignalSet(),
+  });
   return old.handler;
 };
 
@@ -233,12 +238,19 @@ function sendTo(task: GuestTask, group: number | null, tid: number, info: Signal
   return 0;
 }
 
-const sysTkill: CoreHandler = (task, args) => sendTo(task, null, args.i32(0), infoFromCaller(task, args.i32(1), SI_TKILL));
+const sysTkill: CoreHandler = (task, args) =>
+  sendTo(task, null, args.i32(0), infoFromCaller(task, args.i32(1), SI_TKILL));
 const sysTgkill: CoreHandler = (task, args) =>
   sendTo(task, args.i32(0), args.i32(1), infoFromCaller(task, args.i32(2), SI_TKILL));
 
 /** A program may not pretend that the kernel or kill(2) sent its signal to another process. */
-function readInfo(task: GuestTask, address: number, signal: number, wordBytes: 8 | 4, own: boolean): SignalInfo | number {
+function readInfo(
+  task: GuestTask,
+  address: number,
+  signal: number,
+  wordBytes: 8 | 4,
+  own: boolean,
+): SignalInfo | number {
   const info = decodeSignalInfo(task.memory.readBytes(address, SIGINFO_BYTES), signal, wordBytes);
   return !own && (info.code >= 0 || info.code === SI_TKILL) ? -EPERM : info;
 }
@@ -272,9 +284,10 @@ const sysPidfdSendSignal: CoreHandler = (task, args) => {
   if (!maySignal(task, target, signal)) return -EPERM;
   if (signal === 0) return 0;
   const address = args.address(2);
-  const info = address === 0
-    ? infoFromCaller(task, signal, SI_USER)
-    : readInfo(task, address, signal, args.wordBytes, target === task.process);
+  const info =
+    address === 0
+      ? infoFromCaller(task, signal, SI_USER)
+      : readInfo(task, address, signal, args.wordBytes, target === task.process);
   if (typeof info === "number") return info;
   return sendToProcess(target, info) ? 0 : -EAGAIN;
 };
@@ -311,9 +324,10 @@ const sysSigaltstack: CoreHandler = (task, args) => {
 
 function restoreStack(task: GuestTask, stack: { address: number; flags: number; size: number }): void {
   const mode = (stack.flags & ~(SS_AUTODISARM | SS_ONSTACK)) >>> 0;
-  task.alternateStack = mode === 0 && stack.size >= MINSIGSTKSZ
-    ? { address: stack.address, size: stack.size, flags: (stack.flags & SS_AUTODISARM) >>> 0 }
-    : { address: 0, size: 0, flags: SS_DISABLE };
+  task.alternateStack =
+    mode === 0 && stack.size >= MINSIGSTKSZ
+      ? { address: stack.address, size: stack.size, flags: (stack.flags & SS_AUTODISARM) >>> 0 }
+      : { address: 0, size: 0, flags: SS_DISABLE };
 }
 
 /** After a sigreturn every register is the frame's: the call leaves no result of its own. */
@@ -352,12 +366,24 @@ export const signalSyscalls: readonly SyscallDefinition[] = [
   row("rt_sigpending", 127, 176, sysRtSigpending, "pointer size"),
   row("sigpending", -1, 73, sysSigpending, "pointer"),
   row("sgetmask", -1, 68, (task) => task.signalMask.lo),
-  row("ssetmask", -1, 69, (task, args) => {
-    const old = task.signalMask.lo;
-    task.setMask(new SignalSet(args.i32(0), task.signalMask.hi));
-    return old;
-  }, "hex"),
-  row("rt_sigtimedwait", 128, 177, (task, args) => timedwait(task, args, widthOf(args)), "pointer pointer pointer size"),
+  row(
+    "ssetmask",
+    -1,
+    69,
+    (task, args) => {
+      const old = task.signalMask.lo;
+      task.setMask(new SignalSet(args.i32(0), task.signalMask.hi));
+      return old;
+    },
+    "hex",
+  ),
+  row(
+    "rt_sigtimedwait",
+    128,
+    177,
+    (task, args) => timedwait(task, args, widthOf(args)),
+    "pointer pointer pointer size",
+  ),
   row("rt_sigtimedwait_time64", -1, 421, (task, args) => timedwait(task, args, "wide"), "pointer pointer pointer size"),
   row("rt_sigqueueinfo", 129, 178, sysRtSigqueueinfo, "int signal pointer"),
   row("rt_tgsigqueueinfo", 297, 335, sysRtTgsigqueueinfo, "int int signal pointer"),

@@ -19,8 +19,12 @@ const encoder = new TextEncoder();
 /** struct utsname: six fields of 65 bytes. */
 const sysUname: CoreHandler = (task, args) => {
   const fields = [
-    "Linux", task.kernel.hostname, KERNEL_RELEASE, "#1 SMP doppel",
-    (task.process.personality & 0xff) === 8 ? "i686" : "x86_64", task.kernel.domainname,
+    "Linux",
+    task.kernel.hostname,
+    KERNEL_RELEASE,
+    "#1 SMP doppel",
+    (task.process.personality & 0xff) === 8 ? "i686" : "x86_64",
+    task.kernel.domainname,
   ];
   const bytes = new Uint8Array(fields.length * UTS_FIELD_BYTES);
   fields.forEach((field, index) => bytes.set(encoder.encode(field).subarray(0, 64), index * UTS_FIELD_BYTES));
@@ -143,8 +147,20 @@ const sysGetrusage: CoreHandler = (task, args) => {
   const peakResidentPages = Math.max(process.peakResidentPages, process.space.peakResidentPages);
   const who = args.i32(0);
   if (who === RUSAGE_CHILDREN) writeUsage(task, args.address(1), process.childUsage, args.wordBytes);
-  else if (who === RUSAGE_SELF) writeUsage(task, args.address(1), { userNs: process.userNs, systemNs: process.systemNs, peakResidentPages }, args.wordBytes);
-  else if (who === RUSAGE_THREAD) writeUsage(task, args.address(1), { userNs: task.userNs, systemNs: task.systemNs, peakResidentPages }, args.wordBytes);
+  else if (who === RUSAGE_SELF)
+    writeUsage(
+      task,
+      args.address(1),
+      { userNs: process.userNs, systemNs: process.systemNs, peakResidentPages },
+      args.wordBytes,
+    );
+  else if (who === RUSAGE_THREAD)
+    writeUsage(
+      task,
+      args.address(1),
+      { userNs: task.userNs, systemNs: task.systemNs, peakResidentPages },
+      args.wordBytes,
+    );
   else return -EINVAL;
   return 0;
 };
@@ -186,9 +202,7 @@ function checkPolicy(policy: number, priority: number): number {
 }
 
 const sysSchedSetscheduler: CoreHandler = (task, args) =>
-  targetOf(task, args.i32(0)) === undefined
-    ? -ESRCH
-    : checkPolicy(args.i32(1), task.memory.readI32(args.address(2)));
+  targetOf(task, args.i32(0)) === undefined ? -ESRCH : checkPolicy(args.i32(1), task.memory.readI32(args.address(2)));
 
 const sysSchedSetparam: CoreHandler = (task, args) =>
   targetOf(task, args.i32(0)) === undefined ? -ESRCH : checkPolicy(0, task.memory.readI32(args.address(1)));
@@ -232,7 +246,10 @@ function priorityBounds(realTime: number): CoreHandler {
 
 function priorityTargets(task: GuestTask, which: number, who: number): GuestTask["process"][] {
   const all = [...task.kernel.processes.values()].filter((process) => !process.isZombie);
-  if (which === 0) return all.filter((process) => process.pid === (who === 0 ? task.process.pid : (task.kernel.tasks.get(who)?.process.pid ?? -1)));
+  if (which === 0)
+    return all.filter(
+      (process) => process.pid === (who === 0 ? task.process.pid : (task.kernel.tasks.get(who)?.process.pid ?? -1)),
+    );
   if (which === 1) return all.filter((process) => process.group.id === (who === 0 ? task.process.group.id : who));
   const uid = who === 0 ? task.credentials.ruid : who;
   return all.filter((process) => process.mainTask()?.credentials.ruid === uid);
@@ -301,51 +318,65 @@ function flag(set: (task: GuestTask, value: boolean) => void): PrctlHandler {
 
 /** By option number (prctl(2)); what is not here is EINVAL, as in an older kernel. */
 const PRCTL: ReadonlyMap<number, PrctlHandler> = new Map<number, PrctlHandler>([
-  [1, (task, value) => {
-    if (value < 0 || value > 64) return -EINVAL;
-    task.parentDeathSignal = value;
-    return 0;
-  }],
+  [
+    1,
+    (task, value) => {
+      if (value < 0 || value > 64) return -EINVAL;
+      task.parentDeathSignal = value;
+      return 0;
+    },
+  ],
   [2, store((task) => task.parentDeathSignal)],
   [3, (task) => (task.process.dumpable ? 1 : 0)],
   [4, flag((task, value) => (task.process.dumpable = value))],
   [7, (task) => (task.process.keepCapabilities ? 1 : 0)],
   [8, flag((task, value) => (task.process.keepCapabilities = value))],
   [15, (task, _value, address) => setTaskName(task, address)],
-  [16, (task, _value, address) => {
-    const bytes = new Uint8Array(NAME_BYTES);
-    bytes.set(Uint8Array.from(task.name, (unit) => unit.charCodeAt(0)).subarray(0, NAME_BYTES - 1));
-    task.memory.writeBytes(address, bytes);
-    return 0;
-  }],
+  [
+    16,
+    (task, _value, address) => {
+      const bytes = new Uint8Array(NAME_BYTES);
+      bytes.set(Uint8Array.from(task.name, (unit) => unit.charCodeAt(0)).subarray(0, NAME_BYTES - 1));
+      task.memory.writeBytes(address, bytes);
+      return 0;
+    },
+  ],
   // PR_GET_SECCOMP: no filter. PR_CAPBSET_READ: nothing dropped. PR_GET_SECUREBITS: none.
   [21, () => 0],
   [23, (_task, value) => (value >= 0 && value <= 40 ? 1 : -EINVAL)],
   [24, (task) => (task.credentials.euid === 0 ? 0 : -EPERM)],
   [27, () => 0],
-  [29, (task, _value, slack) => {
-    task.process.timerSlackNs = slack === 0 ? 50_000 : slack;
-    return 0;
-  }],
+  [
+    29,
+    (task, _value, slack) => {
+      task.process.timerSlackNs = slack === 0 ? 50_000 : slack;
+      return 0;
+    },
+  ],
   [30, (task) => task.process.timerSlackNs],
-  [36, (task, value) => {
-    task.process.subreaper = value !== 0;
-    return 0;
-  }],
+  [
+    36,
+    (task, value) => {
+      task.process.subreaper = value !== 0;
+      return 0;
+    },
+  ],
   [37, store((task) => (task.process.subreaper ? 1 : 0))],
-  [38, (task, value) => {
-    if (value !== 1) return -EINVAL;
-    task.process.noNewPrivileges = true;
-    return 0;
-  }],
+  [
+    38,
+    (task, value) => {
+      if (value !== 1) return -EINVAL;
+      task.process.noNewPrivileges = true;
+      return 0;
+    },
+  ],
   [39, (task) => (task.process.noNewPrivileges ? 1 : 0)],
   // PR_SET_THP_DISABLE and its question: there are no huge pages.
   [41, () => 0],
   [42, () => 0],
 ]);
 
-const sysPrctl: CoreHandler = (task, args) =>
-  PRCTL.get(args.i32(0))?.(task, args.i32(1), args.address(1)) ?? -EINVAL;
+const sysPrctl: CoreHandler = (task, args) => PRCTL.get(args.i32(0))?.(task, args.i32(1), args.address(1)) ?? -EINVAL;
 
 /** SECCOMP_GET_ACTION_AVAIL and the like: no filters here, so programs that can go without one do. */
 const sysSeccomp: CoreHandler = () => -EINVAL;
@@ -366,7 +397,14 @@ export const systemSyscalls: readonly SyscallDefinition[] = [
   row("getrlimit", 97, 76, getrlimit("i32"), "int pointer"),
   row("ugetrlimit", -1, 191, getrlimit("u32"), "int pointer"),
   row("setrlimit", 160, 75, sysSetrlimit, "int pointer", partial("AS, DATA, STACK, NOFILE and NPROC are enforced")),
-  row("prlimit64", 302, 340, sysPrlimit64, "int int pointer pointer", partial("AS, DATA, STACK, NOFILE and NPROC are enforced")),
+  row(
+    "prlimit64",
+    302,
+    340,
+    sysPrlimit64,
+    "int int pointer pointer",
+    partial("AS, DATA, STACK, NOFILE and NPROC are enforced"),
+  ),
   row("getrusage", 98, 77, sysGetrusage, "int pointer", partial("CPU times and peak memory; other counters are 0")),
   row("personality", 135, 136, sysPersonality, "hex", partial("remembered; addresses are never randomised")),
   row("sched_yield", 24, 158, (task) => {
@@ -375,7 +413,14 @@ export const systemSyscalls: readonly SyscallDefinition[] = [
   }),
   row("sched_getaffinity", 204, 242, sysSchedGetaffinity, "int size pointer", partial("one processor")),
   row("sched_setaffinity", 203, 241, sysSchedSetaffinity, "int size pointer", partial("one processor")),
-  row("sched_setscheduler", 144, 156, sysSchedSetscheduler, "int int pointer", partial("real-time policies are refused")),
+  row(
+    "sched_setscheduler",
+    144,
+    156,
+    sysSchedSetscheduler,
+    "int int pointer",
+    partial("real-time policies are refused"),
+  ),
   row("sched_getscheduler", 145, 157, (task, args) => (targetOf(task, args.i32(0)) === undefined ? -ESRCH : 0), "int"),
   row("sched_setparam", 142, 154, sysSchedSetparam, "int pointer"),
   row("sched_getparam", 143, 155, sysSchedGetparam, "int pointer"),
@@ -391,8 +436,21 @@ export const systemSyscalls: readonly SyscallDefinition[] = [
   row("ioprio_set", 251, 289, () => 0, "int int int", partial("accepted and ignored")),
   row("ioprio_get", 252, 290, () => 0x4004, "int int"),
   row("getcpu", 309, 318, sysGetcpu, "pointer pointer pointer"),
-  row("prctl", 157, 172, sysPrctl, "int hex hex hex hex", partial("names, death signals, subreaper, no_new_privs and questions; others give EINVAL")),
-  row("seccomp", 317, 354, sysSeccomp, "int hex pointer", partial("no filters: EINVAL, as in a kernel built without them")),
+  row(
+    "prctl",
+    157,
+    172,
+    sysPrctl,
+    "int hex hex hex hex",
+    partial("names, death signals, subreaper, no_new_privs and questions; others give EINVAL"),
+  ),
+  row(
+    "seccomp",
+    317,
+    354,
+    sysSeccomp,
+    "int hex pointer",
+    partial("no filters: EINVAL, as in a kernel built without them"),
+  ),
   row("syslog", 103, 103, sysSyslog, "int pointer int", partial("an empty log")),
 ];
-

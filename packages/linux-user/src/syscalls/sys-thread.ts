@@ -117,16 +117,34 @@ const sysModifyLdt: CoreHandler = (_task, args) => (args.i32(0) === 0 || args.i3
 export const threadSyscalls: readonly SyscallDefinition[] = [
   row("gettid", 186, 224, (task) => task.tid),
   row("set_tid_address", 218, 258, sysSetTidAddress, "pointer"),
-  row("futex", 202, 240, (task, args) => futex(task, args, widthOf(args)), "pointer hex int pointer pointer int", partial("priority inheritance hands locks over in order but raises nobody's priority; no FUTEX_WAIT_REQUEUE_PI")),
+  row(
+    "futex",
+    202,
+    240,
+    (task, args) => futex(task, args, widthOf(args)),
+    "pointer hex int pointer pointer int",
+    partial("priority inheritance hands locks over in order but raises nobody's priority; no FUTEX_WAIT_REQUEUE_PI"),
+  ),
   row("futex_time64", -1, 422, (task, args) => futex(task, args, "wide"), "pointer hex int pointer pointer int"),
   absent("futex_waitv", 449, 449, "waiting for several futexes"),
   row("set_robust_list", 273, 311, sysSetRobustList, "pointer size"),
   row("get_robust_list", 274, 312, sysGetRobustList, "int pointer pointer"),
   row("arch_prctl", 158, 384, sysArchPrctl, "hex pointer"),
-  row("set_thread_area", 205, 243, (task, args) => (args.abi === "i386" ? setThreadArea(task, args.address(0)) : -ENOSYS), "pointer"),
-  row("get_thread_area", 211, 244, (task, args) => (args.abi === "i386" ? getThreadArea(task, args.address(0)) : -ENOSYS), "pointer"),
+  row(
+    "set_thread_area",
+    205,
+    243,
+    (task, args) => (args.abi === "i386" ? setThreadArea(task, args.address(0)) : -ENOSYS),
+    "pointer",
+  ),
+  row(
+    "get_thread_area",
+    211,
+    244,
+    (task, args) => (args.abi === "i386" ? getThreadArea(task, args.address(0)) : -ENOSYS),
+    "pointer",
+  ),
   row("modify_ldt", 154, 123, sysModifyLdt, "int pointer size", partial("an empty table that cannot be changed")),
   absent("rseq", 334, 386, "no restartable sequences: libraries use their fallback"),
   absent("kcmp", 312, 349, "comparing kernel objects", EPERM),
 ];
-

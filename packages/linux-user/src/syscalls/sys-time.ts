@@ -10,8 +10,17 @@ import type { CoreHandler } from "./row.ts";
 import { partial, row } from "./row.ts";
 import type { TimeWidth } from "./time-layout.ts";
 import {
-  clockExists, deadlineOnClock, NS_PER_SECOND, readClock, readNs, readTimeval, splitNs, TIMER_ABSTIME, widthOf,
-  writeTimespec, writeTimeval,
+  clockExists,
+  deadlineOnClock,
+  NS_PER_SECOND,
+  readClock,
+  readNs,
+  readTimeval,
+  splitNs,
+  TIMER_ABSTIME,
+  widthOf,
+  writeTimespec,
+  writeTimeval,
 } from "./time-layout.ts";
 
 const USER_HZ = 100;
@@ -25,7 +34,8 @@ function clockGetres(task: GuestTask, args: SyscallArguments, width: TimeWidth):
   const clock = args.i32(0);
   if (!clockExists(clock)) return -EINVAL;
   const coarse = clock === 5 || clock === 6;
-  if (args.address(1) !== 0) writeTimespec(task, args.address(1), { seconds: 0, nanoseconds: coarse ? 4_000_000 : 1 }, width);
+  if (args.address(1) !== 0)
+    writeTimespec(task, args.address(1), { seconds: 0, nanoseconds: coarse ? 4_000_000 : 1 }, width);
   return 0;
 }
 
@@ -35,9 +45,13 @@ function sleepUntil(task: GuestTask, deadlineNs: number, remaining: number, widt
   const wait = (): SyscallResult => {
     if (clock.monotonicNs() >= deadlineNs) return 0;
     return task.block({
-      on: [], deadlineNs, interrupt: "eintr", retry: wait,
+      on: [],
+      deadlineNs,
+      interrupt: "eintr",
+      retry: wait,
       onInterrupt: () => {
-        if (remaining !== 0) writeTimespec(task, remaining, splitNs(Math.max(0, deadlineNs - clock.monotonicNs())), width);
+        if (remaining !== 0)
+          writeTimespec(task, remaining, splitNs(Math.max(0, deadlineNs - clock.monotonicNs())), width);
         return undefined;
       },
     });
@@ -47,7 +61,12 @@ function sleepUntil(task: GuestTask, deadlineNs: number, remaining: number, widt
 
 const sysNanosleep: CoreHandler = (task, args) => {
   const width = widthOf(args);
-  return sleepUntil(task, task.kernel.clock.monotonicNs() + readNs(task, args.address(0), width), args.address(1), width);
+  return sleepUntil(
+    task,
+    task.kernel.clock.monotonicNs() + readNs(task, args.address(0), width),
+    args.address(1),
+    width,
+  );
 };
 
 function clockNanosleep(task: GuestTask, args: SyscallArguments, width: TimeWidth): SyscallResult {
@@ -89,7 +108,7 @@ const sysTimes: CoreHandler = (task, args) => {
 };
 
 function writeItimer(task: GuestTask, address: number, which: number, width: TimeWidth): void {
-  const timer = task.process.intervalTimers[which]!;
+  const timer = task.process.intervalTimers[which];
   const half = width === "wide" ? 16 : 8;
   writeTimeval(task, address, timer.intervalNs, width);
   writeTimeval(task, address + half, timer.remainingNs(), width);
@@ -110,12 +129,12 @@ const sysSetitimer: CoreHandler = (task, args) => {
   const interval = next === 0 ? 0 : readTimeval(task, next, width);
   const value = next === 0 ? 0 : readTimeval(task, next + half, width);
   if (args.address(2) !== 0) writeItimer(task, args.address(2), which, width);
-  task.process.intervalTimers[which]!.set(value, interval);
+  task.process.intervalTimers[which].set(value, interval);
   return 0;
 };
 
 const sysAlarm: CoreHandler = (task, args) => {
-  const timer = task.process.intervalTimers[0]!;
+  const timer = task.process.intervalTimers[0];
   const left = timer.remainingNs();
   timer.set(args.u32(0) * NS_PER_SECOND, 0);
   return left === 0 ? 0 : Math.max(1, Math.round(left / NS_PER_SECOND));
@@ -221,7 +240,13 @@ export const timeSyscalls: readonly SyscallDefinition[] = [
   row("clock_settime", 227, 264, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
   row("clock_settime64", -1, 404, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
   row("nanosleep", 35, 162, sysNanosleep, "pointer pointer"),
-  row("clock_nanosleep", 230, 267, (task, args) => clockNanosleep(task, args, widthOf(args)), "int hex pointer pointer"),
+  row(
+    "clock_nanosleep",
+    230,
+    267,
+    (task, args) => clockNanosleep(task, args, widthOf(args)),
+    "int hex pointer pointer",
+  ),
   row("clock_nanosleep_time64", -1, 407, (task, args) => clockNanosleep(task, args, "wide"), "int hex pointer pointer"),
   row("gettimeofday", 96, 78, sysGettimeofday, "pointer pointer"),
   row("settimeofday", 164, 79, () => -EPERM, "pointer pointer", partial("the clock belongs to the host: EPERM")),
@@ -242,4 +267,3 @@ export const timeSyscalls: readonly SyscallDefinition[] = [
   row("clock_adjtime64", -1, 405, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
   row("clock_adjtime", 305, 343, () => -EPERM, "int pointer", partial("the clock belongs to the host: EPERM")),
 ];
-

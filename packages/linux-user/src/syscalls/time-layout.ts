@@ -86,8 +86,12 @@ function cpuClockNs(task: GuestTask, clock: number): number {
   if (kind === 3) throw new SyscallError(EINVAL);
   const target =
     (clock & 4) === 0
-      ? id === 0 ? task.process : task.kernel.processes.get(id)
-      : id === 0 ? task : task.process.tasks.get(id);
+      ? id === 0
+        ? task.process
+        : task.kernel.processes.get(id)
+      : id === 0
+        ? task
+        : task.process.tasks.get(id);
   if (target === undefined) throw new SyscallError((clock & 4) === 0 ? ESRCH : EINVAL);
   return kind === 1 ? target.userNs : target.userNs + target.systemNs;
 }

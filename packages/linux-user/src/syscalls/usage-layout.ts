@@ -6,7 +6,9 @@ import type { GuestTask } from "../process/task.ts";
 import { writeTimeval } from "./time-layout.ts";
 
 export function writeUsage(
-  task: GuestTask, address: number, usage: { readonly userNs: number; readonly systemNs: number; readonly peakResidentPages: number },
+  task: GuestTask,
+  address: number,
+  usage: { readonly userNs: number; readonly systemNs: number; readonly peakResidentPages: number },
   wordBytes: 8 | 4,
 ): void {
   const width = wordBytes === 8 ? "wide" : "narrow";
@@ -19,9 +21,14 @@ export function writeUsage(
 /** What wait4 reports of a child: its own use and that of its waited-for children. */
 export function writeRusage(task: GuestTask, address: number, child: GuestProcess, wordBytes: 8 | 4): void {
   const { childUsage } = child;
-  writeUsage(task, address, {
-    userNs: child.userNs + childUsage.userNs,
-    systemNs: child.systemNs + childUsage.systemNs,
-    peakResidentPages: Math.max(child.peakResidentPages, childUsage.peakResidentPages),
-  }, wordBytes);
+  writeUsage(
+    task,
+    address,
+    {
+      userNs: child.userNs + childUsage.userNs,
+      systemNs: child.systemNs + childUsage.systemNs,
+      peakResidentPages: Math.max(child.peakResidentPages, childUsage.peakResidentPages),
+    },
+    wordBytes,
+  );
 }

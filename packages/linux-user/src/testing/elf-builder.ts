@@ -31,7 +31,9 @@ export function buildElf64(options: BuiltElf = {}): Uint8Array {
   view.setBigUint64(32, 64n, true);
   view.setUint16(52, 64, true);
   view.setUint16(54, 56, true);
-  const segments: BuiltSegment[] = [...(options.segments ?? [{ address: 0x400000, fileBytes: 8192, memoryBytes: 8192, flags: 5 }])];
+  const segments: BuiltSegment[] = [
+    ...(options.segments ?? [{ address: 0x400000, fileBytes: 8192, memoryBytes: 8192, flags: 5 }]),
+  ];
   if (options.interpreter !== undefined) {
     const at = 1024;
     bytes.set(new TextEncoder().encode(options.interpreter), at);

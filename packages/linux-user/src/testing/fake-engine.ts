@@ -2,7 +2,14 @@
 // would make the engine stop for, and is given the result.
 
 import type {
-  Access, AddressSpacePort, EngineContext, EngineExit, ExecutionEngine, ExitReason, GuestCpu, GuestMode,
+  Access,
+  AddressSpacePort,
+  EngineContext,
+  EngineExit,
+  ExecutionEngine,
+  ExitReason,
+  GuestCpu,
+  GuestMode,
   PhysicalMemoryPort,
 } from "../engine-port.ts";
 import { PAGE_BYTES, R10, R8, R9, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from "../engine-port.ts";
@@ -74,11 +81,11 @@ export class FakeCpu implements GuestCpu {
   }
 
   getLo(register: number): number {
-    return this.registers[register * 2]!;
+    return this.registers[register * 2];
   }
 
   getHi(register: number): number {
-    return this.registers[register * 2 + 1]!;
+    return this.registers[register * 2 + 1];
   }
 
   setRegister(register: number, lo: number, hi: number): void {
@@ -95,7 +102,7 @@ export class FakeCpu implements GuestCpu {
   }
 
   getSegment(segment: number): number {
-    return this.segments[segment]!;
+    return this.segments[segment];
   }
 
   setSegment(segment: number, selector: number): void {
@@ -177,14 +184,18 @@ export class FakeContext implements EngineContext {
       const step = next.value;
       if ("call" in step) {
         const wide = fake.mode === "x86-64";
-        step.args?.forEach((value, index) => fake.set((wide ? ARGUMENTS_64 : ARGUMENTS_32)[index]!, value));
+        step.args?.forEach((value, index) => fake.set((wide ? ARGUMENTS_64 : ARGUMENTS_32)[index], value));
         fake.set(RAX, step.call);
         fake.child = step.child;
         return { ...exit, reason: wide ? "syscall64" : "syscall32" };
       }
       if ("exit" in step) {
         return {
-          ...exit, reason: step.exit, address: step.address ?? 0, access: step.access ?? 0, fault: step.fault ?? 0,
+          ...exit,
+          reason: step.exit,
+          address: step.address ?? 0,
+          access: step.access ?? 0,
+          fault: step.fault ?? 0,
         };
       }
       const address = "load" in step ? step.load : step.store;
@@ -193,7 +204,7 @@ export class FakeContext implements EngineContext {
         return { ...exit, reason: "page-fault", address, access: "load" in step ? 0 : 1, fault: translation };
       }
       const offset = (translation >> 2) * PAGE_BYTES + (address % PAGE_BYTES);
-      if ("load" in step) fake.set(RAX, this.#engine.memory.bytes[offset]!);
+      if ("load" in step) fake.set(RAX, this.#engine.memory.bytes[offset]);
       else this.#engine.memory.bytes[offset] = step.value;
     }
   }

@@ -17,7 +17,15 @@ export const ENTRY = 0x401000;
 export const DATA = 0x600000;
 
 export const ROOT = {
-  ruid: 0, euid: 0, suid: 0, fsuid: 0, rgid: 0, egid: 0, sgid: 0, fsgid: 0, groups: [] as number[],
+  ruid: 0,
+  euid: 0,
+  suid: 0,
+  fsuid: 0,
+  rgid: 0,
+  egid: 0,
+  sgid: 0,
+  fsgid: 0,
+  groups: [] as number[],
 };
 
 export class FakeMachine {
@@ -29,13 +37,16 @@ export class FakeMachine {
 
   constructor(options: { readonly pages?: number; readonly syscalls?: readonly SyscallDefinition[] } = {}) {
     this.engine = new FakeEngine(options.pages ?? 4096);
-    this.filesystem.add("/program", buildElf64({
-      entry: ENTRY,
-      segments: [
-        { address: 0x400000, fileBytes: 8192, flags: 5 },
-        { address: DATA, offset: 0, fileBytes: 0, memoryBytes: 16 * 4096, flags: 6 },
-      ],
-    }));
+    this.filesystem.add(
+      "/program",
+      buildElf64({
+        entry: ENTRY,
+        segments: [
+          { address: 0x400000, fileBytes: 8192, flags: 5 },
+          { address: DATA, offset: 0, fileBytes: 0, memoryBytes: 16 * 4096, flags: 6 },
+        ],
+      }),
+    );
     this.kernel = new LinuxKernel({
       engine: this.engine,
       filesystem: this.filesystem,
