@@ -127,6 +127,10 @@ export interface Process {
   memoryForOthers(): UserMemory | null;
   /** To the process as a whole: any thread that does not block it may take it (kill(2)). */
   sendSignal(info: SignalInfo): void;
+  /** What it ignores, and what it has handlers for (/proc/PID/status, SigIgn and SigCgt). */
+  signalDispositions(): { readonly ignored: SignalSet; readonly caught: SignalSet };
+  /** Pending for the process as a whole (ShdPnd). */
+  readonly sharedPending: SignalSet;
   /** Whether the signal would be ignored or blocked by the calling thread (SIGTTIN and SIGTTOU rules of a terminal). */
   ignores(signal: number): boolean;
   limit(resource: number): ResourceLimit;

@@ -11,7 +11,7 @@ import type {
   ProcessState,
   ResourceLimit,
 } from "../kernel/task.ts";
-import type { SignalInfo } from "../kernel/signal-info.ts";
+import type { SignalInfo, SignalSet } from "../kernel/signal-info.ts";
 import {
   CLD_CONTINUED,
   CLD_EXITED,
@@ -155,6 +155,14 @@ export class GuestProcess implements Process {
 
   sendSignal(info: SignalInfo): void {
     sendToProcess(this, info);
+  }
+
+  signalDispositions(): { readonly ignored: SignalSet; readonly caught: SignalSet } {
+    return this.actions.dispositions();
+  }
+
+  get sharedPending(): SignalSet {
+    return this.pending.set;
   }
 
   ignores(signal: number): boolean {

@@ -70,6 +70,16 @@ export class SignalActions {
     return handler === SIG_DFL && defaultEffect(signal) === "ignore";
   }
 
+  dispositions(): { readonly ignored: SignalSet; readonly caught: SignalSet } {
+    const ignored = new SignalSet();
+    const caught = new SignalSet();
+    this.#actions.forEach((action, signal) => {
+      if (action === undefined || action.handler === SIG_DFL) return;
+      (action.handler === SIG_IGN ? ignored : caught).add(signal);
+    });
+    return { ignored, caught };
+  }
+
   clone(): SignalActions {
     const copy = new SignalActions();
     copy.#actions = [...this.#actions];
