@@ -17,7 +17,7 @@ import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
-import { BLOCK_EMPTY, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { BLOCK_EMPTY, leadsBack, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
 import { ValueEmitter } from "./value-emitter.ts";
 
 /** Above this many distinct sets of dirty slots, further faulting blocks share one exit that spills them all. */
@@ -400,7 +400,7 @@ export class RegionEmitter {
     const { out } = this;
     if (!clean) this.spillBlock(from);
     const offset = keyOffset(key);
-    if (offset <= this.region.blocks[from]!.offset) this.spendBudget(offset);
+    if (leadsBack(offset)) this.spendBudget(offset);
     this.storeBudget();
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
@@ -623,6 +623,8 @@ export class RegionEmitter {
     const target = indirect ? this.values.toLocal(block.value) : -1;
     const offset = keyOffset(block.target);
     this.spillBlock(index);
+    const spends = !indirect && leadsBack(offset);
+    if (spends) this.spendBudget(offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
     out.u8(Wasm.i32Eqz);
@@ -631,7 +633,7 @@ export class RegionEmitter {
       this.storeBudget();
       this.jumpThroughCache(target, Wasm.returnCall);
     } else {
-      this.spendBudget(offset);
+      if (!spends) this.spendBudget(offset);
       this.storeBudget();
       this.callSlot(offset, Wasm.returnCallIndirect);
     }

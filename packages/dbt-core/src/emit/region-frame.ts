@@ -31,6 +31,17 @@ export interface LinkTarget {
   slotFor(offset: number): number;
 }
 
+/** Code addresses wrap around, at least those of 32 bits: whatever goes as far as this may lead back. */
+const FAR = 1 << 28;
+
+/**
+ * Whether a direct jump or call out of the region, to a guest offset, costs budget. Of regions that lead to one another
+ * in a circle, at least one leads to its own entry or before.
+ */
+export function leadsBack(offset: number): boolean {
+  return offset <= 0 || offset >= FAR;
+}
+
 const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
 
 /**

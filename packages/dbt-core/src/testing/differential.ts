@@ -299,7 +299,7 @@ export class DifferentialTest {
       return String(error);
     }
     return (
-      difference(
+      firstDifference(
         [...reference.events, reference.outcome(expected)],
         [...emitted.machine.events, emitted.machine.outcome(actual)],
       ) ?? this.memoryDifference()
@@ -323,7 +323,7 @@ function slotsOf(links: Map<number, number>): (offset: number) => number {
   };
 }
 
-function difference(expected: readonly string[], actual: readonly string[]): string | undefined {
+function firstDifference(expected: readonly string[], actual: readonly string[]): string | undefined {
   for (let index = 0; index < Math.max(expected.length, actual.length); index++) {
     if (expected[index] === actual[index]) continue;
     const words = (expected[index] ?? "nothing").split(" ");

@@ -231,9 +231,9 @@ class Interpreter {
     const { depth } = this.options;
     switch (block.terminator) {
       case Terminator.jump:
-        return this.edge(index, block, block.target);
+        return this.edge(index, block.target);
       case Terminator.branch:
-        return this.edge(index, block, this.values[block.value] !== 0 ? block.target : block.next);
+        return this.edge(index, this.values[block.value] !== 0 ? block.target : block.next);
       case Terminator.jumpIndirect:
         return this.jump(this.values[block.value] as bigint, depth, undefined);
       case Terminator.call:
@@ -243,7 +243,7 @@ class Interpreter {
         return this.values[block.value];
       case Terminator.service:
         this.instructionPointer(this.at(keyOffset(block.next)));
-        return this.around.service(block.target) ? LEFT : this.edge(index, block, block.next);
+        return this.around.service(block.target) ? LEFT : this.edge(index, block.next);
       case Terminator.exit:
         this.put(Header.exitCode, block.target);
         this.put(Header.exitPayload, block.payload);
@@ -254,11 +254,11 @@ class Interpreter {
     }
   }
 
-  private edge(from: number, block: Block, key: number): number | bigint {
+  private edge(from: number, key: number): number | bigint {
     const offset = keyOffset(key);
     const to = this.graph.inside(from, key);
     if (to < 0) {
-      if (offset <= block.offset && this.spends()) return this.budgetExit(this.at(offset));
+      if (leadsBack(offset) && this.spends()) return this.budgetExit(this.at(offset));
       return this.around.transfer(this.at(offset), this.options.slotFor(offset), this.options.depth, undefined);
     }
     if (!this.graph.isBackEdge(from, to)) return to;
@@ -288,14 +288,21 @@ class Interpreter {
     const offset = keyOffset(block.target);
     const indirect = block.terminator === Terminator.callIndirect;
     const target = indirect ? (this.values[block.value] as bigint) : this.at(offset);
+    const spends = !indirect && (depth === 0 || leadsBack(offset));
+    if (spends && this.spends()) return this.budgetExit(target);
     if (depth === 0) {
       if (indirect) return this.jump(target, 0, undefined);
-      return this.spends() ? this.budgetExit(target) : this.around.transfer(target, slotFor(offset), 0, undefined);
+      return this.around.transfer(target, slotFor(offset), 0, undefined);
     }
     const next = this.at(keyOffset(block.next));
     const result = indirect
       ? this.jump(target, depth - 1, next)
       : this.around.transfer(target, slotFor(offset), depth - 1, next);
-    return result === next ? this.edge(index, block, block.next) : result;
+    return result === next ? this.edge(index, block.next) : result;
   }
+}
+
+/** What costs budget among direct transfers out of the region: those that may be part of a circle of regions. */
+function leadsBack(offset: number): boolean {
+  return offset <= 0 || offset >= 2 ** 28;
 }

@@ -134,7 +134,7 @@ class RegionMaker {
     this.sizes = sizes;
     const order = slots.map((_, slot) => slot).sort(() => random.i32());
     for (const slot of order.slice(0, sizes.slots)) this.usable[slots[slot].type].push(slot);
-    this.outside = [-0x4000, 0x4000, 0x12345, -1];
+    this.outside = [-0x4000, 0x4000, 0x12345, -1, 0x7000_0000];
   }
 
   make(): RegionBuilder {
