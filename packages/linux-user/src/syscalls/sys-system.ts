@@ -175,8 +175,12 @@ const sysPersonality: CoreHandler = (task, args) => {
 const PROCESSORS = 1;
 const SCHED_RESET_ON_FORK = 0x4000_0000;
 
+/** The init that getppid(2) names for a process without a parent. */
+const OUTSIDE_PID = 1;
+
+/** Nothing runs as the init outside; it is scheduled as everybody is. */
 function targetOf(task: GuestTask, tid: number): GuestTask | undefined {
-  return tid === 0 ? task : task.kernel.tasks.get(tid);
+  return tid === 0 ? task : (task.kernel.tasks.get(tid) ?? (tid === OUTSIDE_PID ? task : undefined));
 }
 
 const sysSchedGetaffinity: CoreHandler = (task, args) => {
