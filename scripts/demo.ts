@@ -22,8 +22,10 @@ const steps: readonly Step[] = [
     title: "Processes that fork, die and are killed",
     command: ["./doppel", "run", "guests/bin/fork"],
   },
+  { title: "Threads that share a counter and wait for each other", command: ["./doppel", "run", "guests/bin/threads"] },
+  { title: "Condition flags, as the processor sets them", command: ["./doppel", "run", "guests/bin/flags"] },
   { title: "Faults are the guest's own", command: ["./doppel", "run", "guests/bin/fault"] },
-  { title: "Code that rewrites itself", command: ["./doppel", "run", "guests/bin/selfmod", "500"] },
+  { title: "Code that rewrites itself", command: ["./doppel", "run", "guests/bin/selfmod", "100"] },
   { title: "A computation", command: ["./doppel", "run", "guests/bin/mandelbrot", "200"] },
   {
     title: "This machine's own shell, dynamically linked",
@@ -31,15 +33,26 @@ const steps: readonly Step[] = [
     needs: ["/bin/sh", "/usr/bin/sort", "/usr/bin/uname"],
   },
   {
+    title: "What the translator did for a program of this machine",
+    command: ["./doppel", "run", "--stats", "ls", "guests"],
+    needs: ["/bin/ls"],
+  },
+  {
     title: "A program that does not exist",
     command: ["./doppel", "run", "guests/bin/nowhere"],
     status: 127,
   },
+  { title: "What this machine has and lacks", command: ["./doppel", "doctor"] },
 ];
+
+/** As one would type it. */
+function quoted(word: string): string {
+  return /^[\w./:=-]+$/.test(word) ? word : `'${word}'`;
+}
 
 let failures = 0;
 for (const { title, command, status = 0, needs = [] } of steps) {
-  console.log(`\n${title}\n$ ${command.join(" ")}`);
+  console.log(`\n${title}\n$ ${command.map(quoted).join(" ")}`);
   const missing = needs.filter((file) => !existsSync(resolve(root, file)));
   if (missing.length > 0) {
     console.log(`(left out: ${missing.join(", ")} is not here)`);

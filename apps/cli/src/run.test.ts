@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { statisticsSchema } from "@doppel/emulator/statistics-schema";
@@ -66,6 +66,16 @@ describe("doppel run", () => {
     });
   });
 
+  it("says why a file is no program", () => {
+    const file = join(scratch, "text");
+    writeFileSync(file, "not a program", { mode: 0o755 });
+    expect(doppel("run", file)).toEqual({
+      stdout: "",
+      stderr: `doppel: ${file}: not an ELF file and no #! line\n`,
+      status: 126,
+    });
+  });
+
   it.each([
     [["run"], "run needs a program", 2],
     [["run", "--fast", "x"], "run: Unknown option '--fast'; doppel run --help lists the options", 2],
@@ -85,9 +95,9 @@ describe("doppel run", () => {
       "the guest has no directory /nowhere-at-all to start in",
       127,
     ],
-    [["run", "guests/nowhere"], "guests/nowhere: ", 127],
+    [["run", "guests/nowhere"], "doppel: guests/nowhere: no such file", 127],
     [["run", "no-such-program-anywhere"], "no-such-program-anywhere: command not found", 127],
-    [["run", "./README.md"], "./README.md: ", 126],
+    [["run", "./README.md"], "doppel: ./README.md: permission denied", 126],
     [["jump"], "there is no command jump; doppel --help lists them", 2],
   ])("%j: %s", (args, message, expected) => {
     const { stdout, stderr, status } = doppel(...args);

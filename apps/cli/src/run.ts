@@ -67,7 +67,7 @@ export async function run(args: readonly string[]): Promise<number> {
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
   });
   if ("reason" in program) {
-    printError(`doppel: ${name}: ${program.reason}\n`);
+    printError(`doppel: ${program.reason}\n`);
     return program.errno === ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
   }
   const status = await program.finished;

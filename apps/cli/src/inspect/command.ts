@@ -64,9 +64,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const name = names.get(address);
   const out = [
     `region at 0x${address.toString(16)}${name === undefined ? "" : ` (${name})`}: ` +
-      `${counts.guestInstructions} guest instructions in ${counts.blocks} blocks; ` +
+      `${counted(counts.guestInstructions, "guest instruction")} in ${counted(counts.blocks, "block")}; ` +
       `${counts.wasmInstructions} WebAssembly instructions, ${counts.wasmBytes} bytes; ` +
-      `${counts.tlbChecks} TLB checks, ${counts.reloads} reloads, ${counts.spills} spills\n`,
+      `${counted(counts.tlbChecks, "TLB check")}, ${counted(counts.reloads, "reload")}, ${counted(counts.spills, "spill")}\n`,
   ];
   if (everything || values.guest === true) {
     const addresses = region.instructionOffsets.map((offset) => address + offset);
@@ -79,6 +79,10 @@ export async function run(args: readonly string[]): Promise<number> {
   if (everything || values.wasm === true) out.push("wasm", region.wasm);
   print(out.join("\n"));
   return 0;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function readImage(path: string): ElfImage {
