@@ -24,6 +24,7 @@ import type { SystemDescription } from "../vfs/proc-system.ts";
 import type { FilesystemContext } from "../vfs/walk.ts";
 import { NodeFilesystem } from "./filesystem.ts";
 import { NodeNetwork } from "./network.ts";
+import { forwardSignals } from "./signals.ts";
 import { nodeStream } from "./streams.ts";
 import { nodeTerminal } from "./terminal.ts";
 
@@ -56,7 +57,10 @@ export interface NodeGuestHost {
   readonly console: Terminal | undefined;
   /** Connects the kernel and makes descriptors 0 to 2; -errno when `cwd` is not there. */
   start(kernel: Kernel, options: StartOptions): GuestStart | Failure;
-  /** Makes the console the controlling terminal of a session leader. */
+  /**
+   * Makes the console the controlling terminal of the first process, a session leader, and passes the host's signals
+   * on to it.
+   */
   attachConsole(process: Process): void;
   /** After the last process: sends what sockets still hold, gives the terminal back, stops listening. */
   finish(): Promise<void>;
@@ -79,6 +83,7 @@ export function nodeGuestHost(options: NodeGuestHostOptions): NodeGuestHost {
     network,
     ...(options.system === undefined ? {} : { system: options.system }),
   });
+  let stopForwarding = (): void => {};
   return {
     filesystem: assembled.filesystem,
     console: terminals.console,
@@ -92,8 +97,10 @@ export function nodeGuestHost(options: NodeGuestHostOptions): NodeGuestHost {
     attachConsole: (process) => {
       const task = process.tasks.values().next().value;
       if (task !== undefined) terminals.console?.attach(task, false);
+      stopForwarding = forwardSignals(process, terminals.console);
     },
     finish: async () => {
+      stopForwarding();
       await network.drain();
       for (const stream of streams) stream.close();
       host?.close();
