@@ -121,7 +121,8 @@ export class CodeHeap<Module> {
    * Jumps within one page, and from one page to one target, share it.
    */
   linkSlot(page: number, mode: number, distance: number): number {
-    const from = page * 64 + mode;
+    // Modes are of 32 bits, pages of 20: no two share a key.
+    const from = page * 2 ** 32 + mode;
     let slots = this.linkSlots.get(from);
     if (slots === undefined) this.linkSlots.set(from, (slots = new Map()));
     let slot = slots.get(distance);

@@ -117,6 +117,9 @@ export class ToyProcess {
     return this.host.memory.pageOffset(this.page(address)) + (address % PAGE_BYTES);
   }
 
+  byte(address: number): number {
+    return this.host.memory.bytes[this.hostOffset(address)];
+  }
   word(address: number): bigint {
     return this.host.memory.view.getBigInt64(this.hostOffset(address), true);
   }
