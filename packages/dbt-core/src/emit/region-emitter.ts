@@ -13,6 +13,7 @@ import { Op } from "../ir/op.ts";
 import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { type CodeLayout, EngineExit, Header } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { ContextEmitter } from "./context-emitter.ts";
 import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
@@ -44,6 +45,7 @@ export class RegionEmitter {
   private readonly locals: LocalPool = new LocalPool();
   private readonly values: ValueEmitter;
   private readonly memory: MemoryEmitter;
+  private readonly context: ContextEmitter = new ContextEmitter();
   private region!: RegionBuilder;
   private out!: ByteWriter;
   private imports!: RegionImports;
@@ -55,7 +57,6 @@ export class RegionEmitter {
   /** Labels in scope, outermost first: block index for a merge or loop header, -1 - n for fault exit n, or `ANONYMOUS`. */
   private readonly labels: number[] = [];
   private cold = false;
-  private budget = -1;
   private count = -1;
   private result = -1;
 
@@ -78,7 +79,7 @@ export class RegionEmitter {
     this.locals.reset();
     this.values.begin(region, this.sets, code, this.cold);
     this.memory.begin(this.locals, code, imports);
-    this.budget = this.locals.permanent("i32");
+    this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
     this.count = -1;
     this.result = this.locals.permanent("i64");
 
@@ -163,7 +164,7 @@ export class RegionEmitter {
       this.countDown(0, Parameter.slot);
       return;
     }
-    this.loadHeader(Header.budget, this.budget);
+    this.context.loadBudget();
     for (let slot = 0; slot < this.region.slots.length; slot++) {
       if (this.sets.liveIn.has(0, slot)) this.values.loadSlot(slot);
     }
@@ -196,10 +197,10 @@ export class RegionEmitter {
     out.u8(Wasm.i32LtS);
     this.openIf();
     if (dirtyBlock >= 0) this.spillBlock(dirtyBlock);
-    if (slotLocal < 0) this.storeBudget();
+    if (slotLocal < 0) this.context.storeBudget();
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
-    this.pushAddress(offset);
+    this.context.pushAddress(offset);
     if (slotLocal < 0) {
       out.u8(Wasm.i32Const);
       out.s32(slot);
@@ -214,92 +215,11 @@ export class RegionEmitter {
     this.close();
   }
 
-  private loadHeader(offset: number, local: number): void {
-    const { out } = this;
-    if (this.cold) return;
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.context);
-    out.u8(Wasm.i32Load);
-    out.u8(2);
-    out.u32(offset);
-    out.u8(Wasm.localSet);
-    out.u32(local);
-  }
-
-  private storeHeaderConstant(offset: number, value: number): void {
-    const { out } = this;
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.context);
-    out.u8(Wasm.i32Const);
-    out.s32(value);
-    out.u8(Wasm.i32Store);
-    out.u8(2);
-    out.u32(offset);
-  }
-
-  private storeBudget(): void {
-    const { out } = this;
-    if (this.cold) return;
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.context);
-    out.u8(Wasm.localGet);
-    out.u32(this.budget);
-    out.u8(Wasm.i32Store);
-    out.u8(2);
-    out.u32(Header.budget);
-  }
-
-  /** Pushes the guest-virtual address of a guest offset. */
-  private pushAddress(offset: number): void {
-    const { out } = this;
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.address);
-    if (offset !== 0) {
-      out.u8(Wasm.i64Const);
-      out.s32(offset);
-      out.u8(Wasm.i64Add);
-      this.narrow();
-    }
-  }
-
-  private narrow(): void {
-    if (!this.options.narrowAddresses) return;
-    this.out.u8(Wasm.i32WrapI64);
-    this.out.u8(Wasm.i64ExtendI32U);
-  }
-
-  private storeInstructionPointer(push: () => void): void {
-    const { out } = this;
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.context);
-    push();
-    out.u8(Wasm.i64Store);
-    out.u8(3);
-    out.u32(Header.instructionPointer);
-  }
-
-  private leave(): void {
-    this.out.u8(Wasm.i64Const);
-    this.out.s32(-1);
-    this.out.u8(Wasm.return);
-  }
-
   private leaveAtFault(exit: FaultExit): void {
-    const { out } = this;
     this.spill(exit.low, exit.high);
-    this.storeBudget();
-    this.storeInstructionPointer(() => {
-      out.u8(Wasm.localGet);
-      out.u32(Parameter.address);
-      out.u8(Wasm.localGet);
-      out.u32(Parameter.context);
-      out.u8(Wasm.i64Load32S);
-      out.u8(2);
-      out.u32(Header.exitOffset);
-      out.u8(Wasm.i64Add);
-      this.narrow();
-    });
-    this.leave();
+    this.context.storeBudget();
+    this.context.storeFaultingInstructionPointer();
+    this.context.leave();
   }
 
   private spill(low: number, high: number): void {
@@ -381,10 +301,10 @@ export class RegionEmitter {
       if (this.cold && key % 4 === 0) {
         this.countDown(keyOffset(key), -1, this.link.slotFor(keyOffset(key)), clean ? -1 : from);
       }
-      this.spendOne();
+      this.context.spendOne();
       this.openIf();
-      this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
-      this.storeHeaderConstant(Header.exitOffset, keyOffset(key));
+      this.context.storeConstant(Header.exitCode, EngineExit.budget);
+      this.context.storeConstant(Header.exitOffset, keyOffset(key));
       this.branchTo(-1 - this.faultExitOfBlock[from]!, Wasm.br);
       this.close();
       this.branchTo(to, Wasm.br);
@@ -401,10 +321,10 @@ export class RegionEmitter {
     if (!clean) this.spillBlock(from);
     const offset = keyOffset(key);
     if (leadsBack(offset)) this.spendBudget(offset);
-    this.storeBudget();
+    this.context.storeBudget();
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
-    this.pushAddress(offset);
+    this.context.pushAddress(offset);
     const slot = this.link.slotFor(offset);
     out.u8(Wasm.i32Const);
     out.s32(slot);
@@ -417,46 +337,11 @@ export class RegionEmitter {
     out.u32(0);
   }
 
-  /** Takes one from the budget; pushes whether it is used up. */
-  private spendOne(): void {
-    const { out } = this;
-    if (this.cold) {
-      out.u8(Wasm.localGet);
-      out.u32(Parameter.context);
-      out.u8(Wasm.localGet);
-      out.u32(Parameter.context);
-      out.u8(Wasm.i32Load);
-      out.u8(2);
-      out.u32(Header.budget);
-    } else {
-      out.u8(Wasm.localGet);
-      out.u32(this.budget);
-    }
-    out.u8(Wasm.i32Const);
-    out.s32(1);
-    out.u8(Wasm.i32Sub);
-    out.u8(Wasm.localTee);
-    out.u32(this.budget);
-    if (this.cold) {
-      out.u8(Wasm.i32Store);
-      out.u8(2);
-      out.u32(Header.budget);
-      out.u8(Wasm.localGet);
-      out.u32(this.budget);
-    }
-    out.u8(Wasm.i32Const);
-    out.s32(0);
-    out.u8(Wasm.i32LtS);
-  }
-
   /** Leaves on the budget at guest offset `offset`; everything is in the context block already. */
   private spendBudget(offset: number): void {
-    this.spendOne();
+    this.context.spendOne();
     this.openIf();
-    this.storeHeaderConstant(Header.exitCode, EngineExit.budget);
-    this.storeInstructionPointer(() => this.pushAddress(offset));
-    this.storeBudget();
-    this.leave();
+    this.context.leaveOnBudget(offset);
     this.close();
   }
 
@@ -503,9 +388,9 @@ export class RegionEmitter {
     const { region } = this;
     this.values.push(region.x[node]!);
     this.openIf();
-    this.storeHeaderConstant(Header.exitCode, region.immediate[node]!);
-    this.storeHeaderConstant(Header.exitPayload, region.y[node]!);
-    this.storeHeaderConstant(Header.exitOffset, offset);
+    this.context.storeConstant(Header.exitCode, region.immediate[node]!);
+    this.context.storeConstant(Header.exitPayload, region.y[node]!);
+    this.context.storeConstant(Header.exitOffset, offset);
     this.branchTo(-1 - this.faultExitOfBlock[block]!, Wasm.br);
     this.close();
   }
@@ -516,7 +401,7 @@ export class RegionEmitter {
     const declaration = region.helpers[helper]!;
     this.values.spillFor(declaration.reads, declaration.writes);
     this.values.releaseFor(declaration.writes);
-    if (declaration.exits) this.storeHeaderConstant(Header.exitOffset, offset);
+    if (declaration.exits) this.context.storeConstant(Header.exitOffset, offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     const start = region.x[node]!;
@@ -549,7 +434,7 @@ export class RegionEmitter {
       case Terminator.jumpIndirect: {
         const target = this.values.toLocal(block.value);
         this.spillBlock(index);
-        this.storeBudget();
+        this.context.storeBudget();
         this.jumpThroughCache(target, Wasm.returnCall);
         break;
       }
@@ -562,7 +447,7 @@ export class RegionEmitter {
         out.u8(Wasm.localSet);
         out.u32(this.result);
         this.spillBlock(index);
-        this.storeBudget();
+        this.context.storeBudget();
         out.u8(Wasm.localGet);
         out.u32(this.result);
         out.u8(Wasm.return);
@@ -570,8 +455,8 @@ export class RegionEmitter {
       }
       case Terminator.service:
         this.spillBlock(index);
-        this.storeBudget();
-        this.storeInstructionPointer(() => this.pushAddress(keyOffset(block.next)));
+        this.context.storeBudget();
+        this.context.storeInstructionPointer(keyOffset(block.next));
         out.u8(Wasm.localGet);
         out.u32(Parameter.context);
         out.u8(Wasm.i32Const);
@@ -579,18 +464,18 @@ export class RegionEmitter {
         out.u8(Wasm.call);
         out.u32(this.imports.service);
         this.openIf();
-        this.leave();
+        this.context.leave();
         this.close();
         this.reload(index, block.next);
         this.edge(index, block.next, true);
         break;
       case Terminator.exit:
         this.spillBlock(index);
-        this.storeBudget();
-        this.storeHeaderConstant(Header.exitCode, block.target);
-        this.storeHeaderConstant(Header.exitPayload, block.payload);
-        this.storeInstructionPointer(() => this.pushAddress(keyOffset(block.next)));
-        this.leave();
+        this.context.storeBudget();
+        this.context.storeConstant(Header.exitCode, block.target);
+        this.context.storeConstant(Header.exitPayload, block.payload);
+        this.context.storeInstructionPointer(keyOffset(block.next));
+        this.context.leave();
         break;
       default:
         throw new Error(`block ${block.key} does not end`);
@@ -630,20 +515,20 @@ export class RegionEmitter {
     out.u8(Wasm.i32Eqz);
     this.openIf();
     if (indirect) {
-      this.storeBudget();
+      this.context.storeBudget();
       this.jumpThroughCache(target, Wasm.returnCall);
     } else {
       if (!spends) this.spendBudget(offset);
-      this.storeBudget();
+      this.context.storeBudget();
       this.callSlot(offset, Wasm.returnCallIndirect);
     }
     this.close();
-    this.storeBudget();
+    this.context.storeBudget();
     if (indirect) this.jumpThroughCache(target, Wasm.call);
     else this.callSlot(offset, Wasm.callIndirect);
     out.u8(Wasm.localTee);
     out.u32(this.result);
-    this.pushAddress(keyOffset(block.next));
+    this.context.pushAddress(keyOffset(block.next));
     out.u8(Wasm.i64Ne);
     this.openIf();
     out.u8(Wasm.localGet);
@@ -659,7 +544,7 @@ export class RegionEmitter {
     const slot = this.link.slotFor(offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
-    this.pushAddress(offset);
+    this.context.pushAddress(offset);
     out.u8(Wasm.i32Const);
     out.s32(slot);
     out.u8(Wasm.localGet);
@@ -679,7 +564,7 @@ export class RegionEmitter {
   /** After a call everything is in the context block: brings back what is needed from the next block on. */
   private reload(from: number, key: number): void {
     if (this.cold) return;
-    this.loadHeader(Header.budget, this.budget);
+    this.context.loadBudget();
     const to = this.graph.inside(from, key);
     if (to < 0) return;
     const backEdge = this.graph.isBackEdge(from, to);
