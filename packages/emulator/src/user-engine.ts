@@ -127,10 +127,10 @@ export class UserEngine implements ExecutionEngine {
     return context;
   }
 
-  createContext(space: AddressSpacePort): EngineContext {
+  /** Null when guest memory has no room for another context block. */
+  createContext(space: AddressSpacePort): EngineContext | null {
     const context = this.translator.createContext(space);
-    if (context === undefined) throw new RangeError("guest memory has no room for another process");
-    return new UserContext(this, context);
+    return context === undefined ? null : new UserContext(this, context);
   }
 }
 
@@ -272,7 +272,7 @@ class UserContext implements EngineContext {
     this.context.invalidateAll();
   }
 
-  fork(space: AddressSpacePort): EngineContext {
+  fork(space: AddressSpacePort): EngineContext | null {
     return this.engine.createContext(space);
   }
 

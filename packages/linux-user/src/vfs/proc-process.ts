@@ -1,4 +1,5 @@
 /** /proc/PID: what a process shows of itself (proc(5)), as text. Pure functions of the kernel's interfaces. */
+import type { SignalSet } from "../kernel/signal-info.ts";
 import type { MappingDescription, Process, Task } from "../kernel/task.ts";
 import type { FileTable } from "../fd/file-table.ts";
 import { deviceMajor, deviceMinor } from "./constants.ts";
@@ -59,8 +60,7 @@ function kib(bytes: number): string {
   return `${String(Math.floor(bytes / 1024)).padStart(8)} kB`;
 }
 
-function signalMask(task: Task | undefined): string {
-  const mask = task?.signalMask;
+function signalMask(mask: SignalSet | undefined): string {
   if (mask === undefined) return "0".repeat(16);
   return (mask.hi >>> 0).toString(16).padStart(8, "0") + (mask.lo >>> 0).toString(16).padStart(8, "0");
 }
@@ -74,6 +74,7 @@ export function statusText(process: Process, task: Task | undefined): string {
   const capabilities = credentials?.euid === 0 ? "000001ffffffffff" : "0000000000000000";
   const files = task?.files as FileTable | undefined;
   const none = "0".repeat(16);
+  const { ignored, caught } = process.signalDispositions();
   const lines: [string, string | number][] = [
     ["Name", task?.name ?? ""],
     ["Umask", umask],
@@ -99,8 +100,9 @@ export function statusText(process: Process, task: Task | undefined): string {
     );
   }
   lines.push(
-    ["Threads", process.tasks.size], ["SigQ", "0/15000"], ["SigPnd", none], ["ShdPnd", none],
-    ["SigBlk", signalMask(task)], ["SigIgn", none], ["SigCgt", none], ["CapInh", none], ["CapPrm", capabilities],
+    ["Threads", process.tasks.size], ["SigQ", "0/15000"], ["SigPnd", none],
+    ["ShdPnd", signalMask(process.sharedPending)], ["SigBlk", signalMask(task?.signalMask)],
+    ["SigIgn", signalMask(ignored)], ["SigCgt", signalMask(caught)], ["CapInh", none], ["CapPrm", capabilities],
     ["CapEff", capabilities], ["CapBnd", "000001ffffffffff"], ["CapAmb", none], ["NoNewPrivs", 0], ["Seccomp", 0],
     ["Cpus_allowed", 1], ["Cpus_allowed_list", 0], ["Mems_allowed", 1], ["Mems_allowed_list", 0],
     ["voluntary_ctxt_switches", 0], ["nonvoluntary_ctxt_switches", 0],
