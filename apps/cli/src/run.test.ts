@@ -95,6 +95,7 @@ describe("doppel run", () => {
       "the guest has no directory /nowhere-at-all to start in",
       127,
     ],
+    [["run", "--root", "/nowhere-at-all", "sh"], "--root /nowhere-at-all: there is no such directory", 2],
     [["run", "guests/nowhere"], "doppel: guests/nowhere: no such file", 127],
     [["run", "no-such-program-anywhere"], "no-such-program-anywhere: command not found", 127],
     [["run", "./README.md"], "doppel: ./README.md: permission denied", 126],

@@ -52,7 +52,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (name === undefined) throw new UsageError("run needs a program; doppel run --help says more");
   const { sandbox } = values;
   const environment = environmentOf(values.env, sandbox);
-  const root = values.root === undefined ? (sandbox ? undefined : "/") : resolve(values.root);
+  const root = values.root === undefined ? (sandbox ? undefined : "/") : parseRoot(values.root);
   const path = findProgram(name, environment, root);
   const program = start({
     path,
@@ -185,6 +185,14 @@ function parseMount(text: string): { host: string; guest: string; readOnly: bool
     throw new UsageError(`--mount ${text}: write HOST:GUEST or HOST:GUEST:ro, with GUEST an absolute path`);
   }
   return { host: resolve(host), guest, readOnly: flag === "ro" };
+}
+
+function parseRoot(directory: string): string {
+  const root = resolve(directory);
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new UsageError(`--root ${directory}: there is no such directory`);
+  }
+  return root;
 }
 
 function parseMemory(text: string): number {

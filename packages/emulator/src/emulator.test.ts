@@ -7,6 +7,7 @@ import {
   type MemoryProgramOptions,
   startInMemory,
   UnknownCpuError,
+  UserEngine,
 } from "./index.ts";
 import { statisticsSchema } from "./statistics-schema.ts";
 
@@ -77,6 +78,25 @@ describe("startInMemory", () => {
   it("knows its processors", async () => {
     await expect(run("hello", [], { cpu: "x86-64-v9" })).rejects.toThrow(UnknownCpuError);
     expect(await run("hello", [], { cpu: "x86-64" })).toMatchObject({ status: 0 });
+  });
+});
+
+describe("guest memory", () => {
+  it("that has no room for another process is no exception", () => {
+    const engine = new UserEngine({ memoryBytes: 1 << 20, random: () => 0, monotonicNs: () => 0 });
+    const space = { translate: () => -1 };
+    const first = engine.createContext(space)!;
+    const contexts = Array.from({ length: 20 }, () => first.fork(space));
+    expect(contexts[0]).not.toBeNull();
+    expect(contexts.at(-1)).toBeNull();
+    contexts[0]!.dispose();
+    expect(first.fork(space)).not.toBeNull();
+  });
+
+  it("that has no room for the program is a failure with a reason", () => {
+    const files = { "/bin/fork": readFileSync(join(guests, "fork")), "/filler": new Uint8Array(220 * 4096) };
+    const program = startInMemory({ files, command: ["/bin/fork"], memoryBytes: 1 << 20 });
+    expect(program).toMatchObject({ errno: 12, reason: "/bin/fork: out of guest memory" });
   });
 });
 

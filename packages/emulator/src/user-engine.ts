@@ -127,7 +127,11 @@ export class UserEngine implements ExecutionEngine {
     return context;
   }
 
+<<<<<<< HEAD
   /** Null when guest memory has no room for another context block. */
+=======
+  /** Null when guest memory has no room for it. */
+>>>>>>> 424ebcd (wip)
   createContext(space: AddressSpacePort): EngineContext | null {
     const context = this.translator.createContext(space);
     return context === undefined ? null : new UserContext(this, context);
@@ -235,9 +239,9 @@ class UserContext implements EngineContext {
       case EngineExit.pageFault: {
         const { view } = engine.memory;
         exit.fault = this.payload();
-        const code = this.faultingCode();
+        const faulting = this.faultingCode();
         if (exit.fault === FAULT_NON_CANONICAL) {
-          return code !== undefined && faultsInStack(code, 0, code.length, this.bits)
+          return faulting !== undefined && faultsInStack(faulting, 0, faulting.length, this.bits)
             ? "stack-fault"
             : "general-protection";
         }
@@ -245,7 +249,8 @@ class UserContext implements EngineContext {
           view.getUint32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +
           view.getUint32(context.pointer + Header.faultAddress, true);
         exit.access = view.getInt32(context.pointer + Header.faultAccess, true) as Access;
-        if (exit.access === 0 && code !== undefined && wantedToWrite(code, 0, code.length, this.bits)) exit.access = 1;
+        if (exit.access === 0 && faulting !== undefined && wantedToWrite(faulting, 0, faulting.length, this.bits))
+          exit.access = 1;
         return "page-fault";
       }
       case ExitCode.halt:

@@ -6,7 +6,16 @@
  */
 import { Header } from "@doppel/dbt-core";
 import {
-  ExtendedState, FXSAVE_BYTES, modeForMxcsr, ModeBit, Mxcsr, readFlags, RFlags, StateOffset, USER_SYSTEM_FLAGS, writeFlags,
+  ExtendedState,
+  FXSAVE_BYTES,
+  modeForMxcsr,
+  ModeBit,
+  Mxcsr,
+  readFlags,
+  RFlags,
+  StateOffset,
+  USER_SYSTEM_FLAGS,
+  writeFlags,
 } from "@doppel/guest-x86";
 import type { GuestCpu, GuestMode } from "@doppel/linux-user";
 
@@ -55,7 +64,10 @@ export class X86Cpu implements GuestCpu {
   /** Moves the registers into the context block at `pointer` of `memory`. */
   enter(memory: DataView, bytes: Uint8Array, pointer: number, extended: ExtendedState): void {
     bytes.set(new Uint8Array(this.own, Header.instructionPointer, 8), pointer + Header.instructionPointer);
-    bytes.set(new Uint8Array(this.own, Header.guestState, BLOCK_BYTES - Header.guestState), pointer + Header.guestState);
+    bytes.set(
+      new Uint8Array(this.own, Header.guestState, BLOCK_BYTES - Header.guestState),
+      pointer + Header.guestState,
+    );
     this.view = memory;
     this.base = pointer;
     this.extended = extended;
@@ -64,7 +76,10 @@ export class X86Cpu implements GuestCpu {
   /** Moves them back into the thread's own block. */
   leave(bytes: Uint8Array): void {
     const own = new Uint8Array(this.own);
-    own.set(bytes.subarray(this.base + Header.instructionPointer, this.base + Header.instructionPointer + 8), Header.instructionPointer);
+    own.set(
+      bytes.subarray(this.base + Header.instructionPointer, this.base + Header.instructionPointer + 8),
+      Header.instructionPointer,
+    );
     own.set(bytes.subarray(this.base + Header.guestState, this.base + BLOCK_BYTES), Header.guestState);
     this.view = this.ownView;
     this.base = 0;
@@ -139,7 +154,8 @@ export class X86Cpu implements GuestCpu {
   setTlsDescriptor(entry: number, base: number | null): void {
     this.tls[entry - TLS_FIRST] = base;
     for (let segment = 0; segment < SEGMENTS; segment++) {
-      if (this.getSegment(segment) >> 3 === entry && base !== null) this.setAddress(StateOffset.segmentBase + 8 * segment, base);
+      if (this.getSegment(segment) >> 3 === entry && base !== null)
+        this.setAddress(StateOffset.segmentBase + 8 * segment, base);
     }
   }
 
