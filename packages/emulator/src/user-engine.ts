@@ -127,11 +127,7 @@ export class UserEngine implements ExecutionEngine {
     return context;
   }
 
-<<<<<<< HEAD
   /** Null when guest memory has no room for another context block. */
-=======
-  /** Null when guest memory has no room for it. */
->>>>>>> 424ebcd (wip)
   createContext(space: AddressSpacePort): EngineContext | null {
     const context = this.translator.createContext(space);
     return context === undefined ? null : new UserContext(this, context);
