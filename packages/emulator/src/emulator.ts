@@ -26,6 +26,7 @@ import {
 import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
 import { inputStream, outputStream } from "./streams.ts";
+import { systemDescription } from "./system-description.ts";
 import { UserEngine } from "./user-engine.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -151,7 +152,12 @@ export function startInMemory(options: MemoryProgramOptions): RunningProgram | L
   const host = options.host ?? portableHost;
   const nowhere = {} as Parameters<typeof assembleFilesystem>[0]["host"];
   const clock = { realtimeNs: () => host.realtimeNs(), monotonicNs: () => BigInt(Math.round(host.monotonicNs())) };
-  const assembled = assembleFilesystem({ host: nowhere, clock, root: undefined });
+  const assembled = assembleFilesystem({
+    host: nowhere,
+    clock,
+    root: undefined,
+    system: systemDescription(options.cpu),
+  });
   const { filesystem } = assembled;
   const emulator = createEmulator(host, filesystem, options);
   const { kernel } = emulator;

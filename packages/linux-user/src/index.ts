@@ -4,6 +4,7 @@ export * from "./engine-port.ts";
 export * from "./kernel/errno.ts";
 export type * from "./kernel/files.ts";
 export type * from "./kernel/memory.ts";
+export { KERNEL_RELEASE, KERNEL_VERSION } from "./kernel/release.ts";
 export * from "./kernel/signal-info.ts";
 export type * from "./kernel/syscall.ts";
 export type * from "./kernel/task.ts";
@@ -39,3 +40,4 @@ export {
 export type { GuestFilesystem } from "./vfs/guest-filesystem.ts";
 export type * from "./vfs/host.ts";
 export { putFile } from "./vfs/populate.ts";
+export type { SystemDescription } from "./vfs/proc-system.ts";

@@ -3,6 +3,7 @@ import { randomFillSync } from "node:crypto";
 import { encodeStrings, isLoadFailure, type LoadFailure, type MountRequest, spawnProgram } from "@doppel/linux-user";
 import { nodeGuestHost } from "@doppel/linux-user/node";
 import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
+import { systemDescription } from "../system-description.ts";
 import { inheritedLimits } from "./inherited-limits.ts";
 
 export interface ProgramOptions extends EmulatorOptions {
@@ -56,6 +57,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     mounts: options.mounts ?? [],
     network: options.network ?? true,
     clock: { realtimeNs, monotonicNs: () => process.hrtime.bigint() },
+    system: systemDescription(options.cpu),
   });
   const emulator = createEmulator(nodeHost, host.filesystem, options);
   const { kernel } = emulator;

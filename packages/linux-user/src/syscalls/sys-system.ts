@@ -5,14 +5,13 @@ import type { SyscallArguments, SyscallDefinition } from "../kernel/syscall.ts";
 import type { ResourceLimit } from "../kernel/task.ts";
 import type { TimeWidth } from "./time-layout.ts";
 import { NS_PER_SECOND, writeTimespec, widthOf } from "./time-layout.ts";
+import { KERNEL_RELEASE, KERNEL_VERSION } from "../kernel/release.ts";
 import { RLIMIT_AS, RLIMIT_COUNT, RLIMIT_DATA, RLIMIT_STACK } from "../process/limits.ts";
 import type { GuestTask } from "../process/task.ts";
 import type { CoreHandler } from "./row.ts";
 import { partial, row } from "./row.ts";
 import { writeUsage } from "./usage-layout.ts";
 
-/** What uname(2) says; libraries ask for at least the release they were built for. */
-export const KERNEL_RELEASE = "6.1.0-doppel";
 const UTS_FIELD_BYTES = 65;
 const encoder = new TextEncoder();
 
@@ -22,7 +21,7 @@ const sysUname: CoreHandler = (task, args) => {
     "Linux",
     task.kernel.hostname,
     KERNEL_RELEASE,
-    "#1 SMP doppel",
+    KERNEL_VERSION,
     (task.process.personality & 0xff) === 8 ? "i686" : "x86_64",
     task.kernel.domainname,
   ];

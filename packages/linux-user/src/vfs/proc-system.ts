@@ -1,4 +1,5 @@
 /** What /proc says of the system as a whole, and /proc/sys. */
+import { KERNEL_RELEASE, KERNEL_VERSION } from "../kernel/release.ts";
 import type { Caller } from "./inode.ts";
 import { fixedDirectory, textFile, type Builder } from "./synthetic.ts";
 
@@ -14,10 +15,16 @@ export interface SystemDescription {
 }
 
 export const DEFAULT_SYSTEM: SystemDescription = {
-  release: "6.1.0",
-  version: "#1 SMP",
+  release: KERNEL_RELEASE,
+  version: KERNEL_VERSION,
   cpuCount: 1,
-  cpuFields: { vendor_id: "GenuineIntel", "cpu family": "6", model: "60", "model name": "doppel x86-64", stepping: "0" },
+  cpuFields: {
+    vendor_id: "GenuineIntel",
+    "cpu family": "6",
+    model: "60",
+    "model name": "doppel x86-64",
+    stepping: "0",
+  },
 };
 
 function kib(bytes: number): string {
@@ -27,11 +34,28 @@ function kib(bytes: number): string {
 function memoryInfo(caller: Caller): string {
   const { totalBytes, freeBytes, cachedBytes } = caller.kernel.memoryTotals();
   const rows: [string, number][] = [
-    ["MemTotal", totalBytes], ["MemFree", freeBytes], ["MemAvailable", freeBytes + cachedBytes], ["Buffers", 0],
-    ["Cached", cachedBytes], ["SwapCached", 0], ["Active", totalBytes - freeBytes], ["Inactive", 0], ["SwapTotal", 0],
-    ["SwapFree", 0], ["Dirty", 0], ["Writeback", 0], ["AnonPages", totalBytes - freeBytes - cachedBytes],
-    ["Mapped", cachedBytes], ["Shmem", 0], ["Slab", 0], ["PageTables", 0], ["CommitLimit", totalBytes],
-    ["Committed_AS", totalBytes - freeBytes], ["VmallocTotal", 0], ["VmallocUsed", 0], ["HugePages_Total", 0],
+    ["MemTotal", totalBytes],
+    ["MemFree", freeBytes],
+    ["MemAvailable", freeBytes + cachedBytes],
+    ["Buffers", 0],
+    ["Cached", cachedBytes],
+    ["SwapCached", 0],
+    ["Active", totalBytes - freeBytes],
+    ["Inactive", 0],
+    ["SwapTotal", 0],
+    ["SwapFree", 0],
+    ["Dirty", 0],
+    ["Writeback", 0],
+    ["AnonPages", totalBytes - freeBytes - cachedBytes],
+    ["Mapped", cachedBytes],
+    ["Shmem", 0],
+    ["Slab", 0],
+    ["PageTables", 0],
+    ["CommitLimit", totalBytes],
+    ["Committed_AS", totalBytes - freeBytes],
+    ["VmallocTotal", 0],
+    ["VmallocUsed", 0],
+    ["HugePages_Total", 0],
   ];
   return rows.map(([name, bytes]) => `${`${name}:`.padEnd(16)}${kib(Math.max(0, bytes))}\n`).join("");
 }
@@ -40,7 +64,8 @@ function cpuInfo(system: SystemDescription): string {
   let text = "";
   for (let index = 0; index < system.cpuCount; index++) {
     const fields = { processor: String(index), ...system.cpuFields };
-    for (const [name, value] of Object.entries(fields)) text += `${name.padEnd(name.length > 7 ? 15 : 8)}\t: ${value}\n`.replace(/ +\t/, "\t");
+    for (const [name, value] of Object.entries(fields))
+      text += `${name.padEnd(name.length > 7 ? 15 : 8)}\t: ${value}\n`.replace(/ +\t/, "\t");
     text += "\n";
   }
   return text;
@@ -76,8 +101,8 @@ function loadAverage(caller: Caller): string {
 function uuid(caller: Caller): string {
   const bytes = new Uint8Array(16);
   caller.kernel.randomBytes(bytes);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}\n`;
 }
@@ -158,17 +183,29 @@ function settings(system: SystemDescription): Builder {
       protected_symlinks: setting(1),
       protected_hardlinks: setting(1),
       epoll: fixedDirectory({ max_user_watches: setting(1000000) }),
-      inotify: fixedDirectory({ max_user_watches: setting(65536), max_user_instances: setting(128), max_queued_events: setting(16384) }),
+      inotify: fixedDirectory({
+        max_user_watches: setting(65536),
+        max_user_instances: setting(128),
+        max_queued_events: setting(16384),
+      }),
     }),
     net: fixedDirectory({
       core: fixedDirectory({
-        somaxconn: setting(4096), rmem_max: setting(212992), wmem_max: setting(212992), rmem_default: setting(212992),
+        somaxconn: setting(4096),
+        rmem_max: setting(212992),
+        wmem_max: setting(212992),
+        rmem_default: setting(212992),
         wmem_default: setting(212992),
       }),
       ipv4: fixedDirectory({
-        ip_local_port_range: setting("32768\t60999"), tcp_fin_timeout: setting(60), tcp_keepalive_time: setting(7200),
-        tcp_max_syn_backlog: setting(512), ip_forward: setting(0), tcp_rmem: setting("4096\t131072\t6291456"),
-        tcp_wmem: setting("4096\t16384\t4194304"), ip_unprivileged_port_start: setting(1024),
+        ip_local_port_range: setting("32768\t60999"),
+        tcp_fin_timeout: setting(60),
+        tcp_keepalive_time: setting(7200),
+        tcp_max_syn_backlog: setting(512),
+        ip_forward: setting(0),
+        tcp_rmem: setting("4096\t131072\t6291456"),
+        tcp_wmem: setting("4096\t16384\t4194304"),
+        ip_unprivileged_port_start: setting(1024),
       }),
       ipv6: fixedDirectory({ conf: fixedDirectory({ all: fixedDirectory({ disable_ipv6: setting(0) }) }) }),
       unix: fixedDirectory({ max_dgram_qlen: setting(512) }),
@@ -176,7 +213,8 @@ function settings(system: SystemDescription): Builder {
   });
 }
 
-const FILESYSTEMS = "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tsockfs\nnodev\tdevpts\n\text4\n";
+const FILESYSTEMS =
+  "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tsockfs\nnodev\tdevpts\n\text4\n";
 
 export function systemFiles(system: SystemDescription): Record<string, Builder> {
   return {
@@ -188,7 +226,9 @@ export function systemFiles(system: SystemDescription): Record<string, Builder> 
     version: textFile({ read: () => `Linux version ${system.release} (doppel@localhost) (gcc) ${system.version}\n` }),
     filesystems: textFile({ read: () => FILESYSTEMS }),
     cmdline: textFile({ read: () => "BOOT_IMAGE=doppel\n" }),
-    devices: textFile({ read: () => "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n" }),
+    devices: textFile({
+      read: () => "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n",
+    }),
     modules: textFile({ read: () => "" }),
     partitions: textFile({ read: () => "major minor  #blocks  name\n\n" }),
     diskstats: textFile({ read: () => "" }),
@@ -204,28 +244,57 @@ export function systemFiles(system: SystemDescription): Record<string, Builder> 
 export function sysTree(cpuCount: number): Record<string, Builder> {
   const range = cpuCount === 1 ? "0" : `0-${cpuCount - 1}`;
   const cpus: Record<string, Builder> = {
-    online: value(range), possible: value(range), present: value(range), offline: value(""), kernel_max: value(8191),
+    online: value(range),
+    possible: value(range),
+    present: value(range),
+    offline: value(""),
+    kernel_max: value(8191),
   };
   for (let index = 0; index < cpuCount; index++) {
     cpus[`cpu${index}`] = fixedDirectory({
       online: value(1),
-      topology: fixedDirectory({ core_id: value(index), physical_package_id: value(0), thread_siblings_list: value(index), core_siblings_list: value(range) }),
+      topology: fixedDirectory({
+        core_id: value(index),
+        physical_package_id: value(0),
+        thread_siblings_list: value(index),
+        core_siblings_list: value(range),
+      }),
     });
   }
   return {
     devices: fixedDirectory({
       system: fixedDirectory({
         cpu: fixedDirectory(cpus),
-        node: fixedDirectory({ online: value(0), possible: value(0), node0: fixedDirectory({ cpulist: value(range) }) }),
+        node: fixedDirectory({
+          online: value(0),
+          possible: value(0),
+          node0: fixedDirectory({ cpulist: value(range) }),
+        }),
       }),
     }),
     class: fixedDirectory({
-      net: fixedDirectory({ lo: fixedDirectory({ address: value("00:00:00:00:00:00"), mtu: value(65536), ifindex: value(1), flags: value("0x9"), operstate: value("unknown"), type: value(772) }) }),
+      net: fixedDirectory({
+        lo: fixedDirectory({
+          address: value("00:00:00:00:00:00"),
+          mtu: value(65536),
+          ifindex: value(1),
+          flags: value("0x9"),
+          operstate: value("unknown"),
+          type: value(772),
+        }),
+      }),
     }),
     block: fixedDirectory({}),
     bus: fixedDirectory({}),
     fs: fixedDirectory({ cgroup: fixedDirectory({}) }),
-    kernel: fixedDirectory({ mm: fixedDirectory({ transparent_hugepage: fixedDirectory({ enabled: value("always madvise [never]"), hpage_pmd_size: value(2097152) }) }) }),
+    kernel: fixedDirectory({
+      mm: fixedDirectory({
+        transparent_hugepage: fixedDirectory({
+          enabled: value("always madvise [never]"),
+          hpage_pmd_size: value(2097152),
+        }),
+      }),
+    }),
     module: fixedDirectory({}),
   };
 }
