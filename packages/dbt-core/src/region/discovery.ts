@@ -5,7 +5,7 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
-import { blockKey, type RegionBuilder } from "../ir/region.ts";
+import { blockKey, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
 
@@ -96,6 +96,7 @@ export class RegionDiscovery {
     this.frontend.beginRegion(builder, mode);
     this.orderBlocks();
     for (const block of this.order) this.liftedAs[block] = this.liftBlock(block, builder);
+    if (this.stepping) leaveAfterOneRound(builder);
     return true;
   }
 
@@ -352,4 +353,22 @@ export class RegionDiscovery {
     frontend.endBlock(builder);
     return index;
   }
+}
+
+const ENTRY = blockKey(0);
+/** A part that no frontend makes. */
+const ROUND_DONE = blockKey(0, 3);
+
+/** An instruction that is a loop may overwrite itself: alone, it goes round once, and is fetched again. */
+function leaveAfterOneRound(builder: RegionBuilder): void {
+  let repeats = false;
+  for (const block of builder.blocks) {
+    if (block.terminator !== Terminator.jump && block.terminator !== Terminator.branch) continue;
+    if (block.target === ENTRY) block.target = ROUND_DONE;
+    if (block.terminator === Terminator.branch && block.next === ENTRY) block.next = ROUND_DONE;
+    repeats ||= block.target === ROUND_DONE || block.next === ROUND_DONE;
+  }
+  if (!repeats) return;
+  builder.beginBlock(ROUND_DONE);
+  builder.exit(EngineExit.stepped, 0, ENTRY);
 }
