@@ -5,7 +5,7 @@ import type { Task } from "../kernel/task.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import { filesOf } from "../vfs/handler-tools.ts";
 import { descriptorLimit } from "../vfs/sys-open.ts";
-import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, type Ancillary, type PeerCredentials } from "./socket.ts";
+import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, type Ancillary, type ControlMessage, type PeerCredentials } from "./socket.ts";
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
@@ -37,6 +37,7 @@ function credentialsAt(task: Task, at: number): PeerCredentials {
 export function readAncillary(task: Task, args: SyscallArguments, at: number, length: number): Ancillary | undefined {
   if (at === 0 || length === 0) return undefined;
   const files: OpenFile[] = [];
+  const messages: ControlMessage[] = [];
   let credentials: PeerCredentials | undefined;
   const header = headerBytes(args);
   for (let offset = 0; offset + header <= length; ) {
@@ -48,11 +49,12 @@ export function readAncillary(task: Task, args: SyscallArguments, at: number, le
     if (level === SOL_SOCKET && type === SCM_RIGHTS) files.push(...filesAt(task, data, (size - header) >> 2));
     else if (level === SOL_SOCKET && type === SCM_CREDENTIALS) credentials = credentialsAt(task, data);
     else if (level === SOL_SOCKET) throw new SyscallError(EINVAL);
+    else messages.push({ level, type, data: task.memory.readBytes(data, size - header) });
     offset += align(size, args);
   }
   if (files.length > MAX_FILES) throw new SyscallError(EINVAL);
   for (const file of files) file.retain();
-  return { files, credentials };
+  return { files, credentials, messages };
 }
 
 function filesAt(task: Task, at: number, count: number): OpenFile[] {
@@ -72,6 +74,51 @@ export interface WrittenAncillary {
   readonly flags: number;
 }
 
+/** A control buffer of the guest that is being filled (put_cmsg of Linux). */
+class ControlWriter {
+  readonly #task: Task;
+  readonly #args: SyscallArguments;
+  readonly #at: number;
+  readonly #room: number;
+  length = 0;
+  flags = 0;
+
+  constructor(task: Task, args: SyscallArguments, at: number, room: number) {
+    this.#task = task;
+    this.#args = args;
+    this.#at = at;
+    this.#room = room;
+  }
+
+  /** Bytes of data that a message put now could have. */
+  get room(): number {
+    return this.#room - this.length - headerBytes(this.#args);
+  }
+
+  /** One message; cut short, with MSG_CTRUNC, when it does not fit. */
+  put(level: number, type: number, data: Uint8Array): void {
+    const header = headerBytes(this.#args);
+    if (this.room < 0) {
+      this.flags |= MSG_CTRUNC;
+      return;
+    }
+    if (this.room < data.length) this.flags |= MSG_CTRUNC;
+    const size = Math.min(data.length, this.room);
+    const { memory } = this.#task;
+    const at = this.#at + this.length;
+    const { wordBytes } = this.#args;
+    memory.writeWord(at, header + size, wordBytes);
+    memory.writeU32(at + wordBytes, level);
+    memory.writeU32(at + wordBytes + 4, type);
+    memory.writeBytes(at + header, data.subarray(0, size));
+    this.length = Math.min(this.#room, this.length + align(header + size, this.#args));
+  }
+}
+
+function words(values: readonly number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(values).buffer);
+}
+
 /** Writes what came with a message and installs its files; what does not fit is dropped. */
 export function writeAncillary(
   task: Task,
@@ -81,39 +128,24 @@ export function writeAncillary(
   room: number,
   flags: number,
 ): WrittenAncillary {
-  const header = headerBytes(args);
-  let offset = 0;
-  let result = 0;
-  const put = (type: number, size: number): number => {
-    task.memory.writeWord(at + offset, header + size, args.wordBytes);
-    task.memory.writeU32(at + offset + args.wordBytes, SOL_SOCKET);
-    task.memory.writeU32(at + offset + args.wordBytes + 4, type);
-    const data = at + offset + header;
-    offset = Math.min(room, offset + align(header + size, args));
-    return data;
-  };
+  const writer = new ControlWriter(task, args, at, room);
   const { credentials, files } = ancillary;
+  for (const { level, type, data } of ancillary.messages ?? []) writer.put(level, type, data);
   if (credentials !== undefined) {
-    if (room - offset < header + 12) result = MSG_CTRUNC;
-    else {
-      const data = put(SCM_CREDENTIALS, 12);
-      task.memory.writeU32(data, credentials.pid);
-      task.memory.writeU32(data + 4, credentials.uid);
-      task.memory.writeU32(data + 8, credentials.gid);
-    }
+    writer.put(SOL_SOCKET, SCM_CREDENTIALS, words([credentials.pid, credentials.uid, credentials.gid]));
   }
-  const fitting = Math.max(0, Math.min(files.length, Math.floor((room - offset - header) / 4)));
+  if (files.length > 0) installFiles(task, files, writer, (flags & MSG_CMSG_CLOEXEC) !== 0);
+  return { length: writer.length, flags: writer.flags };
+}
+
+function installFiles(task: Task, files: readonly OpenFile[], writer: ControlWriter, closeOnExec: boolean): void {
+  const fitting = Math.max(0, Math.floor(writer.room / 4));
   const descriptors: number[] = [];
   for (const [index, file] of files.entries()) {
-    const options = { closeOnExec: (flags & MSG_CMSG_CLOEXEC) !== 0, limit: descriptorLimit(task) };
-    const fd = index < fitting ? filesOf(task).install(file, options) : -1;
+    const fd = index < fitting ? filesOf(task).install(file, { closeOnExec, limit: descriptorLimit(task) }) : -1;
     if (fd >= 0) descriptors.push(fd);
     else file.release();
   }
-  if (descriptors.length < files.length) result = MSG_CTRUNC;
-  if (descriptors.length > 0) {
-    const data = put(SCM_RIGHTS, descriptors.length * 4);
-    for (const [index, fd] of descriptors.entries()) task.memory.writeU32(data + index * 4, fd);
-  }
-  return { length: offset, flags: result };
+  if (descriptors.length < files.length) writer.flags |= MSG_CTRUNC;
+  if (descriptors.length > 0) writer.put(SOL_SOCKET, SCM_RIGHTS, words(descriptors));
 }

@@ -6,12 +6,14 @@ const SOL_IP = 0;
 const SOL_TCP = 6;
 const SOL_UDP = 17;
 const SOL_IPV6 = 41;
+const SOL_UDPLITE = 136;
 
 /** Option numbers of a level with the value that Linux starts with (ip(7), ipv6(7), tcp(7)). */
 const DEFAULTS: Readonly<Record<number, Readonly<Record<number, number>>>> = {
   [SOL_IP]: { 1: 0, 2: 64, 6: 0, 8: 0, 10: 1, 11: 0, 12: 0, 13: 0, 15: 0, 19: 0, 24: 0, 32: 0, 33: 1, 34: 1, 49: 1 },
   [SOL_TCP]: { 1: 0, 2: 536, 3: 0, 4: 7200, 5: 75, 6: 9, 7: 6, 8: 60, 9: 0, 10: 0, 12: 1, 18: 0, 23: 0, 25: 0, 36: 0 },
   [SOL_UDP]: { 1: 0, 100: 0, 103: 0, 104: 0 },
+  [SOL_UDPLITE]: { 10: 0, 11: 0 },
   [SOL_IPV6]: { 16: 64, 17: 0, 18: 1, 19: 1, 23: 1, 25: 0, 26: 0, 49: 0, 51: 0, 66: 0, 67: 0, 70: 0, 72: 0, 75: 0, 78: 0 },
 };
 

@@ -3,20 +3,26 @@ import { EAFNOSUPPORT, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from "../kernel
 import type { Failure } from "../vfs/constants.ts";
 import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from "./address.ts";
 import type { HostNetwork } from "./host-network.ts";
+import { LoopbackNetwork } from "./loopback.ts";
 import { NetlinkSocket } from "./netlink.ts";
 import { SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, type Socket } from "./socket.ts";
 import { TcpSocket } from "./tcp.ts";
-import { UdpSocket } from "./udp.ts";
+import { UdpSocket, type DatagramTable } from "./udp.ts";
 import { UnixNames } from "./unix-names.ts";
 import { isUnixType, UnixSocket } from "./unix.ts";
 
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
+const IPPROTO_UDPLITE = 136;
 const NETLINK_ROUTE = 0;
 
 export class GuestNetwork {
   readonly host: HostNetwork;
   readonly names: UnixNames;
+  readonly #datagrams: DatagramTable = new Set();
+  /** UDP-Lite, which Node cannot speak: guests reach each other. */
+  readonly #lite: HostNetwork = new LoopbackNetwork((callback) => void setTimeout(callback, 0));
+  readonly #liteDatagrams: DatagramTable = new Set();
 
   constructor(host: HostNetwork) {
     this.host = host;
@@ -51,7 +57,8 @@ export class GuestNetwork {
       return protocol === 0 || protocol === IPPROTO_TCP ? new TcpSocket(family, IPPROTO_TCP, flags, this.host) : -EPROTONOSUPPORT;
     }
     if (type === SOCK_DGRAM) {
-      if (protocol === 0 || protocol === IPPROTO_UDP) return new UdpSocket(family, IPPROTO_UDP, flags, this.host);
+      if (protocol === 0 || protocol === IPPROTO_UDP) return new UdpSocket(family, IPPROTO_UDP, flags, this.host, this.#datagrams);
+      if (protocol === IPPROTO_UDPLITE) return new UdpSocket(family, protocol, flags, this.#lite, this.#liteDatagrams);
       // Ping sockets need net.ipv4.ping_group_range, which is closed by default.
       return protocol === 1 || protocol === 58 ? -EPERM : -EPROTONOSUPPORT;
     }

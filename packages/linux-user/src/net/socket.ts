@@ -9,6 +9,7 @@ import type { Transfer } from "../fd/transfer.ts";
 import { anonymousInode } from "../vfs/anonymous.ts";
 import { O_NONBLOCK, O_RDWR, S_IFSOCK, type Failure } from "../vfs/constants.ts";
 import type { SocketAddress } from "./address.ts";
+import { interfaceIoctl, isInterfaceRequest } from "./interface-ioctl.ts";
 
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
@@ -32,10 +33,18 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
-/** Ancillary data of unix(7). The files are held once each by the message. */
+/** Ancillary data of a protocol's own level: IP_PKTINFO, IPV6_HOPLIMIT (ip(7), RFC 3542). */
+export interface ControlMessage {
+  readonly level: number;
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/** Ancillary data. The files (unix(7)) are held once each by the message. */
 export interface Ancillary {
   readonly files: readonly OpenFile[];
   readonly credentials: PeerCredentials | undefined;
+  readonly messages?: readonly ControlMessage[];
 }
 
 export interface SendRequest {
@@ -193,6 +202,7 @@ export abstract class Socket extends OpenFile {
       task.memory.writeU32(argument, request === FIONREAD ? this.availableBytes : 0);
       return 0;
     }
+    if (isInterfaceRequest(request)) return interfaceIoctl(task, request, argument);
     return super.ioctl(task, request, argument);
   }
 

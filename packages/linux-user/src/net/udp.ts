@@ -1,4 +1,7 @@
-/** UDP sockets (udp(7)) over the host network. */
+/**
+ * UDP sockets (udp(7)) over the host network. A datagram from one guest to another on the loopback goes straight to
+ * the other's queue, with its ancillary data, which the host's interface could not carry.
+ */
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EPIPE,
 } from "../kernel/errno.ts";
@@ -7,6 +10,7 @@ import { POLLERR, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../
 import { drain, fill, type Transfer } from "../fd/transfer.ts";
 import type { Failure } from "../vfs/constants.ts";
 import { addressOf, AF_INET, AF_INET6, AF_UNSPEC, asFamily, endpointOf, formatV4, formatV6, inet, type SocketAddress } from "./address.ts";
+import { packetFields, receivedControl, type PacketFields } from "./datagram-control.ts";
 import type { Endpoint, HostDatagramSocket, HostNetwork } from "./host-network.ts";
 import { inetOption, setInetOption } from "./inet-options.ts";
 import { MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, Socket, type Eventually, type Received, type SendRequest } from "./socket.ts";
@@ -14,6 +18,21 @@ import { MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, Socket, type Eventually, type Received
 interface Datagram {
   readonly bytes: Uint8Array;
   readonly from: Endpoint;
+  readonly fields: PacketFields;
+}
+
+/** Sockets of this kernel, to find the receiver on the loopback. */
+export type DatagramTable = Set<UdpSocket>;
+
+/** Of a datagram from outside. */
+const USUAL_FIELDS: PacketFields = { hopLimit: 64, trafficClass: 0 };
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
+}
+
+function sameAddress(one: string, other: string): boolean {
+  return one.replace(/^::ffff:/, "") === other.replace(/^::ffff:/, "");
 }
 
 const MAX_DATAGRAM_BYTES = 65507;
@@ -25,6 +44,9 @@ const SOL_IPV6 = 41;
 export class UdpSocket extends Socket {
   override readonly family: number;
   readonly #network: HostNetwork;
+  readonly #table: DatagramTable;
+  /** Sent to other guests before the local address was known. */
+  #waiting: (() => void)[] = [];
   #host: HostDatagramSocket | undefined = undefined;
   #local: Endpoint | undefined = undefined;
   #remote: Endpoint | undefined = undefined;
@@ -38,10 +60,12 @@ export class UdpSocket extends Socket {
   readonly #stored: Map<string, Uint8Array> = new Map();
   #ipv6Only = false;
 
-  constructor(family: number, protocol: number, flags: number, network: HostNetwork) {
+  constructor(family: number, protocol: number, flags: number, network: HostNetwork, table: DatagramTable) {
     super(SOCK_DGRAM, protocol, flags);
     this.family = family;
     this.#network = network;
+    this.#table = table;
+    table.add(this);
   }
 
   get #ipFamily(): 4 | 6 {
@@ -61,6 +85,8 @@ export class UdpSocket extends Socket {
           this.#local = asFamily(local, this.#ipFamily);
           this.#bindResult = 0;
           this.optionsChanged();
+          for (const deliver of this.#waiting.splice(0)) deliver();
+          if (this.isClosed) this.#host?.close();
           this.queue.wakeAll();
         },
         connected: () => {
@@ -68,7 +94,7 @@ export class UdpSocket extends Socket {
           this.queue.wakeAll();
         },
         failed: (failure) => this.#failed(failure),
-        message: (bytes, from) => this.#received(bytes, from),
+        message: (bytes, from) => this.#received(bytes, from, USUAL_FIELDS),
       },
     );
     return this.#host;
@@ -81,11 +107,11 @@ export class UdpSocket extends Socket {
     this.queue.wakeAll();
   }
 
-  #received(bytes: Uint8Array, from: Endpoint): void {
+  #received(bytes: Uint8Array, from: Endpoint, fields: PacketFields): void {
     const cost = bytes.length + OVERHEAD_BYTES;
     if (this.#readShut || this.#queuedBytes + cost > this.options.receiveBufferBytes) return;
     this.#queuedBytes += cost;
-    this.#input.push({ bytes, from: asFamily(from, this.#ipFamily) });
+    this.#input.push({ bytes, from: asFamily(from, this.#ipFamily), fields });
     this.queue.wakeAll();
   }
 
@@ -148,10 +174,52 @@ export class UdpSocket extends Socket {
     if (from.remaining > MAX_DATAGRAM_BYTES) return -EMSGSIZE;
     const to = address === undefined ? undefined : endpointOf(address as ReturnType<typeof inet>);
     if (to?.address === "255.255.255.255" && !this.options.broadcast) return -EACCES;
+    const fields = packetFields(this.#ipFamily, this.#option, request.ancillary?.messages ?? []);
+    if (typeof fields === "number") return fields;
     this.#autobind();
     const bytes = drain(from, MAX_DATAGRAM_BYTES);
-    this.#host!.send(bytes, this.#remote !== undefined && to === undefined ? undefined : to);
+    const receiver = this.#receiverAt(to ?? this.#remote!);
+    if (receiver === undefined) this.#host!.send(bytes, to);
+    else this.#deliver(receiver, bytes, fields, to ?? this.#remote!);
     return bytes.length;
+  }
+
+  readonly #option = (level: number, name: number): number => {
+    const value = this.#stored.get(`${level}:${name}`);
+    return value === undefined ? 0 : new DataView(value.buffer, value.byteOffset).getInt32(0, true);
+  };
+
+  /** The guest's socket that would get a datagram on the loopback; undefined leaves it to the host. */
+  #receiverAt(to: Endpoint): UdpSocket | undefined {
+    if (!isLoopback(to.address)) return undefined;
+    const found = [...this.#table].filter((socket) => socket.#hears(to));
+    // Several may hear (SO_REUSEPORT, multicast): the host knows who does.
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  #hears(to: Endpoint): boolean {
+    const local = this.#local;
+    if (local === undefined || local.port !== to.port || this.#bindResult !== 0) return false;
+    const any = local.address === "0.0.0.0" || (local.address === "::" && (!this.#ipv6Only || to.family === 6));
+    return any || sameAddress(local.address, to.address);
+  }
+
+  #deliver(receiver: UdpSocket, bytes: Uint8Array, fields: PacketFields, to: Endpoint): void {
+    if (this.#local === undefined) {
+      this.#waiting.push(() => this.#deliver(receiver, bytes, fields, to));
+      return;
+    }
+    const local = this.#local;
+    const any = local.address === "0.0.0.0" || local.address === "::";
+    const source = any ? { ...local, family: to.family, address: to.address } : local;
+    const { remote } = receiver;
+    if (remote !== undefined && (remote.port !== source.port || !sameAddress(remote.address, source.address))) return;
+    receiver.#received(bytes, source, fields);
+  }
+
+  /** Whom it is connected to. */
+  get remote(): Endpoint | undefined {
+    return this.#remote;
   }
 
   receive(into: Transfer, flags: number): Received | Failure {
@@ -167,7 +235,11 @@ export class UdpSocket extends Socket {
     }
     const truncated = count < first.bytes.length;
     const whole = (flags & MSG_TRUNC) !== 0 ? first.bytes.length : count;
-    return { count: whole, address: addressOf(first.from), flags: truncated ? MSG_TRUNC : 0 };
+    const local = this.#local ?? first.from;
+    const at = local.address === "0.0.0.0" || local.address === "::" ? { ...local, address: first.from.address } : local;
+    const messages = receivedControl(this.#ipFamily, this.#option, first.fields, at);
+    const ancillary = messages.length === 0 ? undefined : { files: [], credentials: undefined, messages };
+    return { count: whole, address: addressOf(first.from), ancillary, flags: truncated ? MSG_TRUNC : 0 };
   }
 
   override shutdown(read: boolean, write: boolean): number {
@@ -242,6 +314,8 @@ export class UdpSocket extends Socket {
   }
 
   protected override closed(): void {
-    this.#host?.close();
+    this.#table.delete(this);
+    // What was sent still goes, once the host has said from which port.
+    if (this.#waiting.length === 0) this.#host?.close();
   }
 }

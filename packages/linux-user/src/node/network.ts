@@ -154,6 +154,7 @@ class NodeDatagramSocket implements HostDatagramSocket {
   readonly #family: 4 | 6;
   readonly #events: DatagramEvents;
   #closed = false;
+  #sending = 0;
 
   constructor(options: DatagramOptions, events: DatagramEvents) {
     const { reuseAddress: reuseAddr, reusePort, ipv6Only } = options;
@@ -166,10 +167,12 @@ class NodeDatagramSocket implements HostDatagramSocket {
       events.bound(this.#address());
       events.connected();
     });
-    this.#socket.on("error", (error) => events.failed(failure(error)));
+    this.#socket.on("error", (error) => {
+      if (!this.#closed) events.failed(failure(error));
+    });
     this.#socket.on("message", (bytes, info) => {
       const from = endpoint(info.address, info.port, info.family);
-      if (from !== undefined) events.message(bytes, from);
+      if (from !== undefined && !this.#closed) events.message(bytes, from);
     });
   }
 
@@ -194,13 +197,18 @@ class NodeDatagramSocket implements HostDatagramSocket {
     try {
       call();
     } catch (error) {
-      queueMicrotask(() => this.#events.failed(failure(error)));
+      queueMicrotask(() => {
+        if (!this.#closed) this.#events.failed(failure(error));
+      });
     }
   }
 
   send(bytes: Uint8Array, to: Endpoint | undefined): void {
+    this.#sending++;
     const done = (error: Error | null): void => {
-      if (error !== null && !this.#closed) this.#events.failed(failure(error));
+      this.#sending--;
+      if (this.#closed) this.#closeWhenSent();
+      else if (error !== null) this.#events.failed(failure(error));
     };
     this.#try(() => {
       if (to === undefined) this.#socket.send(bytes, done);
@@ -247,7 +255,12 @@ class NodeDatagramSocket implements HostDatagramSocket {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    this.#closeWhenSent();
+  }
+
+  /** What was sent before close(2) still goes: Node keeps it back while the socket is being bound. */
+  #closeWhenSent(): void {
+    if (this.#sending === 0) this.#socket.close();
   }
 }
 
