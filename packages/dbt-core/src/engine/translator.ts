@@ -88,6 +88,8 @@ export class Translator<F extends FragmentPort> {
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
+    // Cold code is not worth having twice; hot code is, for the loops it may be part of.
+    const isEntry = (target: number): boolean => this.heap.at(view.fetch(target), target % PAGE_BYTES).length > 0;
     this.emitter.begin();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head]!;
@@ -97,7 +99,7 @@ export class Translator<F extends FragmentPort> {
       const offset = entry % PAGE_BYTES;
       if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
       const started = performance.now();
-      const found = this.discovery.discover(entry, view.mode, regionInstructions, view.fetch, this.builder);
+      const found = this.discovery.discover(entry, view.mode, regionInstructions, view.fetch, this.builder, tier === 0 ? isEntry : undefined);
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
       if (!found) {

@@ -22,6 +22,9 @@ const UNKNOWN = -2;
 /** Gives the physical page a guest-virtual page's code is fetched from, or a negative fault. */
 export type FetchPage = (virtualAddress: number) => number;
 
+/** Whether a region begins at this address already. */
+export type IsEntry = (virtualAddress: number) => boolean;
+
 export class RegionDiscovery {
   private readonly frontend: Frontend;
   private readonly memory: Uint8Array;
@@ -54,6 +57,7 @@ export class RegionDiscovery {
   private entryAddress = 0;
   private instructionLimit = 0;
   private stepping = false;
+  private isEntry: IsEntry | undefined = undefined;
   private fetch: FetchPage = () => ABSENT;
   /** Set when the entry's own instruction cannot be fetched: the address that faults. */
   faultAddress = -1;
@@ -64,10 +68,11 @@ export class RegionDiscovery {
   }
 
   /**
-   * Lifts the region at `address`, of at most so many instructions, into `builder`. Returns false when its first
-   * instruction cannot be fetched.
+   * Lifts the region at `address`, of at most so many instructions, into `builder`; it ends where `isEntry` says that a
+   * region begins already. Returns false when its first instruction cannot be fetched.
    */
-  discover(address: number, mode: number, limit: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+  discover(address: number, mode: number, limit: number, fetch: FetchPage, builder: RegionBuilder, isEntry?: IsEntry): boolean {
+    this.isEntry = isEntry;
     this.instructionLimit = limit;
     this.stepping = false;
     return this.lift(address, mode, fetch, builder);
@@ -75,6 +80,7 @@ export class RegionDiscovery {
 
   /** Lifts the one instruction at `address`; behind it the region leaves with `EngineExit.stepped`. */
   discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
+    this.isEntry = undefined;
     this.instructionLimit = 1;
     this.stepping = true;
     return this.lift(address, mode, fetch, builder);
@@ -197,12 +203,16 @@ export class RegionDiscovery {
     this.markLeader(this.entryPlace);
     while (pending.length > 0) {
       let place = pending.pop()!;
+      let blockStart = true;
       for (;;) {
         if (this.isDecoded(place)) {
           this.markLeader(place);
           break;
         }
         if (this.recordCount >= this.instructionLimit) break;
+        // What begins a region of its own is left to it.
+        if (blockStart && place !== this.entryPlace && this.isEntry?.(this.entryAddress + place - this.entryPlace) === true) break;
+        blockStart = false;
         const record = this.decodeAt(place, mode);
         if (record < 0) break;
         const next = place + this.lengths[record]!;
@@ -224,6 +234,7 @@ export class RegionDiscovery {
         if (flow === Flow.jump || flow === Flow.return || flow === Flow.indirectJump || flow === Flow.stop) break;
         this.markLeader(next);
         place = next;
+        blockStart = true;
       }
     }
   }
