@@ -5,7 +5,7 @@
  */
 import { PhysicalMemory, SoftTlb } from "@doppel/guard-memory";
 import { CodeHeap } from "@doppel/trampolines";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { tiers } from "./testing/tiers.ts";
 import { play } from "./testing/toy-programs.ts";
