@@ -1,22 +1,16 @@
 // busybox: a static program that is a hundred programs, each compared with what it does natively.
 import { describe, expect, it } from "vitest";
-import { appletFiles, appletGroups } from "./busybox-applets.ts";
+import { appletFiles, appletGroups, appletScript } from "./busybox-applets.ts";
 import { differences } from "./harness/outcome.ts";
 import { need } from "./harness/requirements.ts";
 import { runBoth } from "./harness/run.ts";
-
-/** Shows each line and what it came to, so that a difference can be told by its command. */
-const script = (lines: readonly string[]): string =>
-  lines.map((line) => `echo ${quoted(`$ ${line}`)}\n(\n${line}\n) 2>&1\necho "status $?"\n`).join("");
-
-const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 describe("busybox applets", () => {
   it.for(Object.entries(appletGroups))("%s", ([, lines], context) => {
     need(context, "busybox");
     const { native, guest } = runBoth({
       command: ["busybox", "sh", "script"],
-      files: { ...appletFiles, script: script(lines) },
+      files: { ...appletFiles, script: appletScript(lines) },
       prepare: "touch -d @1000000000 tree/a/b/c.txt; chmod +x tree/a/x.sh",
       stdin: "from standard input\n",
     });

@@ -167,3 +167,9 @@ export const appletGroups: Readonly<Record<string, readonly string[]>> = {
     trap 'echo bye' EXIT; echo hi
   `),
 };
+
+/** A script that shows each line and what it came to, so that a difference can be told by its command. */
+export const appletScript = (commands: readonly string[]): string =>
+  commands.map((line) => `echo ${quoted(`$ ${line}`)}\n(\n${line}\n) 2>&1\necho "status $?"\n`).join("");
+
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;

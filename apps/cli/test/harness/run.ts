@@ -44,7 +44,7 @@ export function temporaryDirectory(): Disposable & { readonly path: string } {
 
 /** What every command sees, and nothing of the developer's own environment. */
 export function environment(home: string, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { PATH: SYSTEM_PATH, HOME: home, LANG: "C.UTF-8", TZ: "UTC", TERM: "dumb", ...extra };
+  return { PATH: SYSTEM_PATH, HOME: home, TMPDIR: home, LANG: "C.UTF-8", TZ: "UTC", TERM: "dumb", ...extra };
 }
 
 /** Starts a command, to talk to while it runs. */
