@@ -1,5 +1,5 @@
 /** Descriptors as such: close, dup, fcntl, flock, ioctl. */
-import { EAGAIN, EBADF, EINVAL } from "../kernel/errno.ts";
+import { EAGAIN, EBADF, EINVAL, ENOTDIR } from "../kernel/errno.ts";
 import type { SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
@@ -61,6 +61,13 @@ const F_SETOWN = 8;
 const F_GETOWN = 9;
 const F_SETSIG = 10;
 const F_GETSIG = 11;
+const F_SETOWN_EX = 15;
+const F_GETOWN_EX = 16;
+const F_OWNER_PID = 1;
+const F_OWNER_PGRP = 2;
+const F_GETLEASE = 1025;
+const F_UNLCK = 2;
+const F_NOTIFY = 1026;
 const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
@@ -86,6 +93,19 @@ function fcntlFlags(task: Task, fd: number, file: OpenFile, command: number, arg
     default:
       return file.isPathOnly ? -EBADF : file.setFlags(argument);
   }
+}
+
+/** struct f_owner_ex: a type (thread, process, group) and an id. */
+function ownerEx(task: Task, file: OpenFile, command: number, at: number): number {
+  if (command === F_SETOWN_EX) {
+    const group = task.memory.readI32(at) === F_OWNER_PGRP;
+    const id = task.memory.readI32(at + 4);
+    file.owner = group ? -id : id;
+    return 0;
+  }
+  task.memory.writeU32(at, file.owner < 0 ? F_OWNER_PGRP : F_OWNER_PID);
+  task.memory.writeU32(at + 4, Math.abs(file.owner));
+  return 0;
 }
 
 /** Commands that even an O_PATH descriptor answers (open(2)). */
@@ -120,6 +140,14 @@ const sysFcntl: SyscallHandler = (task, args): SyscallResult => {
     case F_SETPIPE_SZ:
     case F_GETPIPE_SZ:
       return fcntlPipe(task, file, command, argument);
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+      return ownerEx(task, file, command, argument);
+    case F_GETLEASE:
+      return F_UNLCK;
+    case F_NOTIFY:
+      // Accepted, as where nothing ever changes: no directory is watched.
+      return file.inode?.isDirectory === true ? 0 : -ENOTDIR;
     case F_ADD_SEALS:
       return file.addSeals(args.u32(2));
     case F_GET_SEALS:
@@ -195,7 +223,7 @@ export const descriptorSyscalls: readonly SyscallDefinition[] = [
   { name: "dup", x64: 32, i386: 41, honesty: "supported", handler: sysDup, arguments: ["fd"] },
   { name: "dup2", x64: 33, i386: 63, honesty: "supported", handler: sysDup2, arguments: ["fd", "fd"] },
   { name: "dup3", x64: 292, i386: 330, honesty: "supported", handler: sysDup3, arguments: ["fd", "fd", "hex"] },
-  { name: "fcntl", x64: 72, i386: 55, honesty: { partial: "no leases, no SIGIO; locks hold between guest processes only" }, handler: sysFcntl, arguments: ["fd", "int", "hex"] },
+  { name: "fcntl", x64: 72, i386: 55, honesty: { partial: "no leases, no F_NOTIFY, no SIGIO; locks hold between guest processes only" }, handler: sysFcntl, arguments: ["fd", "int", "hex"] },
   { name: "fcntl64", x64: -1, i386: 221, honesty: { partial: "as fcntl" }, handler: sysFcntl, arguments: ["fd", "int", "hex"] },
   { name: "flock", x64: 73, i386: 143, honesty: { partial: "between guest processes only" }, handler: sysFlock, arguments: ["fd", "int"] },
   { name: "ioctl", x64: 16, i386: 54, honesty: { partial: "terminals, FIONREAD, FIONBIO, FIOCLEX, sockets' interface queries" }, handler: sysIoctl, arguments: ["fd", "hex", "hex"] },

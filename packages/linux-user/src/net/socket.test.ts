@@ -91,7 +91,8 @@ describe.each([
 
   async function connect(family: 4 | 6, port: number): Promise<Socket> {
     const client = create(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM);
-    expect(client.connect(inet(family, family === 4 ? "127.0.0.1" : "::1", port), task)).toBe(-EINPROGRESS);
+    const address = inet(family, family === 4 ? "127.0.0.1" : "::1", port);
+    expect(await finished(client, client.connect(address, task))).toBe(-EINPROGRESS);
     await until(client, () => (client.poll(task) & POLLOUT) !== 0 || undefined);
     return client;
   }
@@ -161,7 +162,7 @@ describe.each([
     server.release();
     await new Promise((resolve) => setTimeout(resolve, 10));
     const client = create(AF_INET, SOCK_STREAM);
-    expect(client.connect(inet(4, "127.0.0.1", port), task)).toBe(-EINPROGRESS);
+    expect(await finished(client, client.connect(inet(4, "127.0.0.1", port), task))).toBe(-EINPROGRESS);
     await until(client, () => client.poll(task) !== 0 || undefined);
     expect(client.takeError()).toBe(ECONNREFUSED);
     expect(client.remoteAddress()).toBe(-ENOTCONN);

@@ -23,6 +23,7 @@ const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const MAX_BACKLOG = 4096;
 const SECONDS_2_HOURS = 7200;
+const LOOPBACK_PATIENCE_MS = 20;
 
 type State = "new" | "bound" | "listening" | "connecting" | "connected" | "closed";
 
@@ -145,10 +146,28 @@ export class TcpSocket extends Socket {
     // The port that bind held is given to the connection.
     this.#listener?.close();
     this.#listener = undefined;
-    const endpoint = endpointOf(address);
+    const endpoint = anyIsLoopback(endpointOf(address));
     this.#remote = endpoint;
-    this.start(this.#network.connect(anyIsLoopback(endpoint), this.#local));
-    return this.nonblocking ? -EINPROGRESS : () => this.#connectResult();
+    this.start(this.#network.connect(endpoint, this.#local));
+    if (!this.nonblocking) return () => this.#connectResult();
+    return isLoopback(endpoint.address) ? this.#nearlyInstant() : -EINPROGRESS;
+  }
+
+  /**
+   * On the loopback the handshake is over before connect(2) returns EINPROGRESS, and programs come to rely on it: the
+   * host is given a moment.
+   */
+  #nearlyInstant(): () => number | undefined {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.queue.wakeAll();
+    }, LOOPBACK_PATIENCE_MS);
+    return () => {
+      if (this.#state === "connecting" && !late) return undefined;
+      clearTimeout(timer);
+      return -EINPROGRESS;
+    };
   }
 
   /** Begins to wait for a connection that the network is making. */
@@ -329,6 +348,10 @@ export class TcpSocket extends Socket {
     this.#connection?.close(this.options.lingerSeconds === 0 || this.#state === "connecting");
     this.#state = "closed";
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 /** connect to 0.0.0.0 or :: means this host (as Linux does). */

@@ -210,7 +210,7 @@ function removeAttribute(locate: Locate): SyscallHandler {
 
 const path = "string" as const;
 const noHostAttributes = { partial: "tmpfs keeps them; host files have none (ENODATA, EOPNOTSUPP)" };
-const coarse = { partial: "times of host files are exact to 0.2 microseconds" };
+const coarse = { partial: "where the host has no GNU touch, times are exact to 0.2 microseconds" };
 
 export const attributeSyscalls: readonly SyscallDefinition[] = [
   { name: "chmod", x64: 90, i386: 15, honesty: "supported", handler: sysChmod, arguments: [path, "octal"] },
