@@ -1,0 +1,9 @@
+// A simulated pair of hosts, for the tests of whoever builds on this package.
+export { Clock } from "./clock.ts";
+export { Cluster, Violation } from "./cluster.ts";
+export type { ClusterOptions } from "./cluster.ts";
+export { DiskModel } from "./disk-model.ts";
+export { Random } from "./random.ts";
+export { runSchedule } from "./schedule.ts";
+export type { ScheduleResult } from "./schedule.ts";
+export { SimulatedDisk } from "./simulated-disk.ts";
