@@ -3,7 +3,7 @@
  * *physical* memory, and the table slots that direct jumps go through.
  *
  * Invariants:
- * - A fragment's *home slot* leads to it in every table that has its module, and to nothing else, ever.
+ * - A fragment's *home slot* leads to it in every table that has its module, until it is discarded; to nothing else, ever.
  * - A *link slot* stands for "from this physical page, to that distance": the same number in all processes, leading
  *   where this process's mappings say. It begins as a trap in every table.
  * - A discarded fragment is in no index, and no link slot of any table leads to it.
@@ -142,7 +142,8 @@ export class CodeHeap<Module> {
     const last = (offset + length - 1) >> granuleShift;
     return [...set].filter((fragment) =>
       fragment.sources.some(
-        (source) => source.page === page && source.start >> granuleShift <= last && (source.end - 1) >> granuleShift >= first,
+        (source) =>
+          source.page === page && source.start >> granuleShift <= last && (source.end - 1) >> granuleShift >= first,
       ),
     );
   }

@@ -59,7 +59,9 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     this.statistics.linked++;
   }
 
+  /** Traps in a discarded fragment's slots. Its home slot, too: nobody goes there, and its code can be collected. */
   unlinkFragment(fragment: Fragment<Module>): void {
+    if (this.instantiated.has(fragment.container.id)) this.copySlot(fragment.homeSlot, this.trapSlot);
     const slots = this.slotsOf.get(fragment);
     if (slots === undefined) return;
     for (const slot of slots) this.copySlot(slot, this.trapSlot);

@@ -242,6 +242,10 @@ describe("tables", () => {
       [0, 0, 2],
       [0, 0, 2],
     ]);
+    // Nothing holds the discarded code any more; the other's home slots stay.
+    expect([first.through(one.homeSlot), second.through(one.homeSlot), second.through(two.homeSlot)]).toEqual([
+      0, 0, 2,
+    ]);
     first.table.unlinkAll();
     expect([seen(first), seen(second)]).toEqual([
       [0, 0, 0],
