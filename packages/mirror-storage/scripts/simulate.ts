@@ -1,10 +1,23 @@
-// A campaign of simulated schedules: node packages/mirror-storage/scripts/simulate.ts --schedules 10000 --seed 1
+// Campaigns of the simulator:
+//   node packages/mirror-storage/scripts/simulate.ts --schedules 10000 --seed 1    random schedules
+//   node packages/mirror-storage/scripts/simulate.ts --exhaustive 5 --seeds 2     every crash of every short history
 import { parseArgs } from "node:util";
+import { enumerateCrashes } from "../src/testing/enumerate.ts";
 import { runSchedule } from "../src/testing/schedule.ts";
 
 const { values } = parseArgs({
-  options: { schedules: { type: "string", default: "1000" }, seed: { type: "string", default: "1" } },
+  options: {
+    schedules: { type: "string", default: "1000" },
+    seed: { type: "string", default: "1" },
+    exhaustive: { type: "string" },
+    seeds: { type: "string", default: "1" },
+  },
 });
+if (values.exhaustive !== undefined) {
+  const { histories, crashes } = await enumerateCrashes(Number(values.exhaustive), Number(values.seeds));
+  console.log(`${histories} histories, ${crashes} crashes, ${values.seeds} seeds: no violation`);
+  process.exit();
+}
 const first = Number(values.seed);
 const schedules = Number(values.schedules);
 const totals = new Map<string, number>();

@@ -7,3 +7,5 @@ export { Random } from "./random.ts";
 export { runSchedule } from "./schedule.ts";
 export type { ScheduleResult } from "./schedule.ts";
 export { SimulatedDisk } from "./simulated-disk.ts";
+export { enumerateCrashes } from "./enumerate.ts";
+export type { Enumeration } from "./enumerate.ts";

@@ -1,0 +1,3 @@
+// What needs Node: disks in files.
+export { FileDevice } from "./file-device.ts";
+export type { FileDeviceOptions } from "./file-device.ts";
