@@ -36,8 +36,8 @@ export class ByteQueue {
   }
 
   #firstChunk(): Uint8Array {
-    const end = this.#chunks.length === 1 ? this.#tail : this.#chunks[0]!.length;
-    return this.#chunks[0]!.subarray(this.#head, end);
+    const end = this.#chunks.length === 1 ? this.#tail : this.#chunks[0].length;
+    return this.#chunks[0].subarray(this.#head, end);
   }
 
   /** Takes at most `limit` bytes as one copy. */

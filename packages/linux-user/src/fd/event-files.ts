@@ -227,4 +227,3 @@ export class SignalFile extends OpenFile {
     return wanted !== 0 ? POLLIN | POLLRDNORM : 0;
   }
 }
-

@@ -134,4 +134,3 @@ export function fcntlLock(task: Task, file: OpenFile, command: number, args: Sys
   };
   return attempt();
 }
-

@@ -119,4 +119,3 @@ export class FileTable implements FileTablePort {
     for (const fd of this.descriptors()) this.close(fd);
   }
 }
-

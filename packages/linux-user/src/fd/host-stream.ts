@@ -180,7 +180,6 @@ export class InheritedFile extends RegularFile {
   }
 }
 
-
 /** The guest's descriptor `fd` (0, 1 or 2) as its host has it; undefined where the host has it closed. */
 export function openInherited(stream: HostStream, fd: number): OpenFile | undefined {
   if (stream.kind === "closed") return undefined;

@@ -79,4 +79,3 @@ export class MemoryFile extends RegularFile {
     return file;
   }
 }
-

@@ -9,8 +9,23 @@ import type { PageSource } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
 import { WaitQueue, type SyscallResult } from "../kernel/wait.ts";
 import {
-  O_ACCMODE, O_APPEND, O_ASYNC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY,
-  O_RDWR, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_SET, type Failure,
+  O_ACCMODE,
+  O_APPEND,
+  O_ASYNC,
+  O_CREAT,
+  O_DIRECT,
+  O_EXCL,
+  O_NOATIME,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  SEEK_CUR,
+  SEEK_SET,
+  type Failure,
 } from "../vfs/constants.ts";
 import type { DirectoryEntry, FileStatus, Inode } from "../vfs/inode.ts";
 import { pathOfDirectory, pathOfFile } from "../vfs/walk.ts";
@@ -280,4 +295,3 @@ export function seekWithin(current: number, size: number, offset: number, whence
   const target = base + offset;
   return target < 0 || whence > 2 || whence < 0 ? -EINVAL : target;
 }
-

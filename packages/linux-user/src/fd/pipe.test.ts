@@ -1,4 +1,5 @@
-import fc from "fast-check";
+// oxlint-disable vitest/no-conditional-expect -- every step of a model checks what it does
+import * as fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { EAGAIN, EPIPE } from "../kernel/errno.ts";
 import { Blocked, type SyscallResult } from "../kernel/wait.ts";
@@ -18,7 +19,10 @@ import { BytesTransfer, UserTransfer } from "./transfer.ts";
 const clock = { realtimeNs: () => 0n, monotonicNs: () => 0n };
 let fake: FakeTask;
 beforeEach(() => {
-  fake = new FakeTask(assembleFilesystem({ host: new NodeFilesystem(), clock, root: undefined }).filesystem, new FakePageCache());
+  fake = new FakeTask(
+    assembleFilesystem({ host: new NodeFilesystem(), clock, root: undefined }).filesystem,
+    new FakePageCache(),
+  );
 });
 
 function bytes(length: number, first = 0): Uint8Array {
@@ -56,7 +60,9 @@ describe("ByteQueue", () => {
             queue.skip(action.skip);
             model = model.slice(action.skip);
           } else {
-            expect([...queue.peek(action.peek, action.from)]).toEqual(model.slice(action.from, action.from + action.peek));
+            expect([...queue.peek(action.peek, action.from)]).toEqual(
+              model.slice(action.from, action.from + action.peek),
+            );
           }
           expect(queue.length).toBe(model.length);
         }

@@ -3,14 +3,10 @@ import { EAGAIN, EBUSY, EINVAL, ENXIO, EPERM, EPIPE, ESPIPE } from "../kernel/er
 import type { Task } from "../kernel/task.ts";
 import { WaitQueue, type SyscallResult } from "../kernel/wait.ts";
 import { anonymousInode } from "../vfs/anonymous.ts";
-import {
-  failed, O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO, type Failure,
-} from "../vfs/constants.ts";
+import { failed, O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO, type Failure } from "../vfs/constants.ts";
 import type { FileStatus, Inode } from "../vfs/inode.ts";
 import { ByteQueue } from "./byte-queue.ts";
-import {
-  OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
-} from "./open-file.ts";
+import { OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./open-file.ts";
 import type { Transfer } from "./transfer.ts";
 
 /** Writes up to this are not interleaved with others (pipe(7)). */
@@ -196,4 +192,3 @@ export function takeFrom(pipe: Pipe, limit: number): Uint8Array {
   if (bytes.length > 0) pipe.queue.wakeAll();
   return bytes;
 }
-

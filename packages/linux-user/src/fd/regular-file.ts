@@ -162,7 +162,7 @@ export class RegularFile extends OpenFile {
     const end = Math.min(offset + length, limit);
     const zeroes = new Uint8Array(65536);
     const source = this.#cached();
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const count = this.content.write(zeroes.subarray(0, Math.min(zeroes.length, end - at)), at);
       if (failed(count)) return count;
       if (source !== undefined && source.memoryOnly !== true) this.#cache!.write(source, at, zeroes.subarray(0, count));

@@ -57,4 +57,3 @@ function openConsole(context: FilesystemContext, task: Task): OpenFile | undefin
   const file = openPath({ context, start: context.root, path: "/dev/pts/0", flags: O_RDWR | O_NOCTTY, mode: 0, task });
   return failed(file) ? undefined : file;
 }
-

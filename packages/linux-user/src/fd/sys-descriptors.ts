@@ -219,13 +219,47 @@ const sysIoctl: SyscallHandler = (task, args) => {
 
 export const descriptorSyscalls: readonly SyscallDefinition[] = [
   { name: "close", x64: 3, i386: 6, honesty: "supported", handler: sysClose, arguments: ["fd"] },
-  { name: "close_range", x64: 436, i386: 436, honesty: "supported", handler: sysCloseRange, arguments: ["fd", "fd", "hex"] },
+  {
+    name: "close_range",
+    x64: 436,
+    i386: 436,
+    honesty: "supported",
+    handler: sysCloseRange,
+    arguments: ["fd", "fd", "hex"],
+  },
   { name: "dup", x64: 32, i386: 41, honesty: "supported", handler: sysDup, arguments: ["fd"] },
   { name: "dup2", x64: 33, i386: 63, honesty: "supported", handler: sysDup2, arguments: ["fd", "fd"] },
   { name: "dup3", x64: 292, i386: 330, honesty: "supported", handler: sysDup3, arguments: ["fd", "fd", "hex"] },
-  { name: "fcntl", x64: 72, i386: 55, honesty: { partial: "no leases, no F_NOTIFY, no SIGIO; locks hold between guest processes only" }, handler: sysFcntl, arguments: ["fd", "int", "hex"] },
-  { name: "fcntl64", x64: -1, i386: 221, honesty: { partial: "as fcntl" }, handler: sysFcntl, arguments: ["fd", "int", "hex"] },
-  { name: "flock", x64: 73, i386: 143, honesty: { partial: "between guest processes only" }, handler: sysFlock, arguments: ["fd", "int"] },
-  { name: "ioctl", x64: 16, i386: 54, honesty: { partial: "terminals, FIONREAD, FIONBIO, FIOCLEX, sockets' interface queries" }, handler: sysIoctl, arguments: ["fd", "hex", "hex"] },
+  {
+    name: "fcntl",
+    x64: 72,
+    i386: 55,
+    honesty: { partial: "no leases, no F_NOTIFY, no SIGIO; locks hold between guest processes only" },
+    handler: sysFcntl,
+    arguments: ["fd", "int", "hex"],
+  },
+  {
+    name: "fcntl64",
+    x64: -1,
+    i386: 221,
+    honesty: { partial: "as fcntl" },
+    handler: sysFcntl,
+    arguments: ["fd", "int", "hex"],
+  },
+  {
+    name: "flock",
+    x64: 73,
+    i386: 143,
+    honesty: { partial: "between guest processes only" },
+    handler: sysFlock,
+    arguments: ["fd", "int"],
+  },
+  {
+    name: "ioctl",
+    x64: 16,
+    i386: 54,
+    honesty: { partial: "terminals, FIONREAD, FIONBIO, FIOCLEX, sockets' interface queries" },
+    handler: sysIoctl,
+    arguments: ["fd", "hex", "hex"],
+  },
 ];
-

@@ -96,9 +96,36 @@ const sysEpollPwait2: SyscallHandler = (task, args) => {
 export const epollSyscalls: readonly SyscallDefinition[] = [
   { name: "epoll_create", x64: 213, i386: 254, honesty: "supported", handler: sysEpollCreate, arguments: ["int"] },
   { name: "epoll_create1", x64: 291, i386: 329, honesty: "supported", handler: sysEpollCreate1, arguments: ["hex"] },
-  { name: "epoll_ctl", x64: 233, i386: 255, honesty: { partial: "EPOLLEXCLUSIVE wakes every waiter" }, handler: sysEpollCtl, arguments: ["fd", "int", "fd", "pointer"] },
-  { name: "epoll_wait", x64: 232, i386: 256, honesty: "supported", handler: sysEpollWait, arguments: ["fd", "pointer", "int", "int"] },
-  { name: "epoll_pwait", x64: 281, i386: 319, honesty: "supported", handler: sysEpollPwait, arguments: ["fd", "pointer", "int", "int", "pointer", "size"] },
-  { name: "epoll_pwait2", x64: 441, i386: 441, honesty: "supported", handler: sysEpollPwait2, arguments: ["fd", "pointer", "int", "pointer", "pointer", "size"] },
+  {
+    name: "epoll_ctl",
+    x64: 233,
+    i386: 255,
+    honesty: { partial: "EPOLLEXCLUSIVE wakes every waiter" },
+    handler: sysEpollCtl,
+    arguments: ["fd", "int", "fd", "pointer"],
+  },
+  {
+    name: "epoll_wait",
+    x64: 232,
+    i386: 256,
+    honesty: "supported",
+    handler: sysEpollWait,
+    arguments: ["fd", "pointer", "int", "int"],
+  },
+  {
+    name: "epoll_pwait",
+    x64: 281,
+    i386: 319,
+    honesty: "supported",
+    handler: sysEpollPwait,
+    arguments: ["fd", "pointer", "int", "int", "pointer", "size"],
+  },
+  {
+    name: "epoll_pwait2",
+    x64: 441,
+    i386: 441,
+    honesty: "supported",
+    handler: sysEpollPwait2,
+    arguments: ["fd", "pointer", "int", "pointer", "pointer", "size"],
+  },
 ];
-

@@ -8,8 +8,15 @@ import { O_CLOEXEC, O_NONBLOCK, failed } from "../vfs/constants.ts";
 import { fileOf, filesOf, guestOf, pathAt } from "../vfs/handler-tools.ts";
 import { installFile } from "../vfs/sys-open.ts";
 import {
-  CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, EventFile, SignalFile,
-  TimerFile, type TimerSetting,
+  CLOCK_BOOTTIME,
+  CLOCK_BOOTTIME_ALARM,
+  CLOCK_MONOTONIC,
+  CLOCK_REALTIME,
+  CLOCK_REALTIME_ALARM,
+  EventFile,
+  SignalFile,
+  TimerFile,
+  type TimerSetting,
 } from "./event-files.ts";
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "./memory-file.ts";
 
@@ -25,7 +32,11 @@ const sysEventfd: SyscallHandler = (task, args) => eventfd(task, args.u32(0), 0)
 const sysEventfd2: SyscallHandler = (task, args) => eventfd(task, args.u32(0), args.i32(1));
 
 const CLOCKS: readonly number[] = [
-  CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM,
+  CLOCK_REALTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_BOOTTIME,
+  CLOCK_REALTIME_ALARM,
+  CLOCK_BOOTTIME_ALARM,
 ];
 const TFD_TIMER_ABSTIME = 1;
 const TFD_TIMER_CANCEL_ON_SET = 2;
@@ -122,16 +133,74 @@ const timer = ["fd", "hex", "pointer", "pointer"] as const;
 export const eventSyscalls: readonly SyscallDefinition[] = [
   { name: "eventfd", x64: 284, i386: 323, honesty: "supported", handler: sysEventfd, arguments: ["unsigned"] },
   { name: "eventfd2", x64: 290, i386: 328, honesty: "supported", handler: sysEventfd2, arguments: ["unsigned", "hex"] },
-  { name: "timerfd_create", x64: 283, i386: 322, honesty: { partial: "TFD_TIMER_CANCEL_ON_SET never cancels" }, handler: sysTimerfdCreate, arguments: ["int", "hex"] },
-  { name: "timerfd_settime", x64: 286, i386: 325, honesty: "supported", handler: timerfdSettime(8), handler32: timerfdSettime(4), arguments: timer },
-  { name: "timerfd_gettime", x64: 287, i386: 326, honesty: "supported", handler: timerfdGettime(8), handler32: timerfdGettime(4), arguments: ["fd", "pointer"] },
+  {
+    name: "timerfd_create",
+    x64: 283,
+    i386: 322,
+    honesty: { partial: "TFD_TIMER_CANCEL_ON_SET never cancels" },
+    handler: sysTimerfdCreate,
+    arguments: ["int", "hex"],
+  },
+  {
+    name: "timerfd_settime",
+    x64: 286,
+    i386: 325,
+    honesty: "supported",
+    handler: timerfdSettime(8),
+    handler32: timerfdSettime(4),
+    arguments: timer,
+  },
+  {
+    name: "timerfd_gettime",
+    x64: 287,
+    i386: 326,
+    honesty: "supported",
+    handler: timerfdGettime(8),
+    handler32: timerfdGettime(4),
+    arguments: ["fd", "pointer"],
+  },
   { name: "timerfd_settime64", x64: -1, i386: 411, honesty: "supported", handler: timerfdSettime(8), arguments: timer },
-  { name: "timerfd_gettime64", x64: -1, i386: 410, honesty: "supported", handler: timerfdGettime(8), arguments: ["fd", "pointer"] },
-  { name: "signalfd", x64: 282, i386: 321, honesty: "supported", handler: sysSignalfd, arguments: ["fd", "pointer", "size"] },
-  { name: "signalfd4", x64: 289, i386: 327, honesty: "supported", handler: sysSignalfd4, arguments: ["fd", "pointer", "size", "hex"] },
-  { name: "memfd_create", x64: 319, i386: 356, honesty: { partial: "no huge pages; write seals do not look at mappings" }, handler: sysMemfdCreate, arguments: ["string", "hex"] },
+  {
+    name: "timerfd_gettime64",
+    x64: -1,
+    i386: 410,
+    honesty: "supported",
+    handler: timerfdGettime(8),
+    arguments: ["fd", "pointer"],
+  },
+  {
+    name: "signalfd",
+    x64: 282,
+    i386: 321,
+    honesty: "supported",
+    handler: sysSignalfd,
+    arguments: ["fd", "pointer", "size"],
+  },
+  {
+    name: "signalfd4",
+    x64: 289,
+    i386: 327,
+    honesty: "supported",
+    handler: sysSignalfd4,
+    arguments: ["fd", "pointer", "size", "hex"],
+  },
+  {
+    name: "memfd_create",
+    x64: 319,
+    i386: 356,
+    honesty: { partial: "no huge pages; write seals do not look at mappings" },
+    handler: sysMemfdCreate,
+    arguments: ["string", "hex"],
+  },
   { name: "inotify_init", x64: 253, i386: 291, honesty: noInotify, handler: absent },
   { name: "inotify_init1", x64: 294, i386: 332, honesty: noInotify, handler: absent, arguments: ["hex"] },
-  { name: "inotify_add_watch", x64: 254, i386: 292, honesty: noInotify, handler: absent, arguments: ["fd", "string", "hex"] },
+  {
+    name: "inotify_add_watch",
+    x64: 254,
+    i386: 292,
+    honesty: noInotify,
+    handler: absent,
+    arguments: ["fd", "string", "hex"],
+  },
   { name: "inotify_rm_watch", x64: 255, i386: 293, honesty: noInotify, handler: absent, arguments: ["fd", "int"] },
 ];

@@ -1,6 +1,15 @@
 /** read, write and their vectored and positioned forms; lseek, sendfile, copy_file_range, sync. */
 import {
-  EAGAIN, EBADF, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, EPIPE, ESPIPE, EXDEV, SyscallError,
+  EAGAIN,
+  EBADF,
+  EINVAL,
+  EISDIR,
+  EOPNOTSUPP,
+  EOVERFLOW,
+  EPIPE,
+  ESPIPE,
+  EXDEV,
+  SyscallError,
 } from "../kernel/errno.ts";
 import type { SyscallArguments, SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
@@ -193,11 +202,11 @@ const sysCopyFileRange: SyscallHandler = (task, args) => {
   return done;
 };
 
-function copyRange(source: OpenFile, from: number, sink: OpenFile, to: number, count: number): number {
+function copyRange(source: OpenFile, start: number, sink: OpenFile, to: number, count: number): number {
   const chunk = new Uint8Array(Math.min(CHUNK_BYTES, count));
   let done = 0;
   while (done < count) {
-    const got = source.readAt(new BytesTransfer(chunk.subarray(0, Math.min(chunk.length, count - done))), from + done);
+    const got = source.readAt(new BytesTransfer(chunk.subarray(0, Math.min(chunk.length, count - done))), start + done);
     if (got <= 0) return done > 0 ? done : got;
     const put = sink.writeAt(new BytesTransfer(chunk.subarray(0, got)), to + done);
     if (put <= 0) return done > 0 ? done : put;
@@ -241,24 +250,153 @@ export const ioSyscalls: readonly SyscallDefinition[] = [
   { name: "write", x64: 1, i386: 4, honesty: "supported", handler: sysWrite, arguments: io },
   { name: "readv", x64: 19, i386: 145, honesty: "supported", handler: sysReadv, arguments: io },
   { name: "writev", x64: 20, i386: 146, honesty: "supported", handler: sysWritev, arguments: io },
-  { name: "pread64", x64: 17, i386: 180, honesty: "supported", handler: positionedRead(plain, offset64), handler32: positionedRead(plain, offset32), arguments: ioAt },
-  { name: "pwrite64", x64: 18, i386: 181, honesty: "supported", handler: positionedWrite(plain, offset64), handler32: positionedWrite(plain, offset32), arguments: ioAt },
-  { name: "preadv", x64: 295, i386: 333, honesty: "supported", handler: positionedRead(vectors, offset64), handler32: positionedRead(vectors, offset32), arguments: ioAt },
-  { name: "pwritev", x64: 296, i386: 334, honesty: "supported", handler: positionedWrite(vectors, offset64), handler32: positionedWrite(vectors, offset32), arguments: ioAt },
-  { name: "preadv2", x64: 327, i386: 378, honesty: { partial: "RWF_ hints are accepted and ignored" }, handler: vectored2(false), arguments: ioAt },
-  { name: "pwritev2", x64: 328, i386: 379, honesty: { partial: "RWF_ hints are accepted and ignored" }, handler: vectored2(true), arguments: ioAt },
-  { name: "lseek", x64: 8, i386: 19, honesty: { partial: "SEEK_HOLE sees no holes" }, handler: sysLseek, arguments: ["fd", "int", "int"] },
-  { name: "_llseek", x64: -1, i386: 140, honesty: "supported", handler: sysLlseek, arguments: ["fd", "int", "int", "pointer", "int"] },
-  { name: "sendfile", x64: 40, i386: 187, honesty: "supported", handler: sysSendfile, arguments: ["fd", "fd", "pointer", "size"] },
-  { name: "sendfile64", x64: -1, i386: 239, honesty: "supported", handler: sysSendfile64, arguments: ["fd", "fd", "pointer", "size"] },
-  { name: "copy_file_range", x64: 326, i386: 377, honesty: { partial: "copies; never shares extents" }, handler: sysCopyFileRange, arguments: ["fd", "pointer", "fd", "pointer", "size", "hex"] },
+  {
+    name: "pread64",
+    x64: 17,
+    i386: 180,
+    honesty: "supported",
+    handler: positionedRead(plain, offset64),
+    handler32: positionedRead(plain, offset32),
+    arguments: ioAt,
+  },
+  {
+    name: "pwrite64",
+    x64: 18,
+    i386: 181,
+    honesty: "supported",
+    handler: positionedWrite(plain, offset64),
+    handler32: positionedWrite(plain, offset32),
+    arguments: ioAt,
+  },
+  {
+    name: "preadv",
+    x64: 295,
+    i386: 333,
+    honesty: "supported",
+    handler: positionedRead(vectors, offset64),
+    handler32: positionedRead(vectors, offset32),
+    arguments: ioAt,
+  },
+  {
+    name: "pwritev",
+    x64: 296,
+    i386: 334,
+    honesty: "supported",
+    handler: positionedWrite(vectors, offset64),
+    handler32: positionedWrite(vectors, offset32),
+    arguments: ioAt,
+  },
+  {
+    name: "preadv2",
+    x64: 327,
+    i386: 378,
+    honesty: { partial: "RWF_ hints are accepted and ignored" },
+    handler: vectored2(false),
+    arguments: ioAt,
+  },
+  {
+    name: "pwritev2",
+    x64: 328,
+    i386: 379,
+    honesty: { partial: "RWF_ hints are accepted and ignored" },
+    handler: vectored2(true),
+    arguments: ioAt,
+  },
+  {
+    name: "lseek",
+    x64: 8,
+    i386: 19,
+    honesty: { partial: "SEEK_HOLE sees no holes" },
+    handler: sysLseek,
+    arguments: ["fd", "int", "int"],
+  },
+  {
+    name: "_llseek",
+    x64: -1,
+    i386: 140,
+    honesty: "supported",
+    handler: sysLlseek,
+    arguments: ["fd", "int", "int", "pointer", "int"],
+  },
+  {
+    name: "sendfile",
+    x64: 40,
+    i386: 187,
+    honesty: "supported",
+    handler: sysSendfile,
+    arguments: ["fd", "fd", "pointer", "size"],
+  },
+  {
+    name: "sendfile64",
+    x64: -1,
+    i386: 239,
+    honesty: "supported",
+    handler: sysSendfile64,
+    arguments: ["fd", "fd", "pointer", "size"],
+  },
+  {
+    name: "copy_file_range",
+    x64: 326,
+    i386: 377,
+    honesty: { partial: "copies; never shares extents" },
+    handler: sysCopyFileRange,
+    arguments: ["fd", "pointer", "fd", "pointer", "size", "hex"],
+  },
   { name: "fsync", x64: 74, i386: 118, honesty: "supported", handler: sysFsync, arguments: ["fd"] },
   { name: "fdatasync", x64: 75, i386: 148, honesty: "supported", handler: sysFdatasync, arguments: ["fd"] },
-  { name: "sync", x64: 162, i386: 36, honesty: { partial: "syncs the files that the caller has open" }, handler: sysSync },
-  { name: "syncfs", x64: 306, i386: 344, honesty: { partial: "syncs the file itself" }, handler: sysSyncfs, arguments: ["fd"] },
-  { name: "sync_file_range", x64: 277, i386: 314, honesty: { partial: "as fdatasync" }, handler: sysFdatasync, arguments: ["fd", "int", "int", "hex"] },
-  { name: "fallocate", x64: 285, i386: 324, honesty: { partial: "extends, punches and zeroes by writing; no collapse or insert" }, handler: sysFallocate, arguments: ["fd", "hex", "int", "int"] },
-  { name: "fadvise64", x64: 221, i386: 250, honesty: { partial: "a hint, ignored" }, handler: sysFadvise, arguments: ["fd", "int", "int", "int"] },
-  { name: "fadvise64_64", x64: -1, i386: 272, honesty: { partial: "a hint, ignored" }, handler: sysFadvise, arguments: ["fd", "int", "int", "int"] },
-  { name: "readahead", x64: 187, i386: 225, honesty: { partial: "a hint, ignored" }, handler: sysReadahead, arguments: ["fd", "int", "size"] },
+  {
+    name: "sync",
+    x64: 162,
+    i386: 36,
+    honesty: { partial: "syncs the files that the caller has open" },
+    handler: sysSync,
+  },
+  {
+    name: "syncfs",
+    x64: 306,
+    i386: 344,
+    honesty: { partial: "syncs the file itself" },
+    handler: sysSyncfs,
+    arguments: ["fd"],
+  },
+  {
+    name: "sync_file_range",
+    x64: 277,
+    i386: 314,
+    honesty: { partial: "as fdatasync" },
+    handler: sysFdatasync,
+    arguments: ["fd", "int", "int", "hex"],
+  },
+  {
+    name: "fallocate",
+    x64: 285,
+    i386: 324,
+    honesty: { partial: "extends, punches and zeroes by writing; no collapse or insert" },
+    handler: sysFallocate,
+    arguments: ["fd", "hex", "int", "int"],
+  },
+  {
+    name: "fadvise64",
+    x64: 221,
+    i386: 250,
+    honesty: { partial: "a hint, ignored" },
+    handler: sysFadvise,
+    arguments: ["fd", "int", "int", "int"],
+  },
+  {
+    name: "fadvise64_64",
+    x64: -1,
+    i386: 272,
+    honesty: { partial: "a hint, ignored" },
+    handler: sysFadvise,
+    arguments: ["fd", "int", "int", "int"],
+  },
+  {
+    name: "readahead",
+    x64: 187,
+    i386: 225,
+    honesty: { partial: "a hint, ignored" },
+    handler: sysReadahead,
+    arguments: ["fd", "int", "size"],
+  },
 ];

@@ -13,7 +13,12 @@ import { readVectors } from "./sys-io.ts";
 import { BytesTransfer, drain, UserTransfer } from "./transfer.ts";
 
 /** Gives two files descriptors and writes them to memory as an int[2]; none is left behind by a failure. */
-export function installPair(task: Task, files: readonly [OpenFile, OpenFile], at: number, closeOnExec: boolean): number {
+export function installPair(
+  task: Task,
+  files: readonly [OpenFile, OpenFile],
+  at: number,
+  closeOnExec: boolean,
+): number {
   const first = installFile(task, files[0], closeOnExec);
   if (first < 0) {
     files[1].release();
@@ -45,7 +50,14 @@ function pipeOf(file: OpenFile): Pipe | undefined {
 }
 
 /** The queue to wait on, or a result: one attempt of splice(2). */
-function spliceOnce(task: Task, input: OpenFile, inAt: number | undefined, output: OpenFile, outAt: number | undefined, count: number): number | WaitQueue {
+function spliceOnce(
+  task: Task,
+  input: OpenFile,
+  inAt: number | undefined,
+  output: OpenFile,
+  outAt: number | undefined,
+  count: number,
+): number | WaitQueue {
   const source = pipeOf(input);
   const sink = pipeOf(output);
   if (sink !== undefined) {
@@ -120,7 +132,8 @@ const sysVmsplice: SyscallHandler = (task, args) => {
   const file = fileOf(task, args.i32(0));
   if (pipeOf(file) === undefined) throw new SyscallError(EBADF);
   const ranges = readVectors(task, args, args.address(1), args.i32(2));
-  if (file.writable) return writeTo(task, file, new BytesTransfer(drain(new UserTransfer(task.memory, ranges, "read"), Infinity)));
+  if (file.writable)
+    return writeTo(task, file, new BytesTransfer(drain(new UserTransfer(task.memory, ranges, "read"), Infinity)));
   return readFrom(task, file, new UserTransfer(task.memory, ranges, "write"));
 };
 
@@ -128,8 +141,29 @@ const copies = { partial: "copies the bytes" };
 
 export const pipeSyscalls: readonly SyscallDefinition[] = [
   { name: "pipe", x64: 22, i386: 42, honesty: "supported", handler: sysPipe, arguments: ["pointer"] },
-  { name: "pipe2", x64: 293, i386: 331, honesty: { partial: "O_DIRECT (packet mode) is accepted and ignored" }, handler: sysPipe2, arguments: ["pointer", "hex"] },
-  { name: "splice", x64: 275, i386: 313, honesty: copies, handler: sysSplice, arguments: ["fd", "pointer", "fd", "pointer", "size", "hex"] },
+  {
+    name: "pipe2",
+    x64: 293,
+    i386: 331,
+    honesty: { partial: "O_DIRECT (packet mode) is accepted and ignored" },
+    handler: sysPipe2,
+    arguments: ["pointer", "hex"],
+  },
+  {
+    name: "splice",
+    x64: 275,
+    i386: 313,
+    honesty: copies,
+    handler: sysSplice,
+    arguments: ["fd", "pointer", "fd", "pointer", "size", "hex"],
+  },
   { name: "tee", x64: 276, i386: 315, honesty: copies, handler: sysTee, arguments: ["fd", "fd", "size", "hex"] },
-  { name: "vmsplice", x64: 278, i386: 316, honesty: copies, handler: sysVmsplice, arguments: ["fd", "pointer", "size", "hex"] },
+  {
+    name: "vmsplice",
+    x64: 278,
+    i386: 316,
+    honesty: copies,
+    handler: sysVmsplice,
+    arguments: ["fd", "pointer", "size", "hex"],
+  },
 ];

@@ -6,7 +6,16 @@ import type { Task } from "../kernel/task.ts";
 import type { SyscallResult, WaitQueue } from "../kernel/wait.ts";
 import { filesOf } from "../vfs/handler-tools.ts";
 import {
-  POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDBAND,
+  POLLRDNORM,
+  POLLWRBAND,
+  POLLWRNORM,
 } from "./open-file.ts";
 import { descriptorLimit } from "../vfs/sys-open.ts";
 
@@ -129,7 +138,8 @@ function select(task: Task, count: number, sets: readonly number[], deadlineNs: 
   const limit = Math.min(count, Math.max(1024, descriptorLimit(task)));
   const bytes = Math.ceil(limit / 64) * 8;
   const wanted = sets.map((at) => (at === 0 ? undefined : task.memory.readBytes(at, bytes)));
-  const has = (set: Uint8Array | undefined, fd: number): boolean => set !== undefined && ((set[fd >> 3]! >> (fd & 7)) & 1) !== 0;
+  const has = (set: Uint8Array | undefined, fd: number): boolean =>
+    set !== undefined && ((set[fd >> 3] >> (fd & 7)) & 1) !== 0;
   const fds: number[] = [];
   for (let fd = 0; fd < limit; fd++) if (wanted.some((set) => has(set, fd))) fds.push(fd);
   for (const fd of fds) {
@@ -144,8 +154,8 @@ function select(task: Task, count: number, sets: readonly number[], deadlineNs: 
       waiting.queues.push(...file.queues(task));
       const mask = file.poll(task);
       for (let kind = 0; kind < 3; kind++) {
-        if (!has(wanted[kind], fd) || (mask & SET_EVENTS[kind]!) === 0) continue;
-        found[kind]![fd >> 3]! |= 1 << (fd & 7);
+        if (!has(wanted[kind], fd) || (mask & SET_EVENTS[kind]) === 0) continue;
+        found[kind]![fd >> 3] |= 1 << (fd & 7);
         waiting.ready++;
       }
     }
@@ -173,7 +183,13 @@ const sysOldSelect: SyscallHandler = (task, args) => {
   const base = args.address(0);
   const word = (index: number): number => task.memory.readU32(base + index * 4);
   const deadline = deadlineOf(task, readTimevalTimeout(task, word(4), 4));
-  return withRemaining(task, word(4), deadline, writeTimeval(4), select(task, word(0) | 0, [word(1), word(2), word(3)], deadline));
+  return withRemaining(
+    task,
+    word(4),
+    deadline,
+    writeTimeval(4),
+    select(task, word(0) | 0, [word(1), word(2), word(3)], deadline),
+  );
 };
 
 function pselect6(wordBytes: 8 | 4): SyscallHandler {
@@ -198,11 +214,55 @@ function readPselectMask(task: Task, args: SyscallArguments): void {
 const remaining = { partial: "the remaining time is written only when the call did not wait" };
 
 export const pollSyscalls: readonly SyscallDefinition[] = [
-  { name: "poll", x64: 7, i386: 168, honesty: "supported", handler: sysPoll, arguments: ["pointer", "unsigned", "int"] },
-  { name: "ppoll", x64: 271, i386: 309, honesty: remaining, handler: ppoll(8), handler32: ppoll(4), arguments: ["pointer", "unsigned", "pointer", "pointer", "size"] },
-  { name: "ppoll_time64", x64: -1, i386: 414, honesty: remaining, handler: ppoll(8), arguments: ["pointer", "unsigned", "pointer", "pointer", "size"] },
-  { name: "select", x64: 23, i386: 142, honesty: remaining, handler: sysSelect, arguments: ["int", "pointer", "pointer", "pointer", "pointer"] },
+  {
+    name: "poll",
+    x64: 7,
+    i386: 168,
+    honesty: "supported",
+    handler: sysPoll,
+    arguments: ["pointer", "unsigned", "int"],
+  },
+  {
+    name: "ppoll",
+    x64: 271,
+    i386: 309,
+    honesty: remaining,
+    handler: ppoll(8),
+    handler32: ppoll(4),
+    arguments: ["pointer", "unsigned", "pointer", "pointer", "size"],
+  },
+  {
+    name: "ppoll_time64",
+    x64: -1,
+    i386: 414,
+    honesty: remaining,
+    handler: ppoll(8),
+    arguments: ["pointer", "unsigned", "pointer", "pointer", "size"],
+  },
+  {
+    name: "select",
+    x64: 23,
+    i386: 142,
+    honesty: remaining,
+    handler: sysSelect,
+    arguments: ["int", "pointer", "pointer", "pointer", "pointer"],
+  },
   { name: "old_select", x64: -1, i386: 82, honesty: remaining, handler: sysOldSelect, arguments: ["pointer"] },
-  { name: "pselect6", x64: 270, i386: 308, honesty: remaining, handler: pselect6(8), handler32: pselect6(4), arguments: ["int", "pointer", "pointer", "pointer", "pointer", "pointer"] },
-  { name: "pselect6_time64", x64: -1, i386: 413, honesty: remaining, handler: pselect6(8), arguments: ["int", "pointer", "pointer", "pointer", "pointer", "pointer"] },
+  {
+    name: "pselect6",
+    x64: 270,
+    i386: 308,
+    honesty: remaining,
+    handler: pselect6(8),
+    handler32: pselect6(4),
+    arguments: ["int", "pointer", "pointer", "pointer", "pointer", "pointer"],
+  },
+  {
+    name: "pselect6_time64",
+    x64: -1,
+    i386: 413,
+    honesty: remaining,
+    handler: pselect6(8),
+    arguments: ["int", "pointer", "pointer", "pointer", "pointer", "pointer"],
+  },
 ];

@@ -54,7 +54,7 @@ export class UserTransfer implements Transfer {
     const spans: UserRange[] = [];
     let pieces: Uint8Array[] = [];
     while (wanted > 0) {
-      const range = this.#ranges[this.#index]!;
+      const range = this.#ranges[this.#index];
       const address = range.address + this.#offset;
       const length = Math.min(wanted, range.length - this.#offset);
       const got = length === 0 ? 0 : this.#views(address, length, pieces);
@@ -94,7 +94,7 @@ export class UserTransfer implements Transfer {
     this.#remaining += count;
     while (count > this.#offset) {
       count -= this.#offset;
-      this.#offset = this.#ranges[--this.#index]!.length;
+      this.#offset = this.#ranges[--this.#index].length;
     }
     this.#offset -= count;
   }
@@ -139,13 +139,13 @@ export function fill(into: Transfer, bytes: Uint8Array): number {
 /** Takes at most `limit` bytes out of the transfer, as a copy. */
 export function drain(from: Transfer, limit: number): Uint8Array {
   const pieces = from.next(limit);
-  return pieces.length === 1 ? pieces[0]!.slice() : join(pieces);
+  return pieces.length === 1 ? pieces[0].slice() : join(pieces);
 }
 
 /** The same without a copy when the bytes lie together; good until anything touches guest memory. */
 export function gather(from: Transfer, limit: number): Uint8Array {
   const pieces = from.next(limit);
-  return pieces.length === 1 ? pieces[0]! : join(pieces);
+  return pieces.length === 1 ? pieces[0] : join(pieces);
 }
 
 function join(pieces: readonly Uint8Array[]): Uint8Array {
@@ -163,10 +163,11 @@ function join(pieces: readonly Uint8Array[]): Uint8Array {
 /** Fills the next `limit` bytes by one call of `read` per mebibyte; returns the count or its failure. */
 export function readInto(into: Transfer, limit: number, read: (bytes: Uint8Array, done: number) => number): number {
   let done = 0;
-  for (let left = Math.min(limit, into.remaining); left > 0; ) {
+  for (let left = Math.min(limit, into.remaining); left > 0;) {
     const wanted = Math.min(left, HOST_CALL_BYTES);
     const pieces = into.next(wanted);
-    const whole = pieces.length === 1 ? pieces[0]! : new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    const whole =
+      pieces.length === 1 ? pieces[0] : new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
     const count = read(whole, done);
     if (count < 0) return done > 0 ? done : count;
     if (pieces.length > 1) scatter(whole.subarray(0, count), pieces);

@@ -64,7 +64,7 @@ export function formatV6(bytes: Uint8Array): string {
   const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
   if (mapped) return `::ffff:${formatV4(bytes.subarray(12, 16))}`;
   const groups: number[] = [];
-  for (let index = 0; index < 16; index += 2) groups.push((bytes[index]! << 8) | bytes[index + 1]!);
+  for (let index = 0; index < 16; index += 2) groups.push((bytes[index] << 8) | bytes[index + 1]);
   const [start, length] = longestZeroRun(groups);
   const hex = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
   if (length < 2) return hex(groups);
@@ -83,12 +83,12 @@ function longestZeroRun(groups: readonly number[]): [start: number, length: numb
 
 export function parseV6(text: string): Uint8Array {
   const bytes = new Uint8Array(16);
-  const plain = text.split("%")[0]!;
+  const plain = text.split("%")[0];
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
   let source = plain;
   if (dotted !== null) {
-    const [a, b, c, d] = parseV4(dotted[2]!);
-    source = `${dotted[1]}${((a! << 8) | b!).toString(16)}:${((c! << 8) | d!).toString(16)}`;
+    const [a, b, c, d] = parseV4(dotted[2]);
+    source = `${dotted[1]}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
   }
   const [head, tail] = source.split("::");
   const groupsOf = (part: string | undefined): number[] =>
@@ -179,5 +179,5 @@ export function asFamily(endpoint: Endpoint, family: 4 | 6): Endpoint {
   if (endpoint.family === family) return endpoint;
   if (family === 6) return { ...endpoint, family: 6, address: `::ffff:${endpoint.address}` };
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(endpoint.address);
-  return mapped === null ? endpoint : { ...endpoint, family: 4, address: mapped[1]! };
+  return mapped === null ? endpoint : { ...endpoint, family: 4, address: mapped[1] };
 }

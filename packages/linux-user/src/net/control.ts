@@ -40,7 +40,7 @@ export function readAncillary(task: Task, args: SyscallArguments, at: number, le
   const messages: ControlMessage[] = [];
   let credentials: PeerCredentials | undefined;
   const header = headerBytes(args);
-  for (let offset = 0; offset + header <= length; ) {
+  for (let offset = 0; offset + header <= length;) {
     const size = task.memory.readWord(at + offset, args.wordBytes);
     if (size < header || offset + size > length) throw new SyscallError(EINVAL);
     const level = task.memory.readI32(at + offset + args.wordBytes);

@@ -42,7 +42,11 @@ function readInteger(data: Uint8Array): number | undefined {
 }
 
 /** What a datagram carries: by the socket's options, and by the message's own control data. */
-export function packetFields(family: 4 | 6, option: OptionReader, messages: readonly ControlMessage[]): PacketFields | Failure {
+export function packetFields(
+  family: 4 | 6,
+  option: OptionReader,
+  messages: readonly ControlMessage[],
+): PacketFields | Failure {
   const own = family === 4 ? SOL_IP : SOL_IPV6;
   const hops = option(own, family === 4 ? IP_TTL : IPV6_UNICAST_HOPS);
   let hopLimit = hops > 0 ? hops : DEFAULT_HOPS;
@@ -61,7 +65,12 @@ export function packetFields(family: 4 | 6, option: OptionReader, messages: read
 }
 
 /** The control messages that a receiver asked for. `local` is where it came to. */
-export function receivedControl(family: 4 | 6, option: OptionReader, fields: PacketFields, local: Endpoint): ControlMessage[] {
+export function receivedControl(
+  family: 4 | 6,
+  option: OptionReader,
+  fields: PacketFields,
+  local: Endpoint,
+): ControlMessage[] {
   return family === 4 ? control4(option, fields, local) : control6(option, fields, local);
 }
 
@@ -75,7 +84,8 @@ function control4(option: OptionReader, fields: PacketFields, local: Endpoint): 
     result.push({ level: SOL_IP, type: IP_PKTINFO, data });
   }
   if (option(SOL_IP, IP_RECVTTL) !== 0) result.push({ level: SOL_IP, type: IP_TTL, data: integer(fields.hopLimit) });
-  if (option(SOL_IP, IP_RECVTOS) !== 0) result.push({ level: SOL_IP, type: IP_TOS, data: Uint8Array.of(fields.trafficClass) });
+  if (option(SOL_IP, IP_RECVTOS) !== 0)
+    result.push({ level: SOL_IP, type: IP_TOS, data: Uint8Array.of(fields.trafficClass) });
   return result;
 }
 

@@ -75,7 +75,10 @@ function answer(task: Task, request: number, found: NetworkInterface, at: number
       return 0;
     case SIOCGIFHWADDR: {
       memory.writeU16(at, found.loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER);
-      memory.writeBytes(at + 2, Uint8Array.from(found.hardwareAddress.split(":").map((part) => Number.parseInt(part, 16))));
+      memory.writeBytes(
+        at + 2,
+        Uint8Array.from(found.hardwareAddress.split(":").map((part) => Number.parseInt(part, 16))),
+      );
       return 0;
     }
     case SIOCGIFADDR:

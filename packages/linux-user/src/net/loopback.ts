@@ -3,13 +3,20 @@
  * uses it; tests of sockets run on it and on the host's network alike. Deliveries happen on later turns of the
  * event loop, as on a real network.
  */
-import {
-  EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EINVAL, ENETUNREACH,
-} from "../kernel/errno.ts";
+import { EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EINVAL, ENETUNREACH } from "../kernel/errno.ts";
 import type { Failure } from "../vfs/constants.ts";
 import type {
-  DatagramEvents, DatagramOptions, Endpoint, HostConnection, HostDatagramSocket, HostListener, HostNetwork,
-  ListenerEvents, ListenOptions, NetworkInterface, StreamEvents,
+  DatagramEvents,
+  DatagramOptions,
+  Endpoint,
+  HostConnection,
+  HostDatagramSocket,
+  HostListener,
+  HostNetwork,
+  ListenerEvents,
+  ListenOptions,
+  NetworkInterface,
+  StreamEvents,
 } from "./host-network.ts";
 
 const FIRST_EPHEMERAL = 32768;
@@ -19,7 +26,7 @@ const LAST_EPHEMERAL = 60999;
 export type Later = (callback: () => void) => void;
 
 function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1" || /^::ffff:127\./.test(address);
+  return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
 }
 
 function isAny(address: string): boolean {
@@ -267,9 +274,14 @@ export class LoopbackNetwork implements HostNetwork {
   claimDatagram(socket: LoopbackDatagramSocket, local: Endpoint, options: DatagramOptions): Endpoint | Failure {
     if (!isAny(local.address) && !isLoopback(local.address)) return -EADDRNOTAVAIL;
     const bound = [...this.#datagrams].map((other) => other.local!);
-    const port = local.port === 0 ? this.#ephemeral((value) => bound.some((other) => other.port === value)) : local.port;
+    const port =
+      local.port === 0 ? this.#ephemeral((value) => bound.some((other) => other.port === value)) : local.port;
     const at: Endpoint = { ...local, port };
-    if (bound.some((other) => other.port === port && overlap(other, at)) && !options.reuseAddress && !options.reusePort) {
+    if (
+      bound.some((other) => other.port === port && overlap(other, at)) &&
+      !options.reuseAddress &&
+      !options.reusePort
+    ) {
       return -EADDRINUSE;
     }
     socket.local = at;
@@ -291,7 +303,9 @@ export class LoopbackNetwork implements HostNetwork {
       from.events.failed(-ENETUNREACH);
       return;
     }
-    const source = isAny(from.local.address) ? { ...from.local, address: to.family === 4 ? "127.0.0.1" : "::1" } : from.local;
+    const source = isAny(from.local.address)
+      ? { ...from.local, address: to.family === 4 ? "127.0.0.1" : "::1" }
+      : from.local;
     const target = [...this.#datagrams].find((other) => {
       if (!hears(other.local!, address, to.port)) return false;
       return other.remote === undefined || hears(other.remote, source.address, source.port);

@@ -83,7 +83,15 @@ function linkBody(link: NetworkInterface): Uint8Array {
   view.setUint32(8, flags, true);
   const hardware = Uint8Array.from(link.hardwareAddress.split(":").map((part) => Number.parseInt(part, 16)));
   const mtu = u32(link.loopback ? 65536 : 1500);
-  return concat([info, attribute(3, text(link.name)), attribute(1, hardware), attribute(2, new Uint8Array(6).fill(link.loopback ? 0 : 255)), attribute(4, mtu), attribute(13, u32(1000)), attribute(16, Uint8Array.of(link.loopback ? 0 : 6))]);
+  return concat([
+    info,
+    attribute(3, text(link.name)),
+    attribute(1, hardware),
+    attribute(2, new Uint8Array(6).fill(link.loopback ? 0 : 255)),
+    attribute(4, mtu),
+    attribute(13, u32(1000)),
+    attribute(16, Uint8Array.of(link.loopback ? 0 : 6)),
+  ]);
 }
 
 /** struct ifaddrmsg and attributes. */
@@ -133,7 +141,7 @@ export class NetlinkSocket extends Socket {
   send(from: Transfer, _request: SendRequest, task: Task): number {
     if (this.#port === 0) this.#port = task.process.pid;
     const bytes = drain(from, 65536);
-    for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
       const length = new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0, true);
       if (length < HEADER_BYTES || at + length > bytes.length) break;
       this.#answer(bytes.subarray(at, at + length));
@@ -182,7 +190,9 @@ export class NetlinkSocket extends Socket {
   }
 
   #error(request: Uint8Array, sequence: number, code: number): void {
-    this.#answers.push(message(NLMSG_ERROR, 0, sequence, this.#port, concat([u32(code), request.slice(0, HEADER_BYTES)])));
+    this.#answers.push(
+      message(NLMSG_ERROR, 0, sequence, this.#port, concat([u32(code), request.slice(0, HEADER_BYTES)])),
+    );
   }
 
   receive(into: Transfer, flags: number): Received | Failure {

@@ -54,10 +54,13 @@ export class GuestNetwork {
 
   #inet(family: number, type: number, protocol: number, flags: number): Socket | Failure {
     if (type === SOCK_STREAM) {
-      return protocol === 0 || protocol === IPPROTO_TCP ? new TcpSocket(family, IPPROTO_TCP, flags, this.host) : -EPROTONOSUPPORT;
+      return protocol === 0 || protocol === IPPROTO_TCP
+        ? new TcpSocket(family, IPPROTO_TCP, flags, this.host)
+        : -EPROTONOSUPPORT;
     }
     if (type === SOCK_DGRAM) {
-      if (protocol === 0 || protocol === IPPROTO_UDP) return new UdpSocket(family, IPPROTO_UDP, flags, this.host, this.#datagrams);
+      if (protocol === 0 || protocol === IPPROTO_UDP)
+        return new UdpSocket(family, IPPROTO_UDP, flags, this.host, this.#datagrams);
       if (protocol === IPPROTO_UDPLITE) return new UdpSocket(family, protocol, flags, this.#lite, this.#liteDatagrams);
       // Ping sockets need net.ipv4.ping_group_range, which is closed by default.
       return protocol === 1 || protocol === 58 ? -EPERM : -EPROTONOSUPPORT;

@@ -37,7 +37,27 @@ const MAX_BUFFER_BYTES = 212_992;
 const MIN_BUFFER_BYTES = 2304;
 
 /** Taken and given back as 0: timestamps, marks, filters that change nothing here. */
-const IGNORED: ReadonlySet<number> = new Set([SO_DEBUG, SO_DONTROUTE, SO_OOBINLINE, SO_PRIORITY, SO_RCVLOWAT, 11, 14, 29, 34, 35, 36, 37, 40, 41, 44, 46, 47, 49, 60]);
+const IGNORED: ReadonlySet<number> = new Set([
+  SO_DEBUG,
+  SO_DONTROUTE,
+  SO_OOBINLINE,
+  SO_PRIORITY,
+  SO_RCVLOWAT,
+  11,
+  14,
+  29,
+  34,
+  35,
+  36,
+  37,
+  40,
+  41,
+  44,
+  46,
+  47,
+  49,
+  60,
+]);
 
 function integer(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
@@ -139,7 +159,14 @@ function bufferSize(value: number, limited: boolean): number {
 }
 
 /** setsockopt(SOL_SOCKET). */
-export function setSocketOption(socket: Socket, task: Task, name: number, at: number, length: number, args: SyscallArguments): number {
+export function setSocketOption(
+  socket: Socket,
+  task: Task,
+  name: number,
+  at: number,
+  length: number,
+  args: SyscallArguments,
+): number {
   if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return setTimeout(socket, task, name, at, length, args.wordBytes);
   if (name === SO_RCVTIMEO_NEW || name === SO_SNDTIMEO_NEW) return setTimeout(socket, task, name, at, length, 8);
   if (length < 4) return -EINVAL;

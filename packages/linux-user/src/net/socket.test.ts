@@ -13,12 +13,31 @@ import { NodeNetwork } from "../node/network.ts";
 import { assembleFilesystem } from "../vfs/assemble.ts";
 import { O_NONBLOCK } from "../vfs/constants.ts";
 import { FakePageCache, FakeTask } from "../vfs/testing/fake-task.ts";
-import { AF_INET, AF_INET6, AF_UNIX, decodeAddress, encodeAddress, formatV6, inet, parseV6, type InetAddress } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  decodeAddress,
+  encodeAddress,
+  formatV6,
+  inet,
+  parseV6,
+  type InetAddress,
+} from "./address.ts";
 import type { HostNetwork } from "./host-network.ts";
 import { LoopbackNetwork } from "./loopback.ts";
-import { GuestNetwork } from "./network.ts";
-import { MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, type Eventually, type Received, type Socket } from "./socket.ts";
-import { UnixSocket } from "./unix.ts";
+import type { GuestNetwork } from "./network.ts";
+import {
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  type Eventually,
+  type Received,
+  type Socket,
+} from "./socket.ts";
+import type { UnixSocket } from "./unix.ts";
 
 const clock = { realtimeNs: () => 0n, monotonicNs: () => process.hrtime.bigint() };
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "dsock-"));
@@ -106,28 +125,31 @@ describe.each([
     return accepted;
   }
 
-  it.each([4, 6] as const)("connects over IPv%i, carries bytes both ways, and ends each way by itself", async (family) => {
-    const { server, port } = await listener(family);
-    expect(port).toBeGreaterThan(0);
-    const client = await connect(family, port);
-    expect(client.takeError()).toBe(0);
-    const peer = await accept(server);
-    expect((peer.remoteAddress() as InetAddress).port).toBe((client.localAddress() as InetAddress).port);
-    expect((client.remoteAddress() as InetAddress).port).toBe(port);
-    expect(send(client, "hello")).toBe(5);
-    expect((await receive(peer, 3, MSG_PEEK)).text).toBe("hel");
-    expect((await receive(peer, 100)).text).toBe("hello");
-    expect(client.shutdown(false, true)).toBe(0);
-    expect((await receive(peer, 100)).received.count).toBe(0);
-    expect(peer.poll(task) & POLLRDHUP).toBe(POLLRDHUP);
-    expect(send(client, "x")).toBe(-EPIPE);
-    expect(send(peer, "still")).toBe(5);
-    expect((await receive(client, 100)).text).toBe("still");
-    peer.release();
-    expect((await receive(client, 100)).received.count).toBe(0);
-    client.release();
-    server.release();
-  });
+  it.each([4, 6] as const)(
+    "connects over IPv%i, carries bytes both ways, and ends each way by itself",
+    async (family) => {
+      const { server, port } = await listener(family);
+      expect(port).toBeGreaterThan(0);
+      const client = await connect(family, port);
+      expect(client.takeError()).toBe(0);
+      const peer = await accept(server);
+      expect((peer.remoteAddress() as InetAddress).port).toBe((client.localAddress() as InetAddress).port);
+      expect((client.remoteAddress() as InetAddress).port).toBe(port);
+      expect(send(client, "hello")).toBe(5);
+      expect((await receive(peer, 3, MSG_PEEK)).text).toBe("hel");
+      expect((await receive(peer, 100)).text).toBe("hello");
+      expect(client.shutdown(false, true)).toBe(0);
+      expect((await receive(peer, 100)).received.count).toBe(0);
+      expect(peer.poll(task) & POLLRDHUP).toBe(POLLRDHUP);
+      expect(send(client, "x")).toBe(-EPIPE);
+      expect(send(peer, "still")).toBe(5);
+      expect((await receive(client, 100)).text).toBe("still");
+      peer.release();
+      expect((await receive(client, 100)).received.count).toBe(0);
+      client.release();
+      server.release();
+    },
+  );
 
   it("pushes back when nobody reads, and loses nothing", async () => {
     const { server, port } = await listener(4);
@@ -289,7 +311,9 @@ describe("unix sockets", () => {
     expect(one.bind({ family: AF_UNIX, path: "\0name" }, task)).toBe(0);
     expect(other.bind({ family: AF_UNIX, path: "" }, task)).toBe(0);
     expect(other.address.path).toMatch(/^\0[0-9a-f]{5}$/);
-    expect(other.send(new BytesTransfer(Uint8Array.of(65)), { ...none, address: { family: AF_UNIX, path: "\0name" } }, task)).toBe(1);
+    expect(
+      other.send(new BytesTransfer(Uint8Array.of(65)), { ...none, address: { family: AF_UNIX, path: "\0name" } }, task),
+    ).toBe(1);
     const received = one.receive(new BytesTransfer(new Uint8Array(10)), 0, task) as Received;
     expect(received.address).toEqual(other.address);
     one.release();

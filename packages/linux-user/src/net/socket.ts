@@ -1,7 +1,5 @@
 /** What all sockets share: the operations of socket(7) with their refusals, options, and the way through read(2). */
-import {
-  ENOPROTOOPT, ENOTCONN, EOPNOTSUPP,
-} from "../kernel/errno.ts";
+import { ENOPROTOOPT, ENOTCONN, EOPNOTSUPP } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { OpenFile } from "../fd/open-file.ts";
@@ -210,4 +208,3 @@ export abstract class Socket extends OpenFile {
     return this.name;
   }
 }
-

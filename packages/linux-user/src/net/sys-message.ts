@@ -10,9 +10,8 @@ import { UserTransfer, type UserRange } from "../fd/transfer.ts";
 import { failed } from "../vfs/constants.ts";
 import { encodeAddress, type SocketAddress } from "./address.ts";
 import { readAncillary, writeAncillary } from "./control.ts";
-import {
-  MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL, Socket, type Received, type SendRequest,
-} from "./socket.ts";
+import type { Socket } from "./socket.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL, type Received, type SendRequest } from "./socket.ts";
 import { addressAt, socketOf, writeAddress } from "./sys-socket.ts";
 
 const MSG_OOB = 1;
@@ -46,7 +45,8 @@ export function send(task: Task, socket: Socket, from: UserTransfer, request: Se
         });
       }
       if (total > 0) return total;
-      if (count === -EPIPE && socket.isConnectionOriented && (asked.flags & MSG_NOSIGNAL) === 0) return brokenPipe(task);
+      if (count === -EPIPE && socket.isConnectionOriented && (asked.flags & MSG_NOSIGNAL) === 0)
+        return brokenPipe(task);
       return count;
     }
   };
@@ -80,7 +80,8 @@ function receive(task: Task, socket: Socket, into: UserTransfer, flags: number, 
     }
     if (failed(received)) return total > 0 ? total : received;
     const sum = total + received.count;
-    if (waitsForAll && received.count > 0 && into.remaining > 0 && !dontWait && received.ancillary === undefined) return attempt(sum);
+    if (waitsForAll && received.count > 0 && into.remaining > 0 && !dontWait && received.ancillary === undefined)
+      return attempt(sum);
     return done(received, sum);
   };
   return attempt(0);
@@ -92,7 +93,14 @@ function dropAncillary(received: Received): void {
 }
 
 export function sendto(task: Task, values: readonly number[]): SyscallResult {
-  const [fd, at, length, flags, addressPointer, addressLength] = values as [number, number, number, number, number, number];
+  const [fd, at, length, flags, addressPointer, addressLength] = values as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const socket = socketOf(task, fd | 0);
   const address = addressPointer === 0 ? undefined : addressAt(task, addressPointer, addressLength | 0);
   const from = new UserTransfer(task.memory, [{ address: at, length }], "read");
@@ -100,7 +108,14 @@ export function sendto(task: Task, values: readonly number[]): SyscallResult {
 }
 
 export function recvfrom(task: Task, values: readonly number[]): SyscallResult {
-  const [fd, at, length, flags, addressPointer, lengthPointer] = values as [number, number, number, number, number, number];
+  const [fd, at, length, flags, addressPointer, lengthPointer] = values as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const socket = socketOf(task, fd | 0);
   const into = new UserTransfer(task.memory, [{ address: at, length }], "write");
   return receive(task, socket, into, flags, (received, total) => {
@@ -150,7 +165,11 @@ export function sendmsg(task: Task, args: SyscallArguments, fd: number, at: numb
   const named = header.name !== 0 && header.nameLength > 0;
   const address: SocketAddress | undefined = named ? addressAt(task, header.name, header.nameLength) : undefined;
   const ancillary = readAncillary(task, args, header.control, header.controlLength);
-  const result = send(task, socket, new UserTransfer(task.memory, header.ranges, "read"), { flags, address, ancillary });
+  const result = send(task, socket, new UserTransfer(task.memory, header.ranges, "read"), {
+    flags,
+    address,
+    ancillary,
+  });
   if (typeof result === "number" && result < 0) for (const file of ancillary?.files ?? []) file.release();
   return result;
 }
@@ -163,12 +182,20 @@ export function recvmsg(task: Task, args: SyscallArguments, fd: number, at: numb
     let resultFlags = received.flags;
     let controlLength = 0;
     if (received.ancillary !== undefined) {
-      const written = writeAncillary(task, args, received.ancillary, header.control, header.control === 0 ? 0 : header.controlLength, flags);
+      const written = writeAncillary(
+        task,
+        args,
+        received.ancillary,
+        header.control,
+        header.control === 0 ? 0 : header.controlLength,
+        flags,
+      );
       controlLength = written.length;
       resultFlags |= written.flags;
     }
     if (header.name !== 0) {
-      const address = received.address === undefined || socket.isStream ? new Uint8Array(0) : encodeAddress(received.address);
+      const address =
+        received.address === undefined || socket.isStream ? new Uint8Array(0) : encodeAddress(received.address);
       task.memory.writeBytes(header.name, address.subarray(0, Math.max(0, header.nameLength)));
       task.memory.writeU32(at + wordBytes, address.length);
     }
@@ -205,7 +232,11 @@ export function sendmmsg(task: Task, args: SyscallArguments, values: readonly nu
 }
 
 /** The first message of a vector waits; when it is done, so is the call. */
-function continueWith(task: Task, blocked: Exclude<SyscallResult, number>, finish: (result: number) => number | undefined): SyscallResult {
+function continueWith(
+  task: Task,
+  blocked: Exclude<SyscallResult, number>,
+  finish: (result: number) => number | undefined,
+): SyscallResult {
   const { request, deadlineNs } = blocked;
   return task.block({
     ...request,
@@ -219,7 +250,12 @@ function continueWith(task: Task, blocked: Exclude<SyscallResult, number>, finis
 
 const MSG_WAITFORONE = 0x10000;
 
-export function recvmmsg(task: Task, args: SyscallArguments, values: readonly number[], timeoutWordBytes: 8 | 4): SyscallResult {
+export function recvmmsg(
+  task: Task,
+  args: SyscallArguments,
+  values: readonly number[],
+  timeoutWordBytes: 8 | 4,
+): SyscallResult {
   const [fd, at, count, flags, timeout] = values as [number, number, number, number, number];
   // Checked as Linux checks it; the time limit applies between messages, and later ones never wait here.
   readTimeout(task, timeout, timeoutWordBytes);
@@ -239,27 +275,76 @@ export function recvmmsg(task: Task, args: SyscallArguments, values: readonly nu
   return Math.min(count, 1024);
 }
 
-function values(args: SyscallArguments, count: number): number[] {
+function argumentWords(args: SyscallArguments, count: number): number[] {
   return Array.from({ length: count }, (_, index) => args.address(index));
 }
 
-const sysSendto: SyscallHandler = (task, args) => sendto(task, values(args, 6));
-const sysRecvfrom: SyscallHandler = (task, args) => recvfrom(task, values(args, 6));
+const sysSendto: SyscallHandler = (task, args) => sendto(task, argumentWords(args, 6));
+const sysRecvfrom: SyscallHandler = (task, args) => recvfrom(task, argumentWords(args, 6));
 const sysSendmsg: SyscallHandler = (task, args) => sendmsg(task, args, args.i32(0), args.address(1), args.i32(2));
 const sysRecvmsg: SyscallHandler = (task, args) => recvmsg(task, args, args.i32(0), args.address(1), args.i32(2));
-const sysSendmmsg: SyscallHandler = (task, args) => sendmmsg(task, args, values(args, 4));
-const sysRecvmmsg: SyscallHandler = (task, args) => recvmmsg(task, args, values(args, 5), 8);
-const sysRecvmmsg32: SyscallHandler = (task, args) => recvmmsg(task, args, values(args, 5), 4);
+const sysSendmmsg: SyscallHandler = (task, args) => sendmmsg(task, args, argumentWords(args, 4));
+const sysRecvmmsg: SyscallHandler = (task, args) => recvmmsg(task, args, argumentWords(args, 5), 8);
+const sysRecvmmsg32: SyscallHandler = (task, args) => recvmmsg(task, args, argumentWords(args, 5), 4);
 
 const noOutOfBand = { partial: "no out-of-band data, no error queue" };
 
 export const messageSyscalls: readonly SyscallDefinition[] = [
-  { name: "sendto", x64: 44, i386: 369, honesty: noOutOfBand, handler: sysSendto, arguments: ["fd", "pointer", "size", "hex", "pointer", "size"] },
-  { name: "sendmsg", x64: 46, i386: 370, honesty: noOutOfBand, handler: sysSendmsg, arguments: ["fd", "pointer", "hex"] },
-  { name: "recvfrom", x64: 45, i386: 371, honesty: noOutOfBand, handler: sysRecvfrom, arguments: ["fd", "pointer", "size", "hex", "pointer", "pointer"] },
-  { name: "recvmsg", x64: 47, i386: 372, honesty: { partial: "control data of unix sockets only" }, handler: sysRecvmsg, arguments: ["fd", "pointer", "hex"] },
-  { name: "sendmmsg", x64: 307, i386: 345, honesty: "supported", handler: sysSendmmsg, arguments: ["fd", "pointer", "unsigned", "hex"] },
-  { name: "recvmmsg", x64: 299, i386: 337, honesty: { partial: "waits for the first message only; its timeout is not applied" }, handler: sysRecvmmsg, handler32: sysRecvmmsg32, arguments: ["fd", "pointer", "unsigned", "hex", "pointer"] },
-  { name: "recvmmsg_time64", x64: -1, i386: 417, honesty: { partial: "as recvmmsg" }, handler: sysRecvmmsg, arguments: ["fd", "pointer", "unsigned", "hex", "pointer"] },
+  {
+    name: "sendto",
+    x64: 44,
+    i386: 369,
+    honesty: noOutOfBand,
+    handler: sysSendto,
+    arguments: ["fd", "pointer", "size", "hex", "pointer", "size"],
+  },
+  {
+    name: "sendmsg",
+    x64: 46,
+    i386: 370,
+    honesty: noOutOfBand,
+    handler: sysSendmsg,
+    arguments: ["fd", "pointer", "hex"],
+  },
+  {
+    name: "recvfrom",
+    x64: 45,
+    i386: 371,
+    honesty: noOutOfBand,
+    handler: sysRecvfrom,
+    arguments: ["fd", "pointer", "size", "hex", "pointer", "pointer"],
+  },
+  {
+    name: "recvmsg",
+    x64: 47,
+    i386: 372,
+    honesty: { partial: "control data of unix sockets only" },
+    handler: sysRecvmsg,
+    arguments: ["fd", "pointer", "hex"],
+  },
+  {
+    name: "sendmmsg",
+    x64: 307,
+    i386: 345,
+    honesty: "supported",
+    handler: sysSendmmsg,
+    arguments: ["fd", "pointer", "unsigned", "hex"],
+  },
+  {
+    name: "recvmmsg",
+    x64: 299,
+    i386: 337,
+    honesty: { partial: "waits for the first message only; its timeout is not applied" },
+    handler: sysRecvmmsg,
+    handler32: sysRecvmmsg32,
+    arguments: ["fd", "pointer", "unsigned", "hex", "pointer"],
+  },
+  {
+    name: "recvmmsg_time64",
+    x64: -1,
+    i386: 417,
+    honesty: { partial: "as recvmmsg" },
+    handler: sysRecvmmsg,
+    arguments: ["fd", "pointer", "unsigned", "hex", "pointer"],
+  },
 ];
-

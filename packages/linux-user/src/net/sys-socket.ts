@@ -1,6 +1,14 @@
 /** socket, bind, listen, accept, connect, shutdown, names and options. */
 import {
-  EAGAIN, EAFNOSUPPORT, EBADF, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP, SyscallError,
+  EAGAIN,
+  EAFNOSUPPORT,
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOPROTOOPT,
+  ENOTSOCK,
+  EOPNOTSUPP,
+  SyscallError,
 } from "../kernel/errno.ts";
 import type { SyscallArguments, SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
@@ -55,7 +63,7 @@ function splitType(value: number): { type: number; flags: number; closeOnExec: b
   return { type, flags: value & SOCK_NONBLOCK, closeOnExec: (value & SOCK_CLOEXEC) !== 0 };
 }
 
-export function socket(task: Task, family: number, typeAndFlags: number, protocol: number): SyscallResult {
+export function openSocket(task: Task, family: number, typeAndFlags: number, protocol: number): SyscallResult {
   const { type, flags, closeOnExec } = splitType(typeAndFlags);
   const made = guestOf(task).network.create(family, type, protocol, flags);
   return failed(made) ? made : installFile(task, made, closeOnExec);
@@ -148,7 +156,8 @@ export function getsockopt(task: Task, args: SyscallArguments, values: readonly 
   const socket = socketOf(task, fd | 0);
   const room = task.memory.readI32(lengthAt);
   if (room < 0) return -EINVAL;
-  const value = (level | 0) === SOL_SOCKET ? socketOption(socket, name | 0, args) : socket.getOption(level | 0, name | 0, task);
+  const value =
+    (level | 0) === SOL_SOCKET ? socketOption(socket, name | 0, args) : socket.getOption(level | 0, name | 0, task);
   if (failed(value)) return value;
   const length = Math.min(room, value.length);
   task.memory.writeBytes(at, value.subarray(0, length));
@@ -170,13 +179,14 @@ export function words(args: SyscallArguments, count: number): number[] {
   return Array.from({ length: count }, (_, index) => args.address(index));
 }
 
-const sysSocket: SyscallHandler = (task, args) => socket(task, args.i32(0), args.i32(1), args.i32(2));
+const sysSocket: SyscallHandler = (task, args) => openSocket(task, args.i32(0), args.i32(1), args.i32(2));
 const sysSocketpair: SyscallHandler = (task, args) => socketpair(task, args.i32(0), args.i32(1), args.address(3));
 const sysBind: SyscallHandler = (task, args) => bind(task, args.i32(0), args.address(1), args.i32(2));
 const sysListen: SyscallHandler = (task, args) => listen(task, args.i32(0), args.i32(1));
 const sysConnect: SyscallHandler = (task, args) => connect(task, args.i32(0), args.address(1), args.i32(2));
 const sysAccept: SyscallHandler = (task, args) => accept(task, args.i32(0), args.address(1), args.address(2), 0);
-const sysAccept4: SyscallHandler = (task, args) => accept(task, args.i32(0), args.address(1), args.address(2), args.i32(3));
+const sysAccept4: SyscallHandler = (task, args) =>
+  accept(task, args.i32(0), args.address(1), args.address(2), args.i32(3));
 const sysGetsockname: SyscallHandler = (task, args) => getsockname(task, args.i32(0), args.address(1), args.address(2));
 const sysGetpeername: SyscallHandler = (task, args) => getpeername(task, args.i32(0), args.address(1), args.address(2));
 const sysShutdown: SyscallHandler = (task, args) => shutdown(task, args.i32(0), args.i32(1));
@@ -188,14 +198,56 @@ const named = ["fd", "pointer", "pointer"] as const;
 
 export const socketSyscalls: readonly SyscallDefinition[] = [
   { name: "socket", x64: 41, i386: 359, honesty: families, handler: sysSocket, arguments: ["int", "hex", "int"] },
-  { name: "socketpair", x64: 53, i386: 360, honesty: "supported", handler: sysSocketpair, arguments: ["int", "hex", "int", "pointer"] },
-  { name: "bind", x64: 49, i386: 361, honesty: { partial: "TCP holds the port by listening from bind on; SO_REUSEADDR is always on" }, handler: sysBind, arguments: ["fd", "pointer", "size"] },
-  { name: "connect", x64: 42, i386: 362, honesty: "supported", handler: sysConnect, arguments: ["fd", "pointer", "size"] },
+  {
+    name: "socketpair",
+    x64: 53,
+    i386: 360,
+    honesty: "supported",
+    handler: sysSocketpair,
+    arguments: ["int", "hex", "int", "pointer"],
+  },
+  {
+    name: "bind",
+    x64: 49,
+    i386: 361,
+    honesty: { partial: "TCP holds the port by listening from bind on; SO_REUSEADDR is always on" },
+    handler: sysBind,
+    arguments: ["fd", "pointer", "size"],
+  },
+  {
+    name: "connect",
+    x64: 42,
+    i386: 362,
+    honesty: "supported",
+    handler: sysConnect,
+    arguments: ["fd", "pointer", "size"],
+  },
   { name: "listen", x64: 50, i386: 363, honesty: "supported", handler: sysListen, arguments: ["fd", "int"] },
   { name: "accept", x64: 43, i386: -1, honesty: "supported", handler: sysAccept, arguments: named },
-  { name: "accept4", x64: 288, i386: 364, honesty: "supported", handler: sysAccept4, arguments: ["fd", "pointer", "pointer", "hex"] },
-  { name: "getsockopt", x64: 55, i386: 365, honesty: { partial: "TCP_INFO is zeros; IP options are kept, most change nothing" }, handler: sysGetsockopt, arguments: ["fd", "int", "int", "pointer", "pointer"] },
-  { name: "setsockopt", x64: 54, i386: 366, honesty: { partial: "as getsockopt" }, handler: sysSetsockopt, arguments: ["fd", "int", "int", "pointer", "size"] },
+  {
+    name: "accept4",
+    x64: 288,
+    i386: 364,
+    honesty: "supported",
+    handler: sysAccept4,
+    arguments: ["fd", "pointer", "pointer", "hex"],
+  },
+  {
+    name: "getsockopt",
+    x64: 55,
+    i386: 365,
+    honesty: { partial: "TCP_INFO is zeros; IP options are kept, most change nothing" },
+    handler: sysGetsockopt,
+    arguments: ["fd", "int", "int", "pointer", "pointer"],
+  },
+  {
+    name: "setsockopt",
+    x64: 54,
+    i386: 366,
+    honesty: { partial: "as getsockopt" },
+    handler: sysSetsockopt,
+    arguments: ["fd", "int", "int", "pointer", "size"],
+  },
   { name: "getsockname", x64: 51, i386: 367, honesty: "supported", handler: sysGetsockname, arguments: named },
   { name: "getpeername", x64: 52, i386: 368, honesty: "supported", handler: sysGetpeername, arguments: named },
   { name: "shutdown", x64: 48, i386: 373, honesty: "supported", handler: sysShutdown, arguments: ["fd", "int"] },

@@ -6,17 +6,43 @@
  *    └─ connect ─> connecting ─> connected ─> closed
  */
 import {
-  EAFNOSUPPORT, EAGAIN, EALREADY, ECONNREFUSED, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EPIPE,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EALREADY,
+  ECONNREFUSED,
+  EINPROGRESS,
+  EINVAL,
+  EISCONN,
+  ENOTCONN,
+  EPIPE,
 } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
 import { ByteQueue } from "../fd/byte-queue.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../fd/open-file.ts";
 import { drain, fill, type Transfer } from "../fd/transfer.ts";
 import type { Failure } from "../vfs/constants.ts";
-import { addressOf, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, asFamily, endpointOf, inet, type SocketAddress } from "./address.ts";
+import {
+  addressOf,
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  AF_UNSPEC,
+  asFamily,
+  endpointOf,
+  inet,
+  type SocketAddress,
+} from "./address.ts";
 import type { Endpoint, HostConnection, HostListener, HostNetwork } from "./host-network.ts";
 import { inetOption, setInetOption } from "./inet-options.ts";
-import { MSG_PEEK, MSG_TRUNC, SOCK_STREAM, Socket, type Eventually, type Received, type SendRequest } from "./socket.ts";
+import {
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCK_STREAM,
+  Socket,
+  type Eventually,
+  type Received,
+  type SendRequest,
+} from "./socket.ts";
 
 const SOL_TCP = 6;
 const TCP_NODELAY = 1;
@@ -329,7 +355,7 @@ export class TcpSocket extends Socket {
     if (result < 0) return result;
     const on = value.some((byte) => byte !== 0);
     if (level === SOL_TCP && name === TCP_NODELAY) this.#noDelay = on;
-    if (level === SOL_TCP && name === TCP_KEEPIDLE) this.#keepIdleSeconds = value[0]! | (value[1]! << 8);
+    if (level === SOL_TCP && name === TCP_KEEPIDLE) this.#keepIdleSeconds = value[0] | (value[1] << 8);
     if (level === 41 && name === 26) this.ipv6Only = on;
     this.optionsChanged();
     return 0;
@@ -359,4 +385,3 @@ function anyIsLoopback(endpoint: Endpoint): Endpoint {
   if (endpoint.address === "0.0.0.0") return { ...endpoint, address: "127.0.0.1" };
   return endpoint.address === "::" ? { ...endpoint, address: "::1" } : endpoint;
 }
-

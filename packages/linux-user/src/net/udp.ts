@@ -2,14 +2,23 @@
  * UDP sockets (udp(7)) over the host network. A datagram from one guest to another on the loopback goes straight to
  * the other's queue, with its ancillary data, which the host's interface could not carry.
  */
-import {
-  EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EPIPE,
-} from "../kernel/errno.ts";
+import { EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EPIPE } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../fd/open-file.ts";
 import { drain, fill, type Transfer } from "../fd/transfer.ts";
 import type { Failure } from "../vfs/constants.ts";
-import { addressOf, AF_INET, AF_INET6, AF_UNSPEC, asFamily, endpointOf, formatV4, formatV6, inet, type SocketAddress } from "./address.ts";
+import {
+  addressOf,
+  AF_INET,
+  AF_INET6,
+  AF_UNSPEC,
+  asFamily,
+  endpointOf,
+  formatV4,
+  formatV6,
+  inet,
+  type SocketAddress,
+} from "./address.ts";
 import { packetFields, receivedControl, type PacketFields } from "./datagram-control.ts";
 import type { Endpoint, HostDatagramSocket, HostNetwork } from "./host-network.ts";
 import { inetOption, setInetOption } from "./inet-options.ts";
@@ -169,7 +178,8 @@ export class UdpSocket extends Socket {
     if (this.pendingError !== 0) return -this.takeError();
     if (this.#writeShut) return -EPIPE;
     const { address } = request;
-    if (address !== undefined && address.family !== this.family) return address.family === AF_UNSPEC ? -EINVAL : -EAFNOSUPPORT;
+    if (address !== undefined && address.family !== this.family)
+      return address.family === AF_UNSPEC ? -EINVAL : -EAFNOSUPPORT;
     if (address === undefined && this.#remote === undefined) return -EDESTADDRREQ;
     if (from.remaining > MAX_DATAGRAM_BYTES) return -EMSGSIZE;
     const to = address === undefined ? undefined : endpointOf(address as ReturnType<typeof inet>);
@@ -236,7 +246,8 @@ export class UdpSocket extends Socket {
     const truncated = count < first.bytes.length;
     const whole = (flags & MSG_TRUNC) !== 0 ? first.bytes.length : count;
     const local = this.#local ?? first.from;
-    const at = local.address === "0.0.0.0" || local.address === "::" ? { ...local, address: first.from.address } : local;
+    const at =
+      local.address === "0.0.0.0" || local.address === "::" ? { ...local, address: first.from.address } : local;
     const messages = receivedControl(this.#ipFamily, this.#option, first.fields, at);
     const ancillary = messages.length === 0 ? undefined : { files: [], credentials: undefined, messages };
     return { count: whole, address: addressOf(first.from), ancillary, flags: truncated ? MSG_TRUNC : 0 };
@@ -282,7 +293,7 @@ export class UdpSocket extends Socket {
     const result = setInetOption(this.#stored, level, name, value);
     if (result < 0) return result;
     if (level === SOL_IPV6 && name === 26) this.#ipv6Only = value[0] !== 0;
-    if (level === SOL_IP && this.#bindResult === 0) this.#applyIpOption(name, value[0]!);
+    if (level === SOL_IP && this.#bindResult === 0) this.#applyIpOption(name, value[0]);
     return 0;
   }
 
@@ -309,7 +320,7 @@ export class UdpSocket extends Socket {
     if (this.options.broadcast) this.#host?.setBroadcast(true);
     for (const name of [2, 33, 34]) {
       const value = this.#stored.get(`${SOL_IP}:${name}`);
-      if (value !== undefined) this.#applyIpOption(name, value[0]!);
+      if (value !== undefined) this.#applyIpOption(name, value[0]);
     }
   }
 

@@ -61,10 +61,18 @@ export class UnixNames {
     };
   }
 
-  #makeFile(directory: Inode, name: string, mode: number, socket: UnixSocket, task: Task): { close(): void } | undefined | Failure {
+  #makeFile(
+    directory: Inode,
+    name: string,
+    mode: number,
+    socket: UnixSocket,
+    task: Task,
+  ): { close(): void } | undefined | Failure {
     if (directory instanceof HostInode) {
       if (directory.filesystem.readOnly) return -EROFS;
-      return this.#network.listenUnix(directory.childPath(name), mode, (connection) => this.#accept(socket, connection));
+      return this.#network.listenUnix(directory.childPath(name), mode, (connection) =>
+        this.#accept(socket, connection),
+      );
     }
     const made = directory.makeNode(name, S_IFSOCK | mode, 0, task);
     return failed(made) ? (made === -EEXIST ? -EADDRINUSE : made) : undefined;
@@ -73,8 +81,9 @@ export class UnixNames {
   /** "" asks for a name: NUL and five hexadecimal digits (autobind, unix(7)). */
   #bindAbstract(path: string, socket: UnixSocket): Binding | Failure {
     let name = path;
-    while (name === "" || (path === "" && this.#abstract.has(name))) {
-      name = `\0${(this.#nextAutobind++).toString(16).padStart(5, "0")}`;
+    if (path === "") {
+      do name = `\0${(this.#nextAutobind++).toString(16).padStart(5, "0")}`;
+      while (this.#abstract.has(name));
     }
     if (this.#abstract.has(name)) return -EADDRINUSE;
     this.#abstract.set(name, socket);

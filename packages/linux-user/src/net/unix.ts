@@ -3,19 +3,37 @@
  * is the same queue read without regard to message borders. Sockets of the host are met through `host-unix.ts`.
  */
 import {
-  EAGAIN, ECONNREFUSED, ECONNRESET, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP,
-  EPIPE, EPROTOTYPE,
+  EAGAIN,
+  ECONNREFUSED,
+  ECONNRESET,
+  EDESTADDRREQ,
+  EINVAL,
+  EISCONN,
+  EMSGSIZE,
+  ENOTCONN,
+  EOPNOTSUPP,
+  EPIPE,
+  EPROTOTYPE,
 } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
-import {
-  OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM,
-} from "../fd/open-file.ts";
+import type { OpenFile } from "../fd/open-file.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../fd/open-file.ts";
 import { drain, fill, type Transfer } from "../fd/transfer.ts";
 import { failed, type Failure } from "../vfs/constants.ts";
 import { AF_UNIX, AF_UNSPEC, type SocketAddress, type UnixAddress } from "./address.ts";
 import {
-  credentialsOf, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, Socket, type Ancillary,
-  type Eventually, type PeerCredentials, type Received, type SendRequest,
+  credentialsOf,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  Socket,
+  type Ancillary,
+  type Eventually,
+  type PeerCredentials,
+  type Received,
+  type SendRequest,
 } from "./socket.ts";
 import type { TcpSocket } from "./tcp.ts";
 import type { UnixNames } from "./unix-names.ts";
@@ -73,7 +91,7 @@ export class UnixSocket extends Socket {
     const bound = this.#names.bind(address.path, this, task);
     if (failed(bound)) return bound;
     this.address = { family: AF_UNIX, path: bound.path };
-    this.#unbind = bound.release;
+    this.#unbind = () => bound.release();
     return 0;
   }
 
@@ -169,7 +187,8 @@ export class UnixSocket extends Socket {
       if (!(found instanceof UnixSocket) || found.type !== SOCK_DGRAM) return -EPROTOTYPE;
       return found;
     }
-    if (request.address !== undefined && this.type === SOCK_STREAM) return this.peer === undefined ? -EOPNOTSUPP : -EISCONN;
+    if (request.address !== undefined && this.type === SOCK_STREAM)
+      return this.peer === undefined ? -EOPNOTSUPP : -EISCONN;
     if (this.peer !== undefined) return this.peer;
     if (this.#wasConnected) return -EPIPE;
     return this.type === SOCK_DGRAM ? -EDESTADDRREQ : -ENOTCONN;
@@ -183,7 +202,9 @@ export class UnixSocket extends Socket {
     if (failed(target)) return target;
     if (target.isClosed) return this.type === SOCK_DGRAM ? -ECONNREFUSED : -EPIPE;
     if (target.#readShut) return -EPIPE;
-    return this.type === SOCK_STREAM ? this.#sendStream(target, from, request, task) : this.#sendMessage(target, from, request, task);
+    return this.type === SOCK_STREAM
+      ? this.#sendStream(target, from, request, task)
+      : this.#sendMessage(target, from, request, task);
   }
 
   #sendStream(target: UnixSocket, from: Transfer, request: SendRequest, task: Task): number {
@@ -217,7 +238,8 @@ export class UnixSocket extends Socket {
 
   receive(into: Transfer, flags: number, _task: Task): Received | Failure {
     if (this.#host !== undefined) return this.#host.receive(into, flags);
-    if (this.type !== SOCK_DGRAM && this.peer === undefined && !this.#wasConnected) return this.#listening ? -EINVAL : -ENOTCONN;
+    if (this.type !== SOCK_DGRAM && this.peer === undefined && !this.#wasConnected)
+      return this.#listening ? -EINVAL : -ENOTCONN;
     const first = this.#messages[0];
     if (first === undefined) return this.#emptyResult();
     return this.type === SOCK_STREAM ? this.#receiveStream(into, flags) : this.#receiveMessage(first, into, flags);
@@ -259,14 +281,18 @@ export class UnixSocket extends Socket {
 
   /** Bytes across messages, but never beyond one that carries files or other credentials. */
   #receiveStream(into: Transfer, flags: number): Received {
-    const first = this.#messages[0]!;
+    const first = this.#messages[0];
     const ancillary = this.#ancillaryOf(first, flags);
     const peek = (flags & MSG_PEEK) !== 0;
     let done = 0;
-    for (let index = 0; index < this.#messages.length && into.remaining > 0; ) {
-      const message = this.#messages[index]!;
+    for (let index = 0; index < this.#messages.length && into.remaining > 0;) {
+      const message = this.#messages[index];
       if (index > 0 || message !== first) {
-        if (message.files.length > 0 || (this.options.passCredentials && message.credentials.pid !== first.credentials.pid)) break;
+        if (
+          message.files.length > 0 ||
+          (this.options.passCredentials && message.credentials.pid !== first.credentials.pid)
+        )
+          break;
       }
       const count = fill(into, message.bytes);
       done += count;
@@ -374,4 +400,3 @@ function pair(one: UnixSocket, other: UnixSocket): void {
 export function isUnixType(type: number): boolean {
   return type === SOCK_STREAM || type === SOCK_DGRAM || type === SOCK_SEQPACKET;
 }
-

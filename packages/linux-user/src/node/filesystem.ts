@@ -3,12 +3,18 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { EEXIST, EIO, ENOENT, EOPNOTSUPP } from "../kernel/errno.ts";
 import {
-  failed, O_APPEND, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK,
+  failed,
+  O_APPEND,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFREG,
+  S_IFSOCK,
   type Failure,
 } from "../vfs/constants.ts";
-import type {
-  HostDirectoryEntry, HostFile, HostFilesystem, HostFilesystemStatus, HostStatus,
-} from "../vfs/host.ts";
+import type { HostDirectoryEntry, HostFile, HostFilesystem, HostFilesystemStatus, HostStatus } from "../vfs/host.ts";
 import { attempt, failureOf } from "./errors.ts";
 
 // oxlint-disable-next-line no-control-regex -- the range is the point
@@ -43,7 +49,7 @@ function perform(call: () => unknown): 0 | Failure {
     call();
     return 0;
   } catch (error) {
-    return failureOf(error) as Failure;
+    return failureOf(error);
   }
 }
 
@@ -180,7 +186,7 @@ export class NodeFilesystem implements HostFilesystem {
   status(path: string): HostStatus | Failure {
     const stats = attempt(() => fs.lstatSync(hostPath(path), { bigint: true, throwIfNoEntry: false }));
     if (stats === undefined) return -ENOENT;
-    return failed(stats) ? stats : statusOf(stats as fs.BigIntStats);
+    return failed(stats) ? stats : statusOf(stats);
   }
 
   readlink(path: string): string | Failure {
@@ -190,7 +196,7 @@ export class NodeFilesystem implements HostFilesystem {
   list(path: string): HostDirectoryEntry[] | Failure {
     return attempt(() => {
       // Not readdirSync, which sorts: what comes in the host's own order stays so.
-      const directory = fs.opendirSync(hostPath(path) as string, { encoding: "latin1", bufferSize: 256 });
+      const directory = fs.opendirSync(hostPath(path), { encoding: "latin1", bufferSize: 256 });
       const entries: HostDirectoryEntry[] = [];
       try {
         for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {

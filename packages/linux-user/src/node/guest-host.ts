@@ -73,7 +73,8 @@ export function nodeGuestHost(options: NodeGuestHostOptions): NodeGuestHost {
   const host: HostTerminal | undefined = nodeTerminal();
   if (host !== undefined) terminals.console = makeConsole(host);
   for (let fd = 0; fd < 3; fd++) streams.push(nodeStream(fd));
-  const network = options.network === false ? new LoopbackNetwork((callback) => setImmediate(callback)) : new NodeNetwork();
+  const network =
+    options.network === false ? new LoopbackNetwork((callback) => setImmediate(callback)) : new NodeNetwork();
   const assembled = assembleFilesystem({
     host: new NodeFilesystem(),
     clock: options.clock,

@@ -7,8 +7,17 @@ import * as path from "node:path";
 import { EACCES, EADDRINUSE, ECONNRESET, EEXIST, EIO, ENAMETOOLONG, ENOENT } from "../kernel/errno.ts";
 import type { Failure } from "../vfs/constants.ts";
 import type {
-  DatagramEvents, DatagramOptions, Endpoint, HostConnection, HostDatagramSocket, HostListener, HostNetwork,
-  ListenerEvents, ListenOptions, NetworkInterface, StreamEvents,
+  DatagramEvents,
+  DatagramOptions,
+  Endpoint,
+  HostConnection,
+  HostDatagramSocket,
+  HostListener,
+  HostNetwork,
+  ListenerEvents,
+  ListenOptions,
+  NetworkInterface,
+  StreamEvents,
 } from "../net/host-network.ts";
 import { failureOf } from "./errors.ts";
 
@@ -25,11 +34,15 @@ function failure(error: unknown): Failure {
   }
 }
 
-function endpoint(address: string | undefined, port: number | undefined, family: string | number | undefined): Endpoint | undefined {
+function endpoint(
+  address: string | undefined,
+  port: number | undefined,
+  family: string | number | undefined,
+): Endpoint | undefined {
   if (address === undefined || port === undefined) return undefined;
   const [plain, scope] = address.split("%");
   const numeric = scope === undefined ? 0 : scopeIndex(scope);
-  return { family: family === "IPv6" || family === 6 ? 6 : 4, address: plain!, port, scope: numeric };
+  return { family: family === "IPv6" || family === 6 ? 6 : 4, address: plain, port, scope: numeric };
 }
 
 function interfaceNames(): string[] {
@@ -282,7 +295,9 @@ export class NodeNetwork implements HostNetwork {
       allowHalfOpen: true,
       autoSelectFamily: false,
       ...(local === undefined || local.port === 0 ? {} : { localPort: local.port }),
-      ...(local === undefined || local.address === "0.0.0.0" || local.address === "::" ? {} : { localAddress: local.address }),
+      ...(local === undefined || local.address === "0.0.0.0" || local.address === "::"
+        ? {}
+        : { localAddress: local.address }),
     });
     return new NodeConnection(socket, false, this.#closing);
   }
@@ -328,7 +343,11 @@ export class NodeNetwork implements HostNetwork {
    * libuv removes a socket file when its server closes, by the name it was bound to. Linux leaves it, and the guest may
    * have put another there meanwhile: so it is bound under a name of its own and renamed.
    */
-  listenUnix(socketPath: string, mode: number, connection: (connection: HostConnection) => void): HostListener | Failure {
+  listenUnix(
+    socketPath: string,
+    mode: number,
+    connection: (connection: HostConnection) => void,
+  ): HostListener | Failure {
     const wanted = Buffer.from(socketPath, "latin1");
     const suffix = `.${process.pid}.${Math.floor(Math.random() * 1e9)}`;
     let temporary = Buffer.concat([wanted, Buffer.from(suffix)]).toString();
@@ -368,7 +387,10 @@ export class NodeNetwork implements HostNetwork {
     if (sockets.length === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
-    const flushed = sockets.map((socket) => new Promise<void>((resolve) => socket.once(socket.writableFinished ? "close" : "finish", () => resolve())));
+    const flushed = sockets.map(
+      (socket) =>
+        new Promise<void>((resolve) => socket.once(socket.writableFinished ? "close" : "finish", () => resolve())),
+    );
     await Promise.race([Promise.all(flushed), late]);
     clearTimeout(timer);
   }

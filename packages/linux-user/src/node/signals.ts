@@ -1,7 +1,5 @@
 /** Signals that the host sends to the emulator, passed on to the guest: Ctrl-C before the terminal is ours, kill(1). */
-import {
-  SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-} from "../kernel/signal-info.ts";
+import { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 } from "../kernel/signal-info.ts";
 import type { Process } from "../kernel/task.ts";
 import type { Terminal } from "../fd/tty/terminal.ts";
 

@@ -54,7 +54,9 @@ class NodeTerminal extends NodeEventStream implements HostTerminal {
       return rows === 0 || columns === 0 ? DEFAULT_SIZE : { rows, columns };
     }
     const [rows, columns] = (stty(this.fd, "size") ?? "").split(" ").map(Number);
-    return rows === undefined || columns === undefined || !(rows > 0) || !(columns > 0) ? DEFAULT_SIZE : { rows, columns };
+    return rows === undefined || columns === undefined || !(rows > 0) || !(columns > 0)
+      ? DEFAULT_SIZE
+      : { rows, columns };
   }
 
   onResize(callback: () => void): void {

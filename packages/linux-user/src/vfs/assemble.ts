@@ -116,13 +116,18 @@ export function assembleFilesystem(options: AssembleOptions): AssembledFilesyste
     if (failed(real)) throw new MountError(path, real, "no such file or directory, or no permission");
     return new HostFilesystem(host, real, { readOnly, nowMs, sources, openFifo });
   };
-  const root = options.root === undefined ? new Tmpfs(tmpfs(0o755)) : hostMount(options.root, options.rootReadOnly ?? false);
+  const root =
+    options.root === undefined ? new Tmpfs(tmpfs(0o755)) : hostMount(options.root, options.rootReadOnly ?? false);
   const mounts = new MountTable(root, tmpfs(0o755));
   const network = options.network ?? new LoopbackNetwork((callback) => void setTimeout(callback, 0));
   const bootNs = nowNs();
   const { dev, pts } = makeDevfs(options.terminals ?? noTerminals, bootNs);
   mounts.mount("/proc", makeProcfs(mounts, system, bootNs), mounter);
-  mounts.mount("/sys", new SyntheticFilesystem("sysfs", 0x62656572, bootNs, fixedProvider(sysTree(system.cpuCount))), mounter);
+  mounts.mount(
+    "/sys",
+    new SyntheticFilesystem("sysfs", 0x62656572, bootNs, fixedProvider(sysTree(system.cpuCount))),
+    mounter,
+  );
   mounts.mount("/dev", dev, mounter);
   mounts.mount("/dev/pts", pts, mounter);
   mounts.mount("/dev/shm", new Tmpfs(tmpfs(0o1777)), mounter);

@@ -7,7 +7,13 @@ import type { Transfer } from "../fd/transfer.ts";
 import { makeDevice, S_IFCHR, type Failure } from "./constants.ts";
 import type { Caller, Inode } from "./inode.ts";
 import {
-  device, fixedDirectory, fixedProvider, link, SyntheticFilesystem, type Builder, type DirectoryProvider,
+  device,
+  fixedDirectory,
+  fixedProvider,
+  link,
+  SyntheticFilesystem,
+  type Builder,
+  type DirectoryProvider,
 } from "./synthetic.ts";
 
 /** Terminals, as /dev shows them; `fd/tty` implements it. */
@@ -134,13 +140,15 @@ const links: Readonly<Record<string, Builder>> = {
 
 /** /dev/pts: a slave for every pair. */
 function slaves(terminals: TerminalDevices): DirectoryProvider {
-  const build = (index: number): Builder => (at) => {
-    const made = character(136 + (index >> 8), index & 255, 0o620, (flags, caller) =>
-      terminals.openSlave(index, flags, caller),
-    )(at);
-    Object.assign(made, { owner: terminals.ownerOf(index) });
-    return made;
-  };
+  const build =
+    (index: number): Builder =>
+    (at) => {
+      const made = character(136 + (index >> 8), index & 255, 0o620, (flags, caller) =>
+        terminals.openSlave(index, flags, caller),
+      )(at);
+      Object.assign(made, { owner: terminals.ownerOf(index) });
+      return made;
+    };
   return {
     mode: 0o755,
     *list() {
@@ -156,19 +164,30 @@ function slaves(terminals: TerminalDevices): DirectoryProvider {
 }
 
 /** The file systems of /dev and /dev/pts. */
-export function makeDevfs(terminals: TerminalDevices, nowNs: bigint): { dev: SyntheticFilesystem; pts: SyntheticFilesystem } {
+export function makeDevfs(
+  terminals: TerminalDevices,
+  nowNs: bigint,
+): { dev: SyntheticFilesystem; pts: SyntheticFilesystem } {
   const pts = new SyntheticFilesystem("devpts", 0x1cd1, nowNs, slaves(terminals));
   terminals.mounted?.(pts);
-  const dev = new SyntheticFilesystem("devtmpfs", 0x01021994, nowNs, fixedProvider({
-    ...memoryDevices,
-    ...links,
-    tty: character(5, 0, 0o666, (flags, caller) => terminals.openControlling(flags, caller)),
-    console: character(5, 1, 0o600, (flags, caller) => terminals.openConsole(flags, caller)),
-    ptmx: character(5, 2, 0o666, (flags, caller) => terminals.openMaster(flags, caller)),
-    pts: fixedDirectory({}, 0o755),
-    shm: fixedDirectory({}, 0o755),
-    mqueue: fixedDirectory({}, 0o755),
-  }, 0o755));
+  const dev = new SyntheticFilesystem(
+    "devtmpfs",
+    0x01021994,
+    nowNs,
+    fixedProvider(
+      {
+        ...memoryDevices,
+        ...links,
+        tty: character(5, 0, 0o666, (flags, caller) => terminals.openControlling(flags, caller)),
+        console: character(5, 1, 0o600, (flags, caller) => terminals.openConsole(flags, caller)),
+        ptmx: character(5, 2, 0o666, (flags, caller) => terminals.openMaster(flags, caller)),
+        pts: fixedDirectory({}, 0o755),
+        shm: fixedDirectory({}, 0o755),
+        mqueue: fixedDirectory({}, 0o755),
+      },
+      0o755,
+    ),
+  );
   return { dev, pts };
 }
 

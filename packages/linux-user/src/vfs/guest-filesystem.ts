@@ -13,7 +13,16 @@ import { RegularFile } from "../fd/regular-file.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import type { GuestNetwork } from "../net/network.ts";
 import { fromText } from "./byte-string.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, failed, O_RDONLY, S_IFREG, X_OK, type Failure } from "./constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  failed,
+  O_RDONLY,
+  S_IFREG,
+  X_OK,
+  type Failure,
+} from "./constants.ts";
 import type { Inode } from "./inode.ts";
 import type { MountTable } from "./mount.ts";
 import { Tmpfs, TmpfsInode } from "./tmpfs.ts";
@@ -68,7 +77,8 @@ export class GuestFilesystem implements FilesystemPort {
     if (failed(walked)) return walked;
     if (walked.inode.isSymlink) return -ELOOP;
     const at = walked.magic ?? walked;
-    const guestPath = at.directory === undefined ? at.name : (pathOfFile(at.directory, at.name, context.root) ?? at.name);
+    const guestPath =
+      at.directory === undefined ? at.name : (pathOfFile(at.directory, at.name, context.root) ?? at.name);
     if (walked.magic?.file !== undefined && walked.magic.file instanceof RegularFile) {
       walked.magic.file.retain();
       return this.#executable(walked.magic.file, guestPath);
@@ -124,4 +134,3 @@ export class GuestFilesystem implements FilesystemPort {
     return file;
   }
 }
-

@@ -1,13 +1,14 @@
 /** What every file system call handler does first: find the file of a descriptor, read a path, walk it. */
 import { EBADF, ENOTDIR, SyscallError } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
-import { FileTable } from "../fd/file-table.ts";
+import type { FileTable } from "../fd/file-table.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import { fromBytes } from "./byte-string.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, failed, type Failure } from "./constants.ts";
-import { GuestFilesystem } from "./guest-filesystem.ts";
+import type { GuestFilesystem } from "./guest-filesystem.ts";
 import type { Inode } from "./inode.ts";
-import { FilesystemContext, walk, walkExisting, walkNew, type Walked } from "./walk.ts";
+import type { FilesystemContext } from "./walk.ts";
+import { walk, walkExisting, walkNew, type Walked } from "./walk.ts";
 
 export function filesOf(task: Task): FileTable {
   return task.files as FileTable;
@@ -24,7 +25,7 @@ export function guestOf(task: Task): GuestFilesystem {
 /** The value, or its failure thrown as the result of the system call. */
 export function must<T>(value: T | Failure): T {
   if (failed(value)) throw new SyscallError(-value);
-  return value as T;
+  return value;
 }
 
 /** The file of a descriptor that is open for I/O; EBADF for none or O_PATH. */

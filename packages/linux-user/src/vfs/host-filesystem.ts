@@ -8,13 +8,36 @@ import { EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENXIO, EPERM, E
 import type { OpenFile } from "../fd/open-file.ts";
 import { DirectoryFile, RegularFile } from "../fd/regular-file.ts";
 import {
-  failed, O_ACCMODE, O_CREAT, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFBLK, S_IFCHR,
-  S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, W_OK, type Failure,
+  failed,
+  O_ACCMODE,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  W_OK,
+  type Failure,
 } from "./constants.ts";
 import { HostContent, type HostSources } from "./host-content.ts";
 import type { HostFilesystem as HostPort } from "./host.ts";
 import {
-  Inode, isAncestor, type Caller, type DirectoryEntry, type FileStatus, type Filesystem, type FilesystemStatus,
+  Inode,
+  isAncestor,
+  type Caller,
+  type DirectoryEntry,
+  type FileStatus,
+  type Filesystem,
+  type FilesystemStatus,
 } from "./inode.ts";
 
 export interface HostMountOptions {

@@ -4,7 +4,16 @@
  * Every method of {@link Inode} has the answer of a file that cannot do it; drivers override what they can.
  */
 import {
-  EACCES, EINVAL, EISDIR, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EOPNOTSUPP, EPERM, EXDEV,
+  EACCES,
+  EINVAL,
+  EISDIR,
+  ENODATA,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  EOPNOTSUPP,
+  EPERM,
+  EXDEV,
 } from "../kernel/errno.ts";
 import type { OpenFile } from "../fd/open-file.ts";
 import type { Task } from "../kernel/task.ts";

@@ -34,7 +34,8 @@ export class MountTable {
       if (failed(next)) return next;
       directory = next;
     }
-    if (directory.filesystem instanceof Tmpfs && filesystem.root.isDirectory) directory.makeDirectory(last, 0o755, caller);
+    if (directory.filesystem instanceof Tmpfs && filesystem.root.isDirectory)
+      directory.makeDirectory(last, 0o755, caller);
     this.#attach(directory, last, filesystem);
     return 0;
   }

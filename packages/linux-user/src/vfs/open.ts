@@ -1,11 +1,19 @@
 /** open(2) after its arguments are read: from a path and flags to an open file description. */
-import {
-  EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, EROFS,
-} from "../kernel/errno.ts";
+import { EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, EOPNOTSUPP, EROFS } from "../kernel/errno.ts";
 import type { Task } from "../kernel/task.ts";
 import { PathFile, type OpenFile } from "../fd/open-file.ts";
 import {
-  failed, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE_BIT, O_TRUNC, type Failure,
+  failed,
+  O_ACCMODE,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_TMPFILE_BIT,
+  O_TRUNC,
+  type Failure,
 } from "./constants.ts";
 import { HostInode } from "./host-filesystem.ts";
 import type { Inode } from "./inode.ts";

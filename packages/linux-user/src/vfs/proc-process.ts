@@ -17,7 +17,11 @@ function stateLetter(process: Process, task: Task | undefined): string {
 }
 
 const STATE_NAMES: Readonly<Record<string, string>> = {
-  R: "R (running)", S: "S (sleeping)", T: "T (stopped)", Z: "Z (zombie)", X: "X (dead)",
+  R: "R (running)",
+  S: "S (sleeping)",
+  T: "T (stopped)",
+  Z: "Z (zombie)",
+  X: "X (dead)",
 };
 
 export function mainTask(process: Process): Task | undefined {
@@ -41,17 +45,52 @@ export function statLine(process: Process, task: Task | undefined): string {
     process.parent?.pid ?? 0,
     group.id,
     session.id,
-    terminal === null ? 0 : (136 << 8),
+    terminal === null ? 0 : 136 << 8,
     terminal === null ? -1 : terminal.foregroundGroup,
-    4194304, 0, 0, 0, 0,
-    ticks(process.userNs), ticks(process.systemNs), 0, 0,
-    20, 0, process.tasks.size, 0,
+    4194304,
+    0,
+    0,
+    0,
+    0,
+    ticks(process.userNs),
+    ticks(process.systemNs),
+    0,
+    0,
+    20,
+    0,
+    process.tasks.size,
+    0,
     ticks(process.startNs - kernel.bootNs),
     usage.virtualBytes,
     Math.floor(usage.residentBytes / PAGE_BYTES),
     "18446744073709551615",
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    17,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
   ];
   return `${fields.join(" ")}\n`;
 }
@@ -92,20 +131,44 @@ export function statusText(process: Process, task: Task | undefined): string {
   }
   if (letter !== "Z") {
     lines.push(
-      ["VmPeak", kib(usage.peakVirtualBytes)], ["VmSize", kib(usage.virtualBytes)], ["VmLck", kib(0)],
-      ["VmPin", kib(0)], ["VmHWM", kib(usage.peakResidentBytes)], ["VmRSS", kib(usage.residentBytes)],
-      ["RssAnon", kib(Math.max(0, usage.residentBytes - usage.sharedBytes))], ["RssFile", kib(usage.sharedBytes)],
-      ["RssShmem", kib(0)], ["VmData", kib(usage.dataBytes)], ["VmStk", kib(usage.stackBytes)],
-      ["VmExe", kib(usage.textBytes)], ["VmLib", kib(0)], ["VmPTE", kib(0)], ["VmSwap", kib(0)],
+      ["VmPeak", kib(usage.peakVirtualBytes)],
+      ["VmSize", kib(usage.virtualBytes)],
+      ["VmLck", kib(0)],
+      ["VmPin", kib(0)],
+      ["VmHWM", kib(usage.peakResidentBytes)],
+      ["VmRSS", kib(usage.residentBytes)],
+      ["RssAnon", kib(Math.max(0, usage.residentBytes - usage.sharedBytes))],
+      ["RssFile", kib(usage.sharedBytes)],
+      ["RssShmem", kib(0)],
+      ["VmData", kib(usage.dataBytes)],
+      ["VmStk", kib(usage.stackBytes)],
+      ["VmExe", kib(usage.textBytes)],
+      ["VmLib", kib(0)],
+      ["VmPTE", kib(0)],
+      ["VmSwap", kib(0)],
     );
   }
   lines.push(
-    ["Threads", process.tasks.size], ["SigQ", "0/15000"], ["SigPnd", none],
-    ["ShdPnd", signalMask(process.sharedPending)], ["SigBlk", signalMask(task?.signalMask)],
-    ["SigIgn", signalMask(ignored)], ["SigCgt", signalMask(caught)], ["CapInh", none], ["CapPrm", capabilities],
-    ["CapEff", capabilities], ["CapBnd", "000001ffffffffff"], ["CapAmb", none], ["NoNewPrivs", 0], ["Seccomp", 0],
-    ["Cpus_allowed", 1], ["Cpus_allowed_list", 0], ["Mems_allowed", 1], ["Mems_allowed_list", 0],
-    ["voluntary_ctxt_switches", 0], ["nonvoluntary_ctxt_switches", 0],
+    ["Threads", process.tasks.size],
+    ["SigQ", "0/15000"],
+    ["SigPnd", none],
+    ["ShdPnd", signalMask(process.sharedPending)],
+    ["SigBlk", signalMask(task?.signalMask)],
+    ["SigIgn", signalMask(ignored)],
+    ["SigCgt", signalMask(caught)],
+    ["CapInh", none],
+    ["CapPrm", capabilities],
+    ["CapEff", capabilities],
+    ["CapBnd", "000001ffffffffff"],
+    ["CapAmb", none],
+    ["NoNewPrivs", 0],
+    ["Seccomp", 0],
+    ["Cpus_allowed", 1],
+    ["Cpus_allowed_list", 0],
+    ["Mems_allowed", 1],
+    ["Mems_allowed_list", 0],
+    ["voluntary_ctxt_switches", 0],
+    ["nonvoluntary_ctxt_switches", 0],
   );
   return lines.map(([name, value]) => `${name}:\t${value}\n`).join("");
 }
@@ -120,7 +183,9 @@ export function statmLine(process: Process): string {
 function mapsLine(mapping: MappingDescription): string {
   const hex = (value: number, width: number): string => value.toString(16).padStart(width, "0");
   const rights =
-    (mapping.readable ? "r" : "-") + (mapping.writable ? "w" : "-") + (mapping.executable ? "x" : "-") +
+    (mapping.readable ? "r" : "-") +
+    (mapping.writable ? "w" : "-") +
+    (mapping.executable ? "x" : "-") +
     (mapping.shared ? "s" : "p");
   const device = `${hex(deviceMajor(mapping.device), 2)}:${hex(deviceMinor(mapping.device), 2)}`;
   const start = `${hex(mapping.start, 8)}-${hex(mapping.end, 8)} ${rights} ${hex(mapping.fileOffset, 8)} ${device} `;
@@ -138,10 +203,20 @@ export function smapsText(process: Process): string {
     .map((mapping) => {
       const rss = kib(mapping.residentBytes);
       const sizes = [
-        ["Size", kib(mapping.end - mapping.start)], ["KernelPageSize", kib(PAGE_BYTES)], ["MMUPageSize", kib(PAGE_BYTES)],
-        ["Rss", rss], ["Pss", rss], ["Shared_Clean", kib(0)], ["Shared_Dirty", kib(0)], ["Private_Clean", kib(0)],
-        ["Private_Dirty", rss], ["Referenced", rss], ["Anonymous", mapping.name === "" ? rss : kib(0)],
-        ["Swap", kib(0)], ["SwapPss", kib(0)], ["Locked", kib(0)],
+        ["Size", kib(mapping.end - mapping.start)],
+        ["KernelPageSize", kib(PAGE_BYTES)],
+        ["MMUPageSize", kib(PAGE_BYTES)],
+        ["Rss", rss],
+        ["Pss", rss],
+        ["Shared_Clean", kib(0)],
+        ["Shared_Dirty", kib(0)],
+        ["Private_Clean", kib(0)],
+        ["Private_Dirty", rss],
+        ["Referenced", rss],
+        ["Anonymous", mapping.name === "" ? rss : kib(0)],
+        ["Swap", kib(0)],
+        ["SwapPss", kib(0)],
+        ["Locked", kib(0)],
       ];
       return mapsLine(mapping) + sizes.map(([name, value]) => `${`${name}:`.padEnd(16)}${value}\n`).join("");
     })
@@ -149,11 +224,22 @@ export function smapsText(process: Process): string {
 }
 
 const LIMIT_NAMES: readonly (readonly [string, string])[] = [
-  ["Max cpu time", "seconds"], ["Max file size", "bytes"], ["Max data size", "bytes"], ["Max stack size", "bytes"],
-  ["Max core file size", "bytes"], ["Max resident set", "bytes"], ["Max processes", "processes"],
-  ["Max open files", "files"], ["Max locked memory", "bytes"], ["Max address space", "bytes"],
-  ["Max file locks", "locks"], ["Max pending signals", "signals"], ["Max msgqueue size", "bytes"],
-  ["Max nice priority", ""], ["Max realtime priority", ""], ["Max realtime timeout", "us"],
+  ["Max cpu time", "seconds"],
+  ["Max file size", "bytes"],
+  ["Max data size", "bytes"],
+  ["Max stack size", "bytes"],
+  ["Max core file size", "bytes"],
+  ["Max resident set", "bytes"],
+  ["Max processes", "processes"],
+  ["Max open files", "files"],
+  ["Max locked memory", "bytes"],
+  ["Max address space", "bytes"],
+  ["Max file locks", "locks"],
+  ["Max pending signals", "signals"],
+  ["Max msgqueue size", "bytes"],
+  ["Max nice priority", ""],
+  ["Max realtime priority", ""],
+  ["Max realtime timeout", "us"],
 ];
 
 /** /proc/PID/limits. */

@@ -64,8 +64,8 @@ function cpuInfo(system: SystemDescription): string {
   let text = "";
   for (let index = 0; index < system.cpuCount; index++) {
     const fields = { processor: String(index), ...system.cpuFields };
-    for (const [name, value] of Object.entries(fields))
-      text += `${name.padEnd(name.length > 7 ? 15 : 8)}\t: ${value}\n`.replace(/ +\t/, "\t");
+    for (const [name, content] of Object.entries(fields))
+      text += `${name.padEnd(name.length > 7 ? 15 : 8)}\t: ${content}\n`.replace(/ +\t/, "\t");
     text += "\n";
   }
   return text;

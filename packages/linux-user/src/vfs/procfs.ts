@@ -7,12 +7,26 @@ import type { Caller, Inode, MagicTarget } from "./inode.ts";
 import { mountInfoText, mountsText } from "./mount-text.ts";
 import type { MountTable } from "./mount.ts";
 import {
-  contextOfProcess, descriptorInfo, joinStrings, limitsText, mainTask, mapsText, smapsText, statLine, statmLine,
+  contextOfProcess,
+  descriptorInfo,
+  joinStrings,
+  limitsText,
+  mainTask,
+  mapsText,
+  smapsText,
+  statLine,
+  statmLine,
   statusText,
 } from "./proc-process.ts";
 import { systemFiles, type SystemDescription } from "./proc-system.ts";
 import {
-  fixedProvider, link, SyntheticDirectory, SyntheticFilesystem, textFile, type Builder, type DirectoryProvider,
+  fixedProvider,
+  link,
+  SyntheticDirectory,
+  SyntheticFilesystem,
+  textFile,
+  type Builder,
+  type DirectoryProvider,
   type Ownership,
 } from "./synthetic.ts";
 import { pathOfDirectory, type FilesystemContext } from "./walk.ts";
@@ -112,7 +126,10 @@ class ProcTree {
       comm: this.#comm(task, owner),
       cgroup: text(() => "0::/\n"),
       wchan: text(() => "0"),
-      io: text(() => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n", 0o400),
+      io: text(
+        () => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
+        0o400,
+      ),
       oom_score: text(() => "0\n"),
       oom_score_adj: this.#remembered("0\n", owner),
       oom_adj: this.#remembered("0\n", owner),
@@ -231,7 +248,8 @@ function magicOf(files: FileTable | undefined, fd: number): MagicTarget | Failur
   return { inode: file.inode, directory: file.directory, name: file.name, file };
 }
 
-const socketTable = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+const socketTable =
+  "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 const networkFiles: Readonly<Record<string, Builder>> = {
   dev: textFile({
     read: () =>
@@ -244,7 +262,9 @@ const networkFiles: Readonly<Record<string, Builder>> = {
   udp: textFile({ read: () => socketTable }),
   udp6: textFile({ read: () => socketTable }),
   unix: textFile({ read: () => "Num       RefCount Protocol Flags    Type St Inode Path\n" }),
-  route: textFile({ read: () => "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n" }),
+  route: textFile({
+    read: () => "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n",
+  }),
   if_inet6: textFile({ read: () => "00000000000000000000000000000001 01 80 10 80       lo\n" }),
 };
 

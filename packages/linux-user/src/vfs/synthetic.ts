@@ -6,10 +6,25 @@ import { DirectoryFile } from "../fd/regular-file.ts";
 import { drain, fill, type Transfer } from "../fd/transfer.ts";
 import { fromBytes, toBytes } from "./byte-string.ts";
 import {
-  failed, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, W_OK, X_OK, type Failure,
+  failed,
+  O_ACCMODE,
+  O_RDONLY,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  W_OK,
+  X_OK,
+  type Failure,
 } from "./constants.ts";
 import {
-  Inode, type Caller, type DirectoryEntry, type FileStatus, type Filesystem, type FilesystemStatus, type MagicTarget,
+  Inode,
+  type Caller,
+  type DirectoryEntry,
+  type FileStatus,
+  type Filesystem,
+  type FilesystemStatus,
+  type MagicTarget,
 } from "./inode.ts";
 
 let nextDevice = 0x10;
@@ -63,13 +78,13 @@ abstract class SyntheticInode extends Inode {
   readonly owner: Ownership;
   readonly device: number;
 
-  constructor(place: Place, mode: number, owner: Ownership = { uid: 0, gid: 0 }, device = 0) {
+  constructor(place: Place, mode: number, owner: Ownership = { uid: 0, gid: 0 }, deviceNumber = 0) {
     super(mode);
     this.place = place;
     this.filesystem = place.filesystem;
     this.mode = mode;
     this.owner = owner;
-    this.device = device;
+    this.device = deviceNumber;
   }
 
   override status(): FileStatus {
@@ -321,14 +336,24 @@ class LinkInode extends SyntheticInode {
 }
 
 /** A device node: `open` gives the description. */
-export function device(type: number, number: number, mode: number, open: (flags: number, caller: Caller, inode: Inode) => OpenFile | Failure): Builder {
+export function device(
+  type: number,
+  number: number,
+  mode: number,
+  open: (flags: number, caller: Caller, inode: Inode) => OpenFile | Failure,
+): Builder {
   return (place) => new DeviceInode(place, type | mode, number, open);
 }
 
 class DeviceInode extends SyntheticInode {
   readonly #open: (flags: number, caller: Caller, inode: Inode) => OpenFile | Failure;
 
-  constructor(place: Place, mode: number, number: number, open: (flags: number, caller: Caller, inode: Inode) => OpenFile | Failure) {
+  constructor(
+    place: Place,
+    mode: number,
+    number: number,
+    open: (flags: number, caller: Caller, inode: Inode) => OpenFile | Failure,
+  ) {
     super(place, mode, { uid: 0, gid: 0 }, number);
     this.#open = open;
   }
@@ -344,4 +369,7 @@ class DeviceInode extends SyntheticInode {
   }
 }
 
-const nowhere: SyntheticFilesystem = new SyntheticFilesystem("none", 0, 0n, { list: () => [], lookup: () => undefined });
+const nowhere: SyntheticFilesystem = new SyntheticFilesystem("none", 0, 0n, {
+  list: () => [],
+  lookup: () => undefined,
+});

@@ -88,8 +88,7 @@ function makeDirectory(task: Task, fd: number, pathAddress: number, mode: number
 }
 
 const sysMkdir: SyscallHandler = (task, args) => makeDirectory(task, AT_FDCWD, args.address(0), args.u32(1));
-const sysMkdirat: SyscallHandler = (task, args) =>
-  makeDirectory(task, args.i32(0), args.address(1), args.u32(2));
+const sysMkdirat: SyscallHandler = (task, args) => makeDirectory(task, args.i32(0), args.address(1), args.u32(2));
 
 /** rmdir(2), also for unlinkat with AT_REMOVEDIR. */
 export function removeDirectory(task: Task, fd: number, path: string): number {
@@ -142,10 +141,31 @@ const sysGetcwd: SyscallHandler = (task, args) => {
 };
 
 export const directorySyscalls: readonly SyscallDefinition[] = [
-  { name: "getdents", x64: 78, i386: 141, honesty: "supported", handler: sysGetdents, arguments: ["fd", "pointer", "size"] },
-  { name: "getdents64", x64: 217, i386: 220, honesty: "supported", handler: sysGetdents64, arguments: ["fd", "pointer", "size"] },
+  {
+    name: "getdents",
+    x64: 78,
+    i386: 141,
+    honesty: "supported",
+    handler: sysGetdents,
+    arguments: ["fd", "pointer", "size"],
+  },
+  {
+    name: "getdents64",
+    x64: 217,
+    i386: 220,
+    honesty: "supported",
+    handler: sysGetdents64,
+    arguments: ["fd", "pointer", "size"],
+  },
   { name: "mkdir", x64: 83, i386: 39, honesty: "supported", handler: sysMkdir, arguments: ["string", "octal"] },
-  { name: "mkdirat", x64: 258, i386: 296, honesty: "supported", handler: sysMkdirat, arguments: ["fd", "string", "octal"] },
+  {
+    name: "mkdirat",
+    x64: 258,
+    i386: 296,
+    honesty: "supported",
+    handler: sysMkdirat,
+    arguments: ["fd", "string", "octal"],
+  },
   { name: "rmdir", x64: 84, i386: 40, honesty: "supported", handler: sysRmdir, arguments: ["string"] },
   { name: "chdir", x64: 80, i386: 12, honesty: "supported", handler: sysChdir, arguments: ["string"] },
   { name: "fchdir", x64: 81, i386: 133, honesty: "supported", handler: sysFchdir, arguments: ["fd"] },

@@ -3,8 +3,17 @@ import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV
 import type { SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
 import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFDIR, S_IFIFO,
-  S_IFMT, S_IFREG, S_IFSOCK,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
 } from "./constants.ts";
 import { anyFileOf, contextOf, find, findName, findNew, pathAt } from "./handler-tools.ts";
 import type { Inode } from "./inode.ts";
@@ -62,7 +71,12 @@ function linkTo(task: Task, target: Inode | undefined, fd: number, path: string)
 }
 
 const sysLink: SyscallHandler = (task, args) =>
-  linkTo(task, find(task, AT_FDCWD, pathAt(task, args.address(0)), false).inode, AT_FDCWD, pathAt(task, args.address(1)));
+  linkTo(
+    task,
+    find(task, AT_FDCWD, pathAt(task, args.address(0)), false).inode,
+    AT_FDCWD,
+    pathAt(task, args.address(1)),
+  );
 
 const sysLinkat: SyscallHandler = (task, args) => {
   const flags = args.i32(4);
@@ -91,7 +105,9 @@ function makeNode(task: Task, fd: number, path: string, mode: number, device: nu
   if (type === S_IFDIR) return -EPERM;
   if (type !== 0 && type !== S_IFREG && type !== S_IFIFO && type !== S_IFSOCK) return -EPERM;
   const { directory, name, trailingSlash } = findNew(task, fd, path);
-  return trailingSlash ? -ENOENT : directory.makeNode(name, (mode & S_IFMT) | (mode & 0o7777 & ~contextOf(task).umask), device, task);
+  return trailingSlash
+    ? -ENOENT
+    : directory.makeNode(name, (mode & S_IFMT) | (mode & 0o7777 & ~contextOf(task).umask), device, task);
 }
 
 const sysMknod: SyscallHandler = (task, args) =>
@@ -106,12 +122,47 @@ export const nameSyscalls: readonly SyscallDefinition[] = [
   { name: "unlink", x64: 87, i386: 10, honesty: "supported", handler: sysUnlink, arguments: [path] },
   { name: "unlinkat", x64: 263, i386: 301, honesty: "supported", handler: sysUnlinkat, arguments: ["fd", path, "hex"] },
   { name: "rename", x64: 82, i386: 38, honesty: "supported", handler: sysRename, arguments: [path, path] },
-  { name: "renameat", x64: 264, i386: 302, honesty: "supported", handler: sysRenameat, arguments: ["fd", path, "fd", path] },
-  { name: "renameat2", x64: 316, i386: 353, honesty: { partial: "RENAME_EXCHANGE on host files is three renames; no RENAME_WHITEOUT" }, handler: sysRenameat2, arguments: ["fd", path, "fd", path, "hex"] },
+  {
+    name: "renameat",
+    x64: 264,
+    i386: 302,
+    honesty: "supported",
+    handler: sysRenameat,
+    arguments: ["fd", path, "fd", path],
+  },
+  {
+    name: "renameat2",
+    x64: 316,
+    i386: 353,
+    honesty: { partial: "RENAME_EXCHANGE on host files is three renames; no RENAME_WHITEOUT" },
+    handler: sysRenameat2,
+    arguments: ["fd", path, "fd", path, "hex"],
+  },
   { name: "link", x64: 86, i386: 9, honesty: "supported", handler: sysLink, arguments: [path, path] },
-  { name: "linkat", x64: 265, i386: 303, honesty: { partial: "no AT_EMPTY_PATH of an O_TMPFILE on the host" }, handler: sysLinkat, arguments: ["fd", path, "fd", path, "hex"] },
+  {
+    name: "linkat",
+    x64: 265,
+    i386: 303,
+    honesty: { partial: "no AT_EMPTY_PATH of an O_TMPFILE on the host" },
+    handler: sysLinkat,
+    arguments: ["fd", path, "fd", path, "hex"],
+  },
   { name: "symlink", x64: 88, i386: 83, honesty: "supported", handler: sysSymlink, arguments: [path, path] },
-  { name: "symlinkat", x64: 266, i386: 304, honesty: "supported", handler: sysSymlinkat, arguments: [path, "fd", path] },
+  {
+    name: "symlinkat",
+    x64: 266,
+    i386: 304,
+    honesty: "supported",
+    handler: sysSymlinkat,
+    arguments: [path, "fd", path],
+  },
   { name: "mknod", x64: 133, i386: 14, honesty: noDevices, handler: sysMknod, arguments: [path, "octal", "hex"] },
-  { name: "mknodat", x64: 259, i386: 297, honesty: noDevices, handler: sysMknodat, arguments: ["fd", path, "octal", "hex"] },
+  {
+    name: "mknodat",
+    x64: 259,
+    i386: 297,
+    honesty: noDevices,
+    handler: sysMknodat,
+    arguments: ["fd", path, "octal", "hex"],
+  },
 ];

@@ -4,9 +4,7 @@ import type { SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import type { OpenFile } from "../fd/open-file.ts";
-import {
-  AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_PATH, O_TMPFILE_BIT, O_TRUNC, O_WRONLY,
-} from "./constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_PATH, O_TMPFILE_BIT, O_TRUNC, O_WRONLY } from "./constants.ts";
 import { contextOf, filesOf, must, pathAt, startOf } from "./handler-tools.ts";
 import { openPath } from "./open.ts";
 
@@ -50,8 +48,7 @@ function open(task: Task, fd: number, pathAddress: number, flags: number, mode: 
 
 const sysOpen: SyscallHandler = (task, args) => open(task, AT_FDCWD, args.address(0), args.i32(1), args.u32(2));
 
-const sysOpenat: SyscallHandler = (task, args) =>
-  open(task, args.i32(0), args.address(1), args.i32(2), args.u32(3));
+const sysOpenat: SyscallHandler = (task, args) => open(task, args.i32(0), args.address(1), args.i32(2), args.u32(3));
 
 const sysCreat: SyscallHandler = (task, args) =>
   open(task, AT_FDCWD, args.address(0), O_CREAT | O_WRONLY | O_TRUNC, args.u32(1));
@@ -77,6 +74,20 @@ const sysOpenat2: SyscallHandler = (task, args) => {
 export const openSyscalls: readonly SyscallDefinition[] = [
   { name: "open", x64: 2, i386: 5, honesty: "supported", handler: sysOpen, arguments: ["string", "hex", "octal"] },
   { name: "creat", x64: 85, i386: 8, honesty: "supported", handler: sysCreat, arguments: ["string", "octal"] },
-  { name: "openat", x64: 257, i386: 295, honesty: "supported", handler: sysOpenat, arguments: ["fd", "string", "hex", "octal"] },
-  { name: "openat2", x64: 437, i386: 437, honesty: { partial: "RESOLVE_CACHED is ignored" }, handler: sysOpenat2, arguments: ["fd", "string", "pointer", "size"] },
+  {
+    name: "openat",
+    x64: 257,
+    i386: 295,
+    honesty: "supported",
+    handler: sysOpenat,
+    arguments: ["fd", "string", "hex", "octal"],
+  },
+  {
+    name: "openat2",
+    x64: 437,
+    i386: 437,
+    honesty: { partial: "RESOLVE_CACHED is ignored" },
+    handler: sysOpenat2,
+    arguments: ["fd", "string", "pointer", "size"],
+  },
 ];

@@ -3,13 +3,16 @@ import { EINVAL, ENOENT, ENOTDIR } from "../kernel/errno.ts";
 import type { SyscallArguments, SyscallDefinition, SyscallHandler } from "../kernel/syscall.ts";
 import type { Task } from "../kernel/task.ts";
 import { toBytes } from "./byte-string.ts";
-import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, failed, AT_EACCESS,
-} from "./constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, failed, AT_EACCESS } from "./constants.ts";
 import { anyFileOf, find, findAt, findName, guestOf, must, pathAt } from "./handler-tools.ts";
 import type { FileStatus, Filesystem, Inode } from "./inode.ts";
 import {
-  encodeStat64Bit, encodeStat64I386, encodeStatfs64Bit, encodeStatfsI386, encodeStatI386, encodeStatx,
+  encodeStat64Bit,
+  encodeStat64I386,
+  encodeStatfs64Bit,
+  encodeStatfsI386,
+  encodeStatI386,
+  encodeStatx,
 } from "./status-layout.ts";
 
 type Encoder = (status: FileStatus) => Uint8Array;
@@ -65,7 +68,15 @@ const ST_VALID = 0x20;
 const PIPEFS_MAGIC = 0x50495045;
 
 function writeStatfs(task: Task, args: SyscallArguments, inode: Inode | undefined, at: number, large: boolean): number {
-  const nameless = { type: PIPEFS_MAGIC, blockSize: 4096, blocks: 0, freeBlocks: 0, availableBlocks: 0, files: 0, freeFiles: 0 };
+  const nameless = {
+    type: PIPEFS_MAGIC,
+    blockSize: 4096,
+    blocks: 0,
+    freeBlocks: 0,
+    availableBlocks: 0,
+    files: 0,
+    freeFiles: 0,
+  };
   const status = must(inode === undefined ? nameless : inode.filesystem.status(inode));
   const flags = ST_VALID | (inode?.filesystem.readOnly === true ? ST_RDONLY : 0);
   const bytes = args.abi === "x86-64" ? encodeStatfs64Bit(status, flags) : encodeStatfsI386(status, flags, large);
@@ -95,8 +106,7 @@ function access(task: Task, fd: number, path: number, mode: number, flags: numbe
 }
 
 const sysAccess: SyscallHandler = (task, args) => access(task, AT_FDCWD, args.address(0), args.u32(1), 0);
-const sysFaccessat: SyscallHandler = (task, args) =>
-  access(task, args.i32(0), args.address(1), args.u32(2), 0);
+const sysFaccessat: SyscallHandler = (task, args) => access(task, args.i32(0), args.address(1), args.u32(2), 0);
 const sysFaccessat2: SyscallHandler = (task, args) =>
   access(task, args.i32(0), args.address(1), args.u32(2), args.i32(3));
 
@@ -127,22 +137,130 @@ const path = "string" as const;
 const pointer = "pointer" as const;
 
 export const statSyscalls: readonly SyscallDefinition[] = [
-  { name: "stat", x64: 4, i386: 106, honesty: "supported", handler: statPath(encodeStat64Bit, 0), handler32: statPath(encodeStatI386, 0), arguments: [path, pointer] },
-  { name: "fstat", x64: 5, i386: 108, honesty: "supported", handler: statDescriptor(encodeStat64Bit), handler32: statDescriptor(encodeStatI386), arguments: ["fd", pointer] },
-  { name: "lstat", x64: 6, i386: 107, honesty: "supported", handler: statPath(encodeStat64Bit, AT_SYMLINK_NOFOLLOW), handler32: statPath(encodeStatI386, AT_SYMLINK_NOFOLLOW), arguments: [path, pointer] },
-  { name: "stat64", x64: -1, i386: 195, honesty: "supported", handler: statPath(encodeStat64I386, 0), arguments: [path, pointer] },
-  { name: "lstat64", x64: -1, i386: 196, honesty: "supported", handler: statPath(encodeStat64I386, AT_SYMLINK_NOFOLLOW), arguments: [path, pointer] },
-  { name: "fstat64", x64: -1, i386: 197, honesty: "supported", handler: statDescriptor(encodeStat64I386), arguments: ["fd", pointer] },
-  { name: "newfstatat", x64: 262, i386: -1, honesty: "supported", handler: statAt(encodeStat64Bit), arguments: ["fd", path, pointer, "hex"] },
-  { name: "fstatat64", x64: -1, i386: 300, honesty: "supported", handler: statAt(encodeStat64I386), arguments: ["fd", path, pointer, "hex"] },
-  { name: "statx", x64: 332, i386: 383, honesty: "supported", handler: sysStatx, arguments: ["fd", path, "hex", "hex", pointer] },
+  {
+    name: "stat",
+    x64: 4,
+    i386: 106,
+    honesty: "supported",
+    handler: statPath(encodeStat64Bit, 0),
+    handler32: statPath(encodeStatI386, 0),
+    arguments: [path, pointer],
+  },
+  {
+    name: "fstat",
+    x64: 5,
+    i386: 108,
+    honesty: "supported",
+    handler: statDescriptor(encodeStat64Bit),
+    handler32: statDescriptor(encodeStatI386),
+    arguments: ["fd", pointer],
+  },
+  {
+    name: "lstat",
+    x64: 6,
+    i386: 107,
+    honesty: "supported",
+    handler: statPath(encodeStat64Bit, AT_SYMLINK_NOFOLLOW),
+    handler32: statPath(encodeStatI386, AT_SYMLINK_NOFOLLOW),
+    arguments: [path, pointer],
+  },
+  {
+    name: "stat64",
+    x64: -1,
+    i386: 195,
+    honesty: "supported",
+    handler: statPath(encodeStat64I386, 0),
+    arguments: [path, pointer],
+  },
+  {
+    name: "lstat64",
+    x64: -1,
+    i386: 196,
+    honesty: "supported",
+    handler: statPath(encodeStat64I386, AT_SYMLINK_NOFOLLOW),
+    arguments: [path, pointer],
+  },
+  {
+    name: "fstat64",
+    x64: -1,
+    i386: 197,
+    honesty: "supported",
+    handler: statDescriptor(encodeStat64I386),
+    arguments: ["fd", pointer],
+  },
+  {
+    name: "newfstatat",
+    x64: 262,
+    i386: -1,
+    honesty: "supported",
+    handler: statAt(encodeStat64Bit),
+    arguments: ["fd", path, pointer, "hex"],
+  },
+  {
+    name: "fstatat64",
+    x64: -1,
+    i386: 300,
+    honesty: "supported",
+    handler: statAt(encodeStat64I386),
+    arguments: ["fd", path, pointer, "hex"],
+  },
+  {
+    name: "statx",
+    x64: 332,
+    i386: 383,
+    honesty: "supported",
+    handler: sysStatx,
+    arguments: ["fd", path, "hex", "hex", pointer],
+  },
   { name: "statfs", x64: 137, i386: 99, honesty: "supported", handler: statfs(false), arguments: [path, pointer] },
   { name: "fstatfs", x64: 138, i386: 100, honesty: "supported", handler: fstatfs(false), arguments: ["fd", pointer] },
-  { name: "statfs64", x64: -1, i386: 268, honesty: "supported", handler: statfs(true), arguments: [path, "size", pointer] },
-  { name: "fstatfs64", x64: -1, i386: 269, honesty: "supported", handler: fstatfs(true), arguments: ["fd", "size", pointer] },
+  {
+    name: "statfs64",
+    x64: -1,
+    i386: 268,
+    honesty: "supported",
+    handler: statfs(true),
+    arguments: [path, "size", pointer],
+  },
+  {
+    name: "fstatfs64",
+    x64: -1,
+    i386: 269,
+    honesty: "supported",
+    handler: fstatfs(true),
+    arguments: ["fd", "size", pointer],
+  },
   { name: "access", x64: 21, i386: 33, honesty: "supported", handler: sysAccess, arguments: [path, "octal"] },
-  { name: "faccessat", x64: 269, i386: 307, honesty: "supported", handler: sysFaccessat, arguments: ["fd", path, "octal"] },
-  { name: "faccessat2", x64: 439, i386: 439, honesty: { partial: "AT_EACCESS and real ids are the host's" }, handler: sysFaccessat2, arguments: ["fd", path, "octal", "hex"] },
-  { name: "readlink", x64: 89, i386: 85, honesty: "supported", handler: sysReadlink, arguments: [path, pointer, "size"] },
-  { name: "readlinkat", x64: 267, i386: 305, honesty: "supported", handler: sysReadlinkat, arguments: ["fd", path, pointer, "size"] },
+  {
+    name: "faccessat",
+    x64: 269,
+    i386: 307,
+    honesty: "supported",
+    handler: sysFaccessat,
+    arguments: ["fd", path, "octal"],
+  },
+  {
+    name: "faccessat2",
+    x64: 439,
+    i386: 439,
+    honesty: { partial: "AT_EACCESS and real ids are the host's" },
+    handler: sysFaccessat2,
+    arguments: ["fd", path, "octal", "hex"],
+  },
+  {
+    name: "readlink",
+    x64: 89,
+    i386: 85,
+    honesty: "supported",
+    handler: sysReadlink,
+    arguments: [path, pointer, "size"],
+  },
+  {
+    name: "readlinkat",
+    x64: 267,
+    i386: 305,
+    honesty: "supported",
+    handler: sysReadlinkat,
+    arguments: ["fd", path, pointer, "size"],
+  },
 ];

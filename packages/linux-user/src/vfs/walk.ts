@@ -69,7 +69,7 @@ function nameOf(directory: Inode): string {
 /** The absolute path of a directory as seen from `root`; undefined when it is not below it. */
 export function pathOfDirectory(directory: Inode, root: Inode): string | undefined {
   const names: string[] = [];
-  for (let at = directory; at !== root; ) {
+  for (let at = directory; at !== root;) {
     const up = parentOf(at);
     if (up === at) return undefined;
     names.push(nameOf(at));
@@ -116,7 +116,7 @@ class Walk {
   private push(path: string): void {
     const names = path.split("/");
     for (let index = names.length - 1; index >= 0; index--) {
-      if (names[index] !== "") this.pending.push(names[index]!);
+      if (names[index] !== "") this.pending.push(names[index]);
     }
   }
 

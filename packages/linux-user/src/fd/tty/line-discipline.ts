@@ -7,9 +7,41 @@ import type { Transfer } from "../transfer.ts";
 import { fill } from "../transfer.ts";
 import { ByteQueue } from "../byte-queue.ts";
 import {
-  DISABLED, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, ECHONL, ICANON, ICRNL, IEXTEN, IGNCR, INLCR, ISIG, ISTRIP, IUTF8,
-  IXANY, IXON, NOFLSH, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VMIN, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP,
-  VTIME, VWERASE, defaultTermios, type Termios,
+  DISABLED,
+  ECHO,
+  ECHOCTL,
+  ECHOE,
+  ECHOK,
+  ECHOKE,
+  ECHONL,
+  ICANON,
+  ICRNL,
+  IEXTEN,
+  IGNCR,
+  INLCR,
+  ISIG,
+  ISTRIP,
+  IUTF8,
+  IXANY,
+  IXON,
+  NOFLSH,
+  VEOF,
+  VEOL,
+  VEOL2,
+  VERASE,
+  VINTR,
+  VKILL,
+  VLNEXT,
+  VMIN,
+  VQUIT,
+  VREPRINT,
+  VSTART,
+  VSTOP,
+  VSUSP,
+  VTIME,
+  VWERASE,
+  defaultTermios,
+  type Termios,
 } from "./termios.ts";
 
 export interface DisciplineHooks {
@@ -36,7 +68,13 @@ function isContinuation(byte: number): boolean {
 }
 
 function isWordByte(byte: number): boolean {
-  return (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122) || byte === 95 || byte >= 128;
+  return (
+    (byte >= 48 && byte <= 57) ||
+    (byte >= 65 && byte <= 90) ||
+    (byte >= 97 && byte <= 122) ||
+    byte === 95 ||
+    byte >= 128
+  );
 }
 
 /** Invariants: `#line` is empty unless ICANON is on; `#lines` and `#raw` are not both filled. */
@@ -64,7 +102,7 @@ export class LineDiscipline {
   }
 
   #is(byte: number, which: number): boolean {
-    const character = this.termios.characters[which]!;
+    const character = this.termios.characters[which];
     return character !== DISABLED && character === byte;
   }
 
@@ -180,7 +218,7 @@ export class LineDiscipline {
 
   #reprint(): void {
     if (!this.#local(ECHO)) return;
-    this.#echoByte(this.termios.characters[VREPRINT]!);
+    this.#echoByte(this.termios.characters[VREPRINT]);
     this.#hooks.echo(Uint8Array.of(NEWLINE));
     for (const byte of this.#line) this.#echoByte(byte);
   }
@@ -221,7 +259,7 @@ export class LineDiscipline {
   #showErased(byte: number): void {
     if (!this.#local(ECHO)) return;
     if (!this.#local(ECHOE)) {
-      this.#echoByte(this.termios.characters[VERASE]!);
+      this.#echoByte(this.termios.characters[VERASE]);
       return;
     }
     if (byte === TAB) {
@@ -259,7 +297,7 @@ export class LineDiscipline {
     }
     this.#line = [];
     if (!this.#local(ECHO)) return;
-    this.#echoByte(this.termios.characters[VKILL]!);
+    this.#echoByte(this.termios.characters[VKILL]);
     if (this.#local(ECHOK)) this.#hooks.echo(Uint8Array.of(NEWLINE));
   }
 
@@ -284,7 +322,7 @@ export class LineDiscipline {
   get isReadable(): boolean {
     if (this.#canonical) return this.#lines.length > 0;
     const { characters } = this.termios;
-    const wanted = characters[VTIME] === 0 ? Math.max(1, characters[VMIN]!) : 1;
+    const wanted = characters[VTIME] === 0 ? Math.max(1, characters[VMIN]) : 1;
     return this.#raw.length >= wanted;
   }
 
@@ -292,7 +330,7 @@ export class LineDiscipline {
   get readTimeoutNs(): number | undefined {
     const { characters } = this.termios;
     if (this.#canonical || characters[VMIN] !== 0) return undefined;
-    return characters[VTIME]! * 100_000_000;
+    return characters[VTIME] * 100_000_000;
   }
 
   /** -1 when nothing can be read yet, else the count; 0 is the end of file, or VMIN 0 with nothing typed. */
@@ -311,7 +349,7 @@ export class LineDiscipline {
 
   #readRaw(into: Transfer, nonblocking: boolean): number {
     const { characters } = this.termios;
-    const minimum = Math.min(characters[VMIN]!, into.remaining);
+    const minimum = Math.min(characters[VMIN], into.remaining);
     const have = this.#raw.length;
     if (have === 0) return characters[VMIN] === 0 && characters[VTIME] === 0 ? 0 : -1;
     if (have < minimum && characters[VTIME] === 0 && !nonblocking) return -1;

@@ -142,7 +142,12 @@ export class PtyMasterFile extends OpenFile {
   /** Opens a descriptor for TIOCGPTPEER. */
   readonly #install: (task: Task, file: OpenFile, flags: number) => number;
 
-  constructor(pty: Pty, flags: number, released: () => void, install: (task: Task, file: OpenFile, flags: number) => number) {
+  constructor(
+    pty: Pty,
+    flags: number,
+    released: () => void,
+    install: (task: Task, file: OpenFile, flags: number) => number,
+  ) {
     super(flags, pty.masterQueue);
     this.pty = pty;
     this.name = "/dev/ptmx";

@@ -6,7 +6,15 @@ import type { SyscallResult } from "../../kernel/wait.ts";
 import { RESTART } from "../blocking.ts";
 import type { Terminal } from "./terminal.ts";
 import {
-  decodeTermio, decodeTermios, encodeTermio, encodeTermios, TERMIOS2_BYTES, TERMIOS_BYTES, VSTART, VSTOP, type Termios,
+  decodeTermio,
+  decodeTermios,
+  encodeTermio,
+  encodeTermios,
+  TERMIOS2_BYTES,
+  TERMIOS_BYTES,
+  VSTART,
+  VSTOP,
+  type Termios,
 } from "./termios.ts";
 
 const TCGETS = 0x5401;
@@ -45,9 +53,9 @@ function guarded(task: Task, terminal: Terminal, change: () => number): SyscallR
   return task.block({ on: [terminal.queue], retry: () => guarded(task, terminal, change) });
 }
 
-function setTermios(task: Task, terminal: Terminal, termios: Termios, flush: boolean): SyscallResult {
+function setTermios(task: Task, terminal: Terminal, termios: Termios, flushes: boolean): SyscallResult {
   return guarded(task, terminal, () => {
-    if (flush) terminal.discipline.flushInput();
+    if (flushes) terminal.discipline.flushInput();
     terminal.setTermios(termios);
     return 0;
   });
@@ -64,7 +72,12 @@ function changeSettings(task: Task, terminal: Terminal, request: number, at: num
     return setTermios(task, terminal, decodeTermio(memory.readBytes(at, 18), current), request === TCSETAF);
   }
   if (request >= TCSETS2 && request <= TCSETSF2) {
-    return setTermios(task, terminal, decodeTermios(memory.readBytes(at, TERMIOS2_BYTES), current), request === TCSETSF2);
+    return setTermios(
+      task,
+      terminal,
+      decodeTermios(memory.readBytes(at, TERMIOS2_BYTES), current),
+      request === TCSETSF2,
+    );
   }
   return undefined;
 }
@@ -72,7 +85,7 @@ function changeSettings(task: Task, terminal: Terminal, request: number, at: num
 function flow(terminal: Terminal, action: number): number {
   if (action === 0 || action === 1) terminal.setStopped(action === 0);
   else if (action === 2 || action === 3) {
-    const character = terminal.termios.characters[action === 2 ? VSTOP : VSTART]!;
+    const character = terminal.termios.characters[action === 2 ? VSTOP : VSTART];
     terminal.port?.send(Uint8Array.of(character));
   } else return -EINVAL;
   return 0;
@@ -101,7 +114,13 @@ function readWindowSize(task: Task, terminal: Terminal, at: number): number {
 }
 
 /** Queries and changes of sessions and groups. */
-function jobControl(task: Task, terminal: Terminal, request: number, at: number, master: boolean): SyscallResult | undefined {
+function jobControl(
+  task: Task,
+  terminal: Terminal,
+  request: number,
+  at: number,
+  master: boolean,
+): SyscallResult | undefined {
   const { memory, process } = task;
   switch (request) {
     case TIOCGPGRP:
@@ -126,7 +145,13 @@ function jobControl(task: Task, terminal: Terminal, request: number, at: number,
 }
 
 /** Answers the request, or undefined when it is none of a terminal's. */
-export function terminalIoctl(task: Task, terminal: Terminal, request: number, at: number, master: boolean): SyscallResult {
+export function terminalIoctl(
+  task: Task,
+  terminal: Terminal,
+  request: number,
+  at: number,
+  master: boolean,
+): SyscallResult {
   const { memory } = task;
   const done = changeSettings(task, terminal, request, at) ?? jobControl(task, terminal, request, at, master);
   if (done !== undefined) return done;

@@ -7,7 +7,18 @@ import { BytesTransfer } from "../transfer.ts";
 import { LineDiscipline } from "./line-discipline.ts";
 import { OutputProcessor } from "./output.ts";
 import {
-  decodeTermios, defaultTermios, ECHO, encodeTermios, ICANON, IUTF8, OPOST, TABDLY, VMIN, VTIME, XTABS, type Termios,
+  decodeTermios,
+  defaultTermios,
+  ECHO,
+  encodeTermios,
+  ICANON,
+  IUTF8,
+  OPOST,
+  TABDLY,
+  VMIN,
+  VTIME,
+  XTABS,
+  type Termios,
 } from "./termios.ts";
 import { Pty, PtyMasterFile } from "./tty-file.ts";
 
@@ -145,7 +156,12 @@ describe("a pseudoterminal", () => {
   it("carries lines and echo, and hangs up at either end", () => {
     const pty = new Pty(0, 0);
     let released = false;
-    const master = new PtyMasterFile(pty, O_RDWR, () => (released = true), () => 0);
+    const master = new PtyMasterFile(
+      pty,
+      O_RDWR,
+      () => (released = true),
+      () => 0,
+    );
     expect(pty.openSlave(O_RDWR)).toBe(-EIO);
     pty.locked = false;
     const slave = pty.openSlave(O_RDWR);

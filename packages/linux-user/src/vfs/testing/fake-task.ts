@@ -63,7 +63,9 @@ export class FakeMemory implements UserMemory {
     const at = this.#at(address, length);
     // In two pieces, as two pages would be.
     const half = length >> 1;
-    return half === 0 ? [this.bytes.subarray(at, at + length)] : [this.bytes.subarray(at, at + half), this.bytes.subarray(at + half, at + length)];
+    return half === 0
+      ? [this.bytes.subarray(at, at + length)]
+      : [this.bytes.subarray(at, at + half), this.bytes.subarray(at + half, at + length)];
   }
 
   viewsUntilFault(address: number, length: number): Uint8Array[] {
@@ -156,7 +158,17 @@ export class FakeMemory implements UserMemory {
 export class FakeTask {
   readonly tid = 100;
   readonly memory: FakeMemory = new FakeMemory();
-  readonly credentials: Task["credentials"] = { ruid: 0, euid: 0, suid: 0, fsuid: 0, rgid: 0, egid: 0, sgid: 0, fsgid: 0, groups: [] };
+  readonly credentials: Task["credentials"] = {
+    ruid: 0,
+    euid: 0,
+    suid: 0,
+    fsuid: 0,
+    rgid: 0,
+    egid: 0,
+    sgid: 0,
+    fsgid: 0,
+    groups: [],
+  };
   files: FileTable = new FileTable();
   filesystem: FilesystemContext;
   name = "fake";
@@ -210,7 +222,16 @@ export class FakeTask {
       systemNs: 0,
       startNs: 0,
       mappings: () => [],
-      memoryUsage: () => ({ virtualBytes: 0, residentBytes: 0, peakVirtualBytes: 0, peakResidentBytes: 0, dataBytes: 0, stackBytes: 0, textBytes: 0, sharedBytes: 0 }),
+      memoryUsage: () => ({
+        virtualBytes: 0,
+        residentBytes: 0,
+        peakVirtualBytes: 0,
+        peakResidentBytes: 0,
+        dataBytes: 0,
+        stackBytes: 0,
+        textBytes: 0,
+        sharedBytes: 0,
+      }),
       limit: () => ({ soft: 1024, hard: 4096 }),
       sendSignal: (info: SignalInfo) => void this.signals.push(info),
       ignores: () => false,
@@ -224,7 +245,7 @@ export class FakeTask {
 
   dequeueSignal(set: SignalSet): SignalInfo | null {
     const index = this.signals.findIndex((info) => set.has(info.signal));
-    return index < 0 ? null : this.signals.splice(index, 1)[0]!;
+    return index < 0 ? null : this.signals.splice(index, 1)[0];
   }
 
   sendSignal(info: SignalInfo): void {
@@ -248,7 +269,7 @@ export class FakeTask {
   }
 
   asTask(): Task {
-    return this as unknown as Task;
+    return this;
   }
 
   /** Calls a handler as the dispatcher would. */
