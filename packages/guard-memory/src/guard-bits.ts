@@ -23,14 +23,16 @@ export class GuardBits {
     const { words } = this;
     const wasFree = words[page * 2] === 0 && words[page * 2 + 1] === 0;
     const last = (offset + length - 1) >> GRANULE_SHIFT;
-    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) words[page * 2 + (granule >> 5)]! |= 1 << (granule & 31);
+    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++)
+      words[page * 2 + (granule >> 5)] |= 1 << (granule & 31);
     return wasFree;
   }
 
   clear(page: number, offset: number, length: number): void {
     const { words } = this;
     const last = (offset + length - 1) >> GRANULE_SHIFT;
-    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) words[page * 2 + (granule >> 5)]! &= ~(1 << (granule & 31));
+    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++)
+      words[page * 2 + (granule >> 5)] &= ~(1 << (granule & 31));
   }
 
   /** Whether any granule that these bytes touch is guarded. */
@@ -38,7 +40,7 @@ export class GuardBits {
     const { words } = this;
     const last = (offset + length - 1) >> GRANULE_SHIFT;
     for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) {
-      if ((words[page * 2 + (granule >> 5)]! & (1 << (granule & 31))) !== 0) return true;
+      if ((words[page * 2 + (granule >> 5)] & (1 << (granule & 31))) !== 0) return true;
     }
     return false;
   }

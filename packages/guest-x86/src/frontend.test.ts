@@ -40,10 +40,10 @@ function emit(hex: string): Uint8Array {
 }
 
 function lastBlock(builder: RegionBuilder): Block {
-  return builder.blocks[builder.blocks.length - 1]!;
+  return builder.blocks[builder.blocks.length - 1];
 }
 
-const nameOf = (builder: RegionBuilder, node: number): string => operations[builder.op[node]!]!.name;
+const nameOf = (builder: RegionBuilder, node: number): string => operations[builder.op[node]].name;
 
 describe("bytes that are no instruction", () => {
   it("raise #UD where they are undefined", () => {
@@ -73,13 +73,13 @@ describe("control transfer", () => {
     const code = bytes("0f 05");
     expect(frontend.decode(0, code, 0, 2, ModeBit.long)).toBe(2);
     expect(frontend.flow(0)).toBe(Flow.service);
-    const block = lift("0f 05 c3").blocks[0]!;
+    const block = lift("0f 05 c3").blocks[0];
     expect([block.terminator, block.target, block.next]).toEqual([Terminator.service, Service.syscall, 8]);
   });
 
   it("INT 80H is one too, other INTs are interrupts", () => {
-    expect(lift("cd 80", 0).blocks[0]!.target).toBe(Service.interrupt80);
-    const block = lift("cd 03", 0).blocks[0]!;
+    expect(lift("cd 80", 0).blocks[0].target).toBe(Service.interrupt80);
+    const block = lift("cd 03", 0).blocks[0];
     expect([block.target, block.payload, block.next]).toEqual([ExitCode.interrupt, 3, 8]);
   });
 
@@ -91,10 +91,10 @@ describe("control transfer", () => {
 describe("flags in lifted code", () => {
   it("F3 CMP and JL are one comparison", () => {
     const builder = lift("48 39 d8 7c 01 c3 c3");
-    const block = builder.blocks[0]!;
+    const block = builder.blocks[0];
     expect(block.terminator).toBe(Terminator.branch);
     expect(nameOf(builder, block.value)).toBe("i64LtS");
-    expect(nameOf(builder, builder.x[block.value]!)).toBe("getStateI64");
+    expect(nameOf(builder, builder.x[block.value])).toBe("getStateI64");
   });
 
   it("F3 the comparison is known in the blocks that follow it alone", () => {
@@ -126,7 +126,7 @@ describe("operands", () => {
     const narrow = lift("88 d8 c3");
     const stored = (builder: RegionBuilder): string => {
       for (let node = 0; node < builder.nodeCount; node++) {
-        if (builder.op[node] === Op.setState && builder.immediate[node] === 0) return nameOf(builder, builder.x[node]!);
+        if (builder.op[node] === Op.setState && builder.immediate[node] === 0) return nameOf(builder, builder.x[node]);
       }
       return "nothing";
     };
@@ -137,7 +137,7 @@ describe("operands", () => {
   it("a 64-bit division by a value the dividend was just extended for takes one part", () => {
     // cqo; idiv rcx; ret
     const builder = lift("48 99 48 f7 f9 c3");
-    const first = builder.blocks.find((block) => block.key === 2 * 4) ?? builder.blocks[0]!;
+    const first = builder.blocks.find((block) => block.key === 2 * 4) ?? builder.blocks[0];
     expect(first.terminator === Terminator.branch || first.terminator === Terminator.jump).toBe(true);
   });
 });

@@ -28,9 +28,9 @@ export function carry<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>): V {
   const { carryRule, carryWidth } = record;
   if (carryRule !== CarryRule.compare) return otherCarry(record, algebra, carryRule);
   const { a, b, carryIn } = record;
-  const less = algebra.lessUnsigned(a, b, carryWidth);
-  if (carryIn === undefined) return less;
-  return algebra.either(less, algebra.both(algebra.equal(a, b, carryWidth), carryIn));
+  const below = algebra.lessUnsigned(a, b, carryWidth);
+  if (carryIn === undefined) return below;
+  return algebra.either(below, algebra.both(algebra.equal(a, b, carryWidth), carryIn));
 }
 
 function otherCarry<V>(record: FlagRecord<V>, algebra: FlagAlgebra<V>, rule: number): V {

@@ -16,7 +16,7 @@ class ToyProcessor {
 
   run(program: readonly Instruction[]): void {
     for (let at = 0; at < program.length; at++) {
-      const next = this.step(program[at]!);
+      const next = this.step(program[at]);
       if (next !== undefined) at = next - 1;
     }
   }
@@ -32,17 +32,17 @@ class ToyProcessor {
         return undefined;
       case "add":
       case "adc": {
-        const first = registers[instruction[1]]!;
+        const first = registers[instruction[1]];
         const carry = instruction[0] === "adc" && flags.flag(FlagBit.carry);
-        const sum = BigInt.asUintN(32, first + registers[instruction[2]]! + (carry ? 1n : 0n));
+        const sum = BigInt.asUintN(32, first + registers[instruction[2]] + (carry ? 1n : 0n));
         flags.add(first, sum, 32, carry);
         registers[instruction[1]] = sum;
         return undefined;
       }
       case "sub":
       case "cmp": {
-        const first = registers[instruction[1]]!;
-        const second = registers[instruction[2]]!;
+        const first = registers[instruction[1]];
+        const second = registers[instruction[2]];
         flags.subtract(first, second, 32);
         if (instruction[0] === "sub") registers[instruction[1]] = BigInt.asUintN(32, first - second);
         return undefined;
@@ -50,7 +50,7 @@ class ToyProcessor {
       case "inc":
       case "dec": {
         const up = instruction[0] === "inc";
-        const result = BigInt.asUintN(32, registers[instruction[1]]! + (up ? 1n : -1n));
+        const result = BigInt.asUintN(32, registers[instruction[1]] + (up ? 1n : -1n));
         flags.step(up ? FlagKind.increment : FlagKind.decrement, result, 32);
         registers[instruction[1]] = result;
         return undefined;

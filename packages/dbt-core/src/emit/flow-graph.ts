@@ -53,7 +53,7 @@ export class FlowGraph {
       this.isMerge = new Uint8Array(count * 2);
     }
     this.blockOfKey.clear();
-    for (let index = 0; index < count; index++) this.blockOfKey.set(blocks[index]!.key, index);
+    for (let index = 0; index < count; index++) this.blockOfKey.set(blocks[index].key, index);
     this.position.fill(-1, 0, count);
     this.isLoopHeader.fill(0, 0, count);
     this.isMerge.fill(0, 0, count);
@@ -76,8 +76,8 @@ export class FlowGraph {
     position[0] = -2;
     while (stackBlock.length > 0) {
       const top = stackBlock.length - 1;
-      const block = stackBlock[top]!;
-      const key = this.successor(blocks[block]!, stackEdge[top]!++);
+      const block = stackBlock[top];
+      const key = this.successor(blocks[block], stackEdge[top]++);
       if (key === undefined) {
         postorder.push(block);
         stackBlock.pop();
@@ -86,14 +86,14 @@ export class FlowGraph {
       }
       const next = this.blockAt(key);
       if (next < 0) continue;
-      this.predecessors[next]!.push(block);
+      this.predecessors[next].push(block);
       if (position[next] !== -1) continue;
       position[next] = -2;
       stackBlock.push(next);
       stackEdge.push(0);
     }
     this.order = postorder.reverse();
-    for (let index = 0; index < this.order.length; index++) position[this.order[index]!] = index;
+    for (let index = 0; index < this.order.length; index++) position[this.order[index]] = index;
   }
 
   /** Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm". */
@@ -101,12 +101,12 @@ export class FlowGraph {
     const { order, position, immediateDominator: idom } = this;
     for (const block of order) idom[block] = -1;
     idom[0] = 0;
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (let index = 1; index < order.length; index++) {
-        const block = order[index]!;
+        const block = order[index];
         let dominator = -1;
-        for (const predecessor of this.predecessors[block]!) {
+        for (const predecessor of this.predecessors[block]) {
           if (idom[predecessor] === -1) continue;
           if (dominator === -1) {
             dominator = predecessor;
@@ -114,8 +114,8 @@ export class FlowGraph {
           }
           let a = predecessor;
           while (a !== dominator) {
-            while (position[a]! > position[dominator]!) a = idom[a]!;
-            while (position[dominator]! > position[a]!) dominator = idom[dominator]!;
+            while (position[a] > position[dominator]) a = idom[a]!;
+            while (position[dominator] > position[a]) dominator = idom[dominator]!;
           }
         }
         if (idom[block] !== dominator) {
@@ -125,16 +125,16 @@ export class FlowGraph {
       }
     }
     for (let index = 1; index < order.length; index++) {
-      const block = order[index]!;
-      this.children[idom[block]!]!.push(block);
+      const block = order[index];
+      this.children[idom[block]].push(block);
     }
   }
 
   private classify(blocks: readonly Block[]): void {
     for (const block of this.order) {
       let forward = 0;
-      for (const predecessor of this.predecessors[block]!) {
-        if (this.position[predecessor]! >= this.position[block]!) {
+      for (const predecessor of this.predecessors[block]) {
+        if (this.position[predecessor] >= this.position[block]) {
           if (this.dominates(block, predecessor)) this.isLoopHeader[block] = 1;
           continue;
         }
@@ -143,14 +143,14 @@ export class FlowGraph {
       }
       if (forward > 1) this.isMerge[block] = 1;
       // A branch with equal targets is two edges from one block.
-      const source = blocks[this.immediateDominator[block]!]!;
+      const source = blocks[this.immediateDominator[block]];
       if (source.terminator === Terminator.branch && source.target === source.next) this.isMerge[block] = 1;
     }
   }
 
   dominates(above: number, below: number): boolean {
     let block = below;
-    while (this.position[block]! > this.position[above]!) block = this.immediateDominator[block]!;
+    while (this.position[block] > this.position[above]) block = this.immediateDominator[block]!;
     return block === above;
   }
 
@@ -158,11 +158,11 @@ export class FlowGraph {
   inside(from: number, key: number): number {
     const to = this.blockAt(key);
     if (to < 0) return -1;
-    if (this.position[to]! <= this.position[from]! && !this.dominates(to, from)) return -1;
+    if (this.position[to] <= this.position[from] && !this.dominates(to, from)) return -1;
     return to;
   }
 
   isBackEdge(from: number, to: number): boolean {
-    return this.position[to]! <= this.position[from]!;
+    return this.position[to] <= this.position[from];
   }
 }

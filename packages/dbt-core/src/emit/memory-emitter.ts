@@ -128,7 +128,7 @@ export class MemoryEmitter {
   /** The same with the check out of line: a third of the code, for regions that may run only once. */
   loadCold(op: number, address: number, offset: number, result: number, faultDepth: number): void {
     const { out } = this;
-    const { size, opcode } = LOADS[op]!;
+    const { size, opcode } = LOADS[op];
     if (this.host < 0) this.host = this.locals.permanent("i32");
     this.pushSlowArguments(address);
     out.u8(Wasm.i32Const);
@@ -148,7 +148,7 @@ export class MemoryEmitter {
 
   storeCold(op: number, address: number, offset: number, value: number, faultDepth: number): void {
     const { out } = this;
-    const { size } = STORES[op]!;
+    const { size } = STORES[op];
     this.pushSlowArguments(address);
     this.pushStoreValue(op, value);
     out.u8(Wasm.i32Const);
@@ -171,7 +171,7 @@ export class MemoryEmitter {
   /** `faultDepth`: relative depth of the fault exit at this point. */
   load(op: number, address: number, offset: number, result: number, faultDepth: number): void {
     const { out } = this;
-    const { size, opcode } = LOADS[op]!;
+    const { size, opcode } = LOADS[op];
     this.check(address, this.tlb.readTag, size);
     out.u8(Wasm.if);
     out.u8(I32);
@@ -196,7 +196,7 @@ export class MemoryEmitter {
 
   store(op: number, address: number, offset: number, value: number, faultDepth: number): void {
     const { out } = this;
-    const { size, opcode } = STORES[op]!;
+    const { size, opcode } = STORES[op];
     this.check(address, this.tlb.writeTag, size);
     out.u8(Wasm.if);
     out.u8(BLOCK_EMPTY);

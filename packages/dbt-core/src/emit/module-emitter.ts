@@ -71,7 +71,9 @@ export class ModuleEmitter implements RegionImports {
       return known >= 0 ? known : types.push(key) - 1;
     };
     const fixedTypes = FIXED_IMPORTS.map(([, parameters, result]) => type(parameters, result));
-    this.typeOfHelper = helpers.map((helper) => type(["i32", ...helper.parameters], helper.exits ? "i32" : helper.result));
+    this.typeOfHelper = helpers.map((helper) =>
+      type(["i32", ...helper.parameters], helper.exits ? "i32" : helper.result),
+    );
     this.out.raw(MAGIC);
     this.writeSection(SECTION.type, (writer) => writeTypes(writer, types));
     this.head = this.out.toBytes();
@@ -88,7 +90,7 @@ export class ModuleEmitter implements RegionImports {
   }
 
   helper(index: number): number {
-    let imported = this.helperIndex[index]!;
+    let imported = this.helperIndex[index];
     if (imported < 0) {
       imported = FIXED_IMPORTS.length + this.helperImports.length;
       this.helperImports.push(index);
@@ -151,9 +153,9 @@ export class ModuleEmitter implements RegionImports {
     writer.raw(this.fixedImports);
     for (const index of this.helperImports) {
       writer.name(ImportModule.helpers);
-      writer.name(this.helpers[index]!.name);
+      writer.name(this.helpers[index].name);
       writer.u8(KIND.function);
-      writer.u32(this.typeOfHelper[index]!);
+      writer.u32(this.typeOfHelper[index]);
     }
   }
 }
@@ -188,6 +190,6 @@ function writeFixedImports(writer: ByteWriter, types: readonly number[], memoryP
     writer.name(ImportModule.engine);
     writer.name(name);
     writer.u8(KIND.function);
-    writer.u32(types[index]!);
+    writer.u32(types[index]);
   });
 }

@@ -66,7 +66,14 @@ export class RegionEmitter {
   }
 
   /** Writes the function's body (local declarations and code) to `out`. */
-  emit(region: RegionBuilder, imports: RegionImports, link: LinkTarget, options: EmitOptions, out: ByteWriter, code: ByteWriter): void {
+  emit(
+    region: RegionBuilder,
+    imports: RegionImports,
+    link: LinkTarget,
+    options: EmitOptions,
+    out: ByteWriter,
+    code: ByteWriter,
+  ): void {
     this.region = region;
     this.imports = imports;
     this.link = link;
@@ -95,7 +102,7 @@ export class RegionEmitter {
     for (let exit = 0; exit < this.faultExits.length; exit++) {
       code.u8(Wasm.end);
       this.labels.pop();
-      this.leaveAtFault(this.faultExits[exit]!);
+      this.leaveAtFault(this.faultExits[exit]);
     }
     if (this.faultExits.length === 0) code.u8(Wasm.unreachable);
     code.u8(Wasm.end);
@@ -119,8 +126,8 @@ export class RegionEmitter {
       this.faultExitOfBlock = new Int32Array(this.region.blocks.length * 2);
     }
     for (const block of graph.order) {
-      const low = (sets.dirtyIn.low[block]! | sets.writes.low[block]!) >>> 0;
-      const high = (sets.dirtyIn.high[block]! | sets.writes.high[block]!) >>> 0;
+      const low = (sets.dirtyIn.low[block] | sets.writes.low[block]) >>> 0;
+      const high = (sets.dirtyIn.high[block] | sets.writes.high[block]) >>> 0;
       if (!this.needsFaultExit(block)) continue;
       let exit = this.faultExits.findIndex((candidate) => candidate.low === low && candidate.high === high);
       if (exit < 0) {
@@ -148,9 +155,17 @@ export class RegionEmitter {
 
   private needsFaultExit(block: number): boolean {
     if (this.sets.faults[block] === 1) return true;
-    const { terminator, target, next } = this.region.blocks[block]!;
-    const edges = terminator === Terminator.jump ? [target] : terminator === Terminator.branch ? [target, next]
-      : terminator === Terminator.call || terminator === Terminator.callIndirect || terminator === Terminator.service ? [next] : [];
+    const { terminator, target, next } = this.region.blocks[block];
+    const edges =
+      terminator === Terminator.jump
+        ? [target]
+        : terminator === Terminator.branch
+          ? [target, next]
+          : terminator === Terminator.call ||
+              terminator === Terminator.callIndirect ||
+              terminator === Terminator.service
+            ? [next]
+            : [];
     return edges.some((key) => {
       const to = this.graph.inside(block, key);
       return to >= 0 && this.graph.isBackEdge(block, to);
@@ -230,14 +245,14 @@ export class RegionEmitter {
   private spillBlock(block: number): void {
     if (this.cold) return;
     const { dirtyIn, writes } = this.sets;
-    this.spill(dirtyIn.low[block]! | writes.low[block]!, dirtyIn.high[block]! | writes.high[block]!);
+    this.spill(dirtyIn.low[block] | writes.low[block], dirtyIn.high[block] | writes.high[block]);
   }
 
   // The dominator tree.
 
   private tree(block: number): void {
     const merges: number[] = [];
-    for (const child of this.graph.children[block]!) if (this.graph.isMerge[child] === 1) merges.push(child);
+    for (const child of this.graph.children[block]) if (this.graph.isMerge[child] === 1) merges.push(child);
     const loop = this.graph.isLoopHeader[block] === 1;
     if (loop) {
       this.out.u8(Wasm.loop);
@@ -257,7 +272,7 @@ export class RegionEmitter {
       this.block(block);
       return;
     }
-    const merge = merges[count - 1]!;
+    const merge = merges[count - 1];
     this.out.u8(Wasm.block);
     this.out.u8(BLOCK_EMPTY);
     this.labels.push(merge);
@@ -305,7 +320,7 @@ export class RegionEmitter {
       this.openIf();
       this.context.storeConstant(Header.exitCode, EngineExit.budget);
       this.context.storeConstant(Header.exitOffset, keyOffset(key));
-      this.branchTo(-1 - this.faultExitOfBlock[from]!, Wasm.br);
+      this.branchTo(-1 - this.faultExitOfBlock[from], Wasm.br);
       this.close();
       this.branchTo(to, Wasm.br);
     } else if (graph.isMerge[to] === 1) {
@@ -348,24 +363,24 @@ export class RegionEmitter {
   // Blocks.
 
   private block(index: number): void {
-    const block = this.region.blocks[index]!;
-    this.values.beginBlock(this.sets.dirtyIn.low[index]!, this.sets.dirtyIn.high[index]!);
+    const block = this.region.blocks[index];
+    this.values.beginBlock(this.sets.dirtyIn.low[index], this.sets.dirtyIn.high[index]);
     const { op, immediate, x, y } = this.region;
     let offset = keyOffset(block.key);
     for (let node = block.firstNode; node < block.endNode; node++) {
-      const code = op[node]!;
+      const code = op[node];
       if (code === Op.instruction) {
         offset = immediate[node]!;
       } else if (code === Op.setState) {
-        if (this.sets.deadSet[node] === 0) this.values.set(immediate[node]!, x[node]!);
+        if (this.sets.deadSet[node] === 0) this.values.set(immediate[node], x[node]);
       } else if (code >= Op.load8U && code <= Op.loadV128Zero64) {
-        const address = this.values.toLocal(x[node]!);
+        const address = this.values.toLocal(x[node]);
         const value = this.values.resultLocal(node);
         if (this.cold) this.memory.loadCold(code, address, offset, value, this.faultDepth(index));
         else this.memory.load(code, address, offset, value, this.faultDepth(index));
       } else if (code >= Op.store8 && code <= Op.storeV128) {
-        const address = this.values.toLocal(x[node]!);
-        const value = this.values.toLocal(y[node]!);
+        const address = this.values.toLocal(x[node]);
+        const value = this.values.toLocal(y[node]);
         if (this.cold) this.memory.storeCold(code, address, offset, value, this.faultDepth(index));
         else this.memory.store(code, address, offset, value, this.faultDepth(index));
       } else if (code === Op.exitIf) {
@@ -381,31 +396,31 @@ export class RegionEmitter {
   }
 
   private faultDepth(block: number): number {
-    return this.labelDepth(-1 - this.faultExitOfBlock[block]!);
+    return this.labelDepth(-1 - this.faultExitOfBlock[block]);
   }
 
   private exitIf(block: number, node: number, offset: number): void {
     const { region } = this;
-    this.values.push(region.x[node]!);
+    this.values.push(region.x[node]);
     this.openIf();
-    this.context.storeConstant(Header.exitCode, region.immediate[node]!);
-    this.context.storeConstant(Header.exitPayload, region.y[node]!);
+    this.context.storeConstant(Header.exitCode, region.immediate[node]);
+    this.context.storeConstant(Header.exitPayload, region.y[node]);
     this.context.storeConstant(Header.exitOffset, offset);
-    this.branchTo(-1 - this.faultExitOfBlock[block]!, Wasm.br);
+    this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
     this.close();
   }
 
   private callHelper(block: number, node: number, offset: number): void {
     const { region, out } = this;
-    const helper = region.immediate[node]!;
-    const declaration = region.helpers[helper]!;
+    const helper = region.immediate[node];
+    const declaration = region.helpers[helper];
     this.values.spillFor(declaration.reads, declaration.writes);
     this.values.releaseFor(declaration.writes);
     if (declaration.exits) this.context.storeConstant(Header.exitOffset, offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
-    const start = region.x[node]!;
-    for (let index = 0; index < region.y[node]!; index++) this.values.push(region.callArguments[start + index]!);
+    const start = region.x[node];
+    for (let index = 0; index < region.y[node]; index++) this.values.push(region.callArguments[start + index]);
     out.u8(Wasm.call);
     out.u32(this.imports.helper(helper));
     if (!declaration.exits && declaration.result !== undefined) this.values.setHelperResult(node, declaration.result);
@@ -576,7 +591,7 @@ export class RegionEmitter {
   }
 
   private faultSpills(block: number, slot: number): boolean {
-    const exit = this.faultExits[this.faultExitOfBlock[block]!]!;
+    const exit = this.faultExits[this.faultExitOfBlock[block]];
     return slot < 32 ? (exit.low & (1 << slot)) !== 0 : (exit.high & (1 << (slot - 32))) !== 0;
   }
 }

@@ -65,15 +65,15 @@ export class LocalPool {
 
   temporary(type: ValueType): number {
     const kind = TYPES.indexOf(type);
-    const local = this.free[kind]!.pop() ?? this.permanent(type);
-    this.used[kind]!.push(local);
+    const local = this.free[kind].pop() ?? this.permanent(type);
+    this.used[kind].push(local);
     return local;
   }
 
   releaseTemporaries(): void {
     for (let kind = 0; kind < TYPES.length; kind++) {
-      const used = this.used[kind]!;
-      for (const local of used) this.free[kind]!.push(local);
+      const used = this.used[kind];
+      for (const local of used) this.free[kind].push(local);
       used.length = 0;
     }
   }
@@ -81,13 +81,14 @@ export class LocalPool {
   /** The declaration vector: runs of equal types. */
   declare(out: ByteWriter): void {
     let runs = 0;
-    for (let index = 0; index < this.types.length; index++) if (index === 0 || this.types[index] !== this.types[index - 1]) runs++;
+    for (let index = 0; index < this.types.length; index++)
+      if (index === 0 || this.types[index] !== this.types[index - 1]) runs++;
     out.u32(runs);
-    for (let index = 0; index < this.types.length; ) {
+    for (let index = 0; index < this.types.length;) {
       let end = index;
       while (end < this.types.length && this.types[end] === this.types[index]) end++;
       out.u32(end - index);
-      out.u8(this.types[index]!);
+      out.u8(this.types[index]);
       index = end;
     }
   }

@@ -26,11 +26,11 @@ class SetArray {
     }
   }
   has(block: number, slot: number): boolean {
-    return slot < 32 ? (this.low[block]! & (1 << slot)) !== 0 : (this.high[block]! & (1 << (slot - 32))) !== 0;
+    return slot < 32 ? (this.low[block] & (1 << slot)) !== 0 : (this.high[block] & (1 << (slot - 32))) !== 0;
   }
   add(block: number, slot: number): void {
-    if (slot < 32) this.low[block]! |= 1 << slot;
-    else this.high[block]! |= 1 << (slot - 32);
+    if (slot < 32) this.low[block] |= 1 << slot;
+    else this.high[block] |= 1 << (slot - 32);
   }
 }
 
@@ -65,7 +65,7 @@ export class SlotSets {
 
   /** Whether a block's end hands the state on inside the region only. */
   private staysInside(region: RegionBuilder, graph: FlowGraph, index: number): boolean {
-    const block = region.blocks[index]!;
+    const block = region.blocks[index];
     if (block.terminator === Terminator.jump) return this.freeEdge(graph, index, block.target);
     if (block.terminator === Terminator.branch) {
       return this.freeEdge(graph, index, block.target) && this.freeEdge(graph, index, block.next);
@@ -83,34 +83,34 @@ export class SlotSets {
   private removeDeadSets(region: RegionBuilder, graph: FlowGraph): void {
     const { op, immediate } = region;
     for (let position = graph.order.length - 1; position >= 0; position--) {
-      const index = graph.order[position]!;
-      const block = region.blocks[index]!;
+      const index = graph.order[position];
+      const block = region.blocks[index];
       let low = 0xffffffff | 0;
       let high = 0xffffffff | 0;
       if (this.staysInside(region, graph, index)) {
         const first = graph.blockAt(block.target);
-        low = this.observable.low[first]! | 0;
-        high = this.observable.high[first]! | 0;
+        low = this.observable.low[first] | 0;
+        high = this.observable.high[first] | 0;
         if (block.terminator === Terminator.branch) {
           const second = graph.blockAt(block.next);
-          low |= this.observable.low[second]!;
-          high |= this.observable.high[second]!;
+          low |= this.observable.low[second];
+          high |= this.observable.high[second];
         }
       }
       for (let node = block.endNode - 1; node >= block.firstNode; node--) {
-        const code = op[node]!;
+        const code = op[node];
         if (code === Op.setState) {
-          const slot = immediate[node]!;
+          const slot = immediate[node];
           const bit = 1 << (slot & 31);
           if (((slot < 32 ? low : high) & bit) === 0) this.deadSet[node] = 1;
           else if (slot < 32) low &= ~bit;
           else high &= ~bit;
         } else if (IS_GET[code] === 1) {
-          const slot = immediate[node]!;
+          const slot = immediate[node];
           if (slot < 32) low |= 1 << slot;
           else high |= 1 << (slot - 32);
         } else if (code === Op.callHelper) {
-          const declaration = region.helpers[immediate[node]!]!;
+          const declaration = region.helpers[immediate[node]];
           if (declaration.exits || declaration.reads === "all") {
             low = high = 0xffffffff | 0;
           } else if (declaration.reads !== "none") {
@@ -131,16 +131,16 @@ export class SlotSets {
   private gatherBlocks(region: RegionBuilder, graph: FlowGraph): void {
     const { op, immediate } = region;
     for (const index of graph.order) {
-      const block = region.blocks[index]!;
+      const block = region.blocks[index];
       for (let node = block.firstNode; node < block.endNode; node++) {
-        const code = op[node]!;
+        const code = op[node];
         if (code === Op.setState) {
-          if (this.deadSet[node] === 0) this.writes.add(index, immediate[node]!);
+          if (this.deadSet[node] === 0) this.writes.add(index, immediate[node]);
         } else if (IS_GET[code] === 1) {
-          const slot = immediate[node]!;
+          const slot = immediate[node];
           if (!this.writes.has(index, slot)) this.uses.add(index, slot);
         } else if (code === Op.callHelper) {
-          const declaration = region.helpers[immediate[node]!]!;
+          const declaration = region.helpers[immediate[node]];
           if (declaration.exits) this.faults[index] = 1;
         } else if (MAY_FAULT[code] === 1) {
           this.faults[index] = 1;
@@ -151,16 +151,16 @@ export class SlotSets {
 
   private spreadDirty(region: RegionBuilder, graph: FlowGraph): void {
     const { dirtyIn, writes } = this;
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (const index of graph.order) {
         let low = 0;
         let high = 0;
-        for (const predecessor of graph.predecessors[index]!) {
-          const { terminator } = region.blocks[predecessor]!;
+        for (const predecessor of graph.predecessors[index]) {
+          const { terminator } = region.blocks[predecessor];
           if (terminator !== Terminator.jump && terminator !== Terminator.branch) continue;
-          low |= dirtyIn.low[predecessor]! | writes.low[predecessor]!;
-          high |= dirtyIn.high[predecessor]! | writes.high[predecessor]!;
+          low |= dirtyIn.low[predecessor] | writes.low[predecessor];
+          high |= dirtyIn.high[predecessor] | writes.high[predecessor];
         }
         low >>>= 0;
         high >>>= 0;
@@ -177,11 +177,11 @@ export class SlotSets {
   private spreadLive(region: RegionBuilder, graph: FlowGraph): void {
     const { dirtyIn, writes, uses } = this;
     for (const index of graph.order) {
-      let low = dirtyIn.low[index]! | uses.low[index]!;
-      let high = dirtyIn.high[index]! | uses.high[index]!;
+      let low = dirtyIn.low[index] | uses.low[index];
+      let high = dirtyIn.high[index] | uses.high[index];
       if (this.faults[index] === 1) {
-        low |= writes.low[index]!;
-        high |= writes.high[index]!;
+        low |= writes.low[index];
+        high |= writes.high[index];
       }
       uses.low[index] = low;
       uses.high[index] = high;
@@ -192,31 +192,31 @@ export class SlotSets {
   /** Makes the given slots' locals needed in every block: for an exit that spills them from anywhere. */
   requireEverywhere(region: RegionBuilder, graph: FlowGraph, low: number, high: number): void {
     for (const index of graph.order) {
-      this.uses.low[index]! |= low;
-      this.uses.high[index]! |= high;
+      this.uses.low[index] |= low;
+      this.uses.high[index] |= high;
     }
     this.solveLive(region, graph);
   }
 
   private solveLive(region: RegionBuilder, graph: FlowGraph): void {
     const { writes, uses, liveIn } = this;
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (let position = graph.order.length - 1; position >= 0; position--) {
-        const index = graph.order[position]!;
-        const block = region.blocks[index]!;
+        const index = graph.order[position];
+        const block = region.blocks[index];
         let low = 0;
         let high = 0;
         if (block.terminator === Terminator.jump || block.terminator === Terminator.branch) {
           for (const key of block.terminator === Terminator.jump ? [block.target] : [block.target, block.next]) {
             const successor = graph.inside(index, key);
             if (successor < 0) continue;
-            low |= liveIn.low[successor]!;
-            high |= liveIn.high[successor]!;
+            low |= liveIn.low[successor];
+            high |= liveIn.high[successor];
           }
         }
-        low = ((low & ~writes.low[index]!) | uses.low[index]!) >>> 0;
-        high = ((high & ~writes.high[index]!) | uses.high[index]!) >>> 0;
+        low = ((low & ~writes.low[index]) | uses.low[index]) >>> 0;
+        high = ((high & ~writes.high[index]) | uses.high[index]) >>> 0;
         if (low !== liveIn.low[index] || high !== liveIn.high[index]) {
           liveIn.low[index] = low;
           liveIn.high[index] = high;

@@ -66,25 +66,25 @@ export class ValueEmitter {
   private countUses(region: RegionBuilder, sets: SlotSets): void {
     const { op, x, y, z } = region;
     const { uses } = this;
-    for (const block of region.blocks) if (block.value >= 0) uses[block.value]!++;
+    for (const block of region.blocks) if (block.value >= 0) uses[block.value]++;
     for (let node = region.nodeCount - 1; node >= 0; node--) {
-      const code = op[node]!;
+      const code = op[node];
       if (code === Op.setState) {
-        if (sets.deadSet[node] === 0) uses[x[node]!]!++;
+        if (sets.deadSet[node] === 0) uses[x[node]]++;
       } else if (code === Op.callHelper) {
-        const start = x[node]!;
-        for (let index = 0; index < y[node]!; index++) uses[region.callArguments[start + index]!]!++;
-      } else if (HAS_EFFECT[code] === 1 || uses[node]! > 0) {
-        const arity = ARITY[code]!;
-        if (arity > 0) uses[x[node]!]!++;
-        if (arity > 1) uses[y[node]!]!++;
-        if (arity > 2) uses[z[node]!]!++;
+        const start = x[node];
+        for (let index = 0; index < y[node]; index++) uses[region.callArguments[start + index]]++;
+      } else if (HAS_EFFECT[code] === 1 || uses[node] > 0) {
+        const arity = ARITY[code];
+        if (arity > 0) uses[x[node]]++;
+        if (arity > 1) uses[y[node]]++;
+        if (arity > 2) uses[z[node]]++;
       }
     }
   }
 
   beginBlock(dirtyLow: number, dirtyHigh: number): void {
-    for (const slot of this.occupied) this.residents[slot]!.length = 0;
+    for (const slot of this.occupied) this.residents[slot].length = 0;
     this.occupied.length = 0;
     this.dirtyLow = dirtyLow;
     this.dirtyHigh = dirtyHigh;
@@ -96,19 +96,19 @@ export class ValueEmitter {
 
   /** Takes note of a node that needs no code by itself. */
   note(node: number): void {
-    const code = this.region.op[node]!;
+    const code = this.region.op[node];
     if (code < Op.getStateI32 || code > Op.getStateV128) return;
     if (this.uses[node] === 0) return;
-    const slot = this.region.immediate[node]!;
+    const slot = this.region.immediate[node];
     this.home[node] = this.cold ? IN_CONTEXT : this.localOfSlot(slot);
-    this.residents[slot]!.push(node);
+    this.residents[slot].push(node);
     this.occupied.push(slot);
   }
 
   /** Emits the node's value onto the wasm stack. */
   push(node: number): void {
-    const left = --this.uses[node]!;
-    const home = this.home[node]!;
+    const left = --this.uses[node];
+    const home = this.home[node];
     if (home >= 0) {
       this.local(Wasm.localGet, home);
       return;
@@ -123,12 +123,12 @@ export class ValueEmitter {
 
   /** Puts the node's value into some local that stays valid to the end of the current node. */
   toLocal(node: number): number {
-    const home = this.home[node]!;
+    const home = this.home[node];
     if (home >= 0) {
-      this.uses[node]!--;
+      this.uses[node]--;
       return home;
     }
-    const left = --this.uses[node]!;
+    const left = --this.uses[node];
     const shareable = this.tree(node);
     const local = this.locals.temporary(this.region.typeOf(node));
     this.local(Wasm.localSet, local);
@@ -147,9 +147,9 @@ export class ValueEmitter {
   private tree(node: number): boolean {
     const { op, x, y, z, immediate } = this.region;
     const { out } = this;
-    const code = op[node]!;
+    const code = op[node];
     if (this.home[node] === IN_CONTEXT) {
-      this.readSlot(immediate[node]!);
+      this.readSlot(immediate[node]);
       return true;
     }
     if (code === Op.regionBase) {
@@ -160,26 +160,26 @@ export class ValueEmitter {
       this.choose(node);
       return true;
     }
-    const arity = ARITY[code]!;
-    if (arity > 0) this.push(x[node]!);
-    if (arity > 1) this.push(y[node]!);
-    if (arity > 2) this.push(z[node]!);
-    const opcode = OPCODE[code]!;
-    if (opcode < 0) throw new Error(`${operations[code]!.name} is used before it was emitted`);
+    const arity = ARITY[code];
+    if (arity > 0) this.push(x[node]);
+    if (arity > 1) this.push(y[node]);
+    if (arity > 2) this.push(z[node]);
+    const opcode = OPCODE[code];
+    if (opcode < 0) throw new Error(`${operations[code].name} is used before it was emitted`);
     out.opcode(opcode);
     switch (IMMEDIATE_KIND[code]) {
       case IMMEDIATE.lane:
-        out.u8(immediate[node]!);
+        out.u8(immediate[node]);
         return true;
       case IMMEDIATE.shuffle:
       case IMMEDIATE.v128:
-        out.raw(this.region.wide, immediate[node]!, immediate[node]! + 16);
+        out.raw(this.region.wide, immediate[node], immediate[node] + 16);
         return true;
       case IMMEDIATE.i32:
-        out.s32(immediate[node]!);
+        out.s32(immediate[node]);
         return false;
       case IMMEDIATE.i64:
-        out.s64(immediate[node]!, x[node]!);
+        out.s64(immediate[node], x[node]);
         return false;
       default:
         return true;
@@ -193,33 +193,33 @@ export class ValueEmitter {
   private choose(node: number): void {
     const { x, y, z } = this.region;
     const { out } = this;
-    this.settle(x[node]!);
-    this.settle(y[node]!);
-    this.push(z[node]!);
+    this.settle(x[node]);
+    this.settle(y[node]);
+    this.push(z[node]);
     out.u8(Wasm.if);
     out.u8(VALUE_TYPE_CODE[this.region.typeOf(node)]);
-    this.push(x[node]!);
+    this.push(x[node]);
     out.u8(Wasm.else);
-    this.push(y[node]!);
+    this.push(y[node]);
     out.u8(Wasm.end);
   }
 
   /** Gives every value below `node` that others need too a local now: what follows may not be executed. */
   private settle(node: number): void {
-    if (this.home[node]! >= 0) return;
+    if (this.home[node] >= 0) return;
     const { op, x, y, z } = this.region;
-    const arity = ARITY[op[node]!]!;
+    const arity = ARITY[op[node]];
     if (arity === 0 && this.home[node] !== IN_CONTEXT && op[node] !== Op.v128Const) return;
-    if (this.uses[node]! > 1) {
+    if (this.uses[node] > 1) {
       this.tree(node);
       const local = this.locals.temporary(this.region.typeOf(node));
       this.local(Wasm.localSet, local);
       this.home[node] = local;
       return;
     }
-    if (arity > 0) this.settle(x[node]!);
-    if (arity > 1) this.settle(y[node]!);
-    if (arity > 2) this.settle(z[node]!);
+    if (arity > 0) this.settle(x[node]);
+    if (arity > 1) this.settle(y[node]);
+    if (arity > 2) this.settle(z[node]);
   }
 
   private local(opcode: number, local: number): void {
@@ -230,9 +230,9 @@ export class ValueEmitter {
   // State slots.
 
   private localOfSlot(slot: number): number {
-    let local = this.slotLocal[slot]!;
+    let local = this.slotLocal[slot];
     if (local === NO_LOCAL) {
-      local = this.locals.permanent(this.region.slots[slot]!.type);
+      local = this.locals.permanent(this.region.slots[slot].type);
       this.slotLocal[slot] = local;
     }
     return local;
@@ -250,18 +250,18 @@ export class ValueEmitter {
     if (slot < 32) this.dirtyLow |= 1 << slot;
     else this.dirtyHigh |= 1 << (slot - 32);
     if (this.home[node] === local) {
-      this.uses[node]!--;
+      this.uses[node]--;
       return;
     }
-    const keep = this.home[node]! < 0 && this.uses[node]! > 1;
+    const keep = this.home[node] < 0 && this.uses[node] > 1;
     if (keep) {
-      this.uses[node]!--;
+      this.uses[node]--;
       const shareable = this.tree(node);
       this.release(slot);
       this.local(Wasm.localSet, local);
       if (shareable) {
         this.home[node] = local;
-        this.residents[slot]!.push(node);
+        this.residents[slot].push(node);
         this.occupied.push(slot);
       }
     } else {
@@ -273,10 +273,10 @@ export class ValueEmitter {
 
   /** Moves values that live in the slot's local and are still needed to temporaries: the local is about to change. */
   private release(slot: number): void {
-    const list = this.residents[slot]!;
-    const home = this.cold ? IN_CONTEXT : this.slotLocal[slot]!;
+    const list = this.residents[slot];
+    const home = this.cold ? IN_CONTEXT : this.slotLocal[slot];
     for (const node of list) {
-      if (this.uses[node]! > 0 && this.home[node] === home) {
+      if (this.uses[node] > 0 && this.home[node] === home) {
         const temporary = this.locals.temporary(this.region.typeOf(node));
         if (this.cold) this.readSlot(slot);
         else this.local(Wasm.localGet, home);
@@ -295,26 +295,31 @@ export class ValueEmitter {
 
   /** Pushes the slot's value from the context block. */
   private readSlot(slot: number): void {
-    const { offset, type } = this.region.slots[slot]!;
+    const { offset, type } = this.region.slots[slot];
     const { out } = this;
     this.local(Wasm.localGet, Parameter.context);
-    out.opcode(type === "i32" ? Wasm.i32Load : type === "i64" ? Wasm.i64Load : type === "f64" ? Wasm.f64Load : Wasm.v128Load);
+    out.opcode(
+      type === "i32" ? Wasm.i32Load : type === "i64" ? Wasm.i64Load : type === "f64" ? Wasm.f64Load : Wasm.v128Load,
+    );
     out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
     out.u32(offset);
   }
 
   /** Stores what is on the wasm stack, above the context pointer, to the slot's place in the context block. */
   private writeSlot(slot: number): void {
-    const { offset, type } = this.region.slots[slot]!;
+    const { offset, type } = this.region.slots[slot];
     const { out } = this;
-    out.opcode(type === "i32" ? Wasm.i32Store : type === "i64" ? Wasm.i64Store : type === "f64" ? Wasm.f64Store : Wasm.v128Store);
+    out.opcode(
+      type === "i32" ? Wasm.i32Store : type === "i64" ? Wasm.i64Store : type === "f64" ? Wasm.f64Store : Wasm.v128Store,
+    );
     out.u8(type === "i32" ? 2 : type === "v128" ? 4 : 3);
     out.u32(offset);
   }
 
   spillSlot(slot: number): void {
-    const local = this.slotLocal[slot]!;
-    if (local === NO_LOCAL) throw new Error(`state slot ${this.region.slots[slot]!.name} is spilled but was never loaded or set`);
+    const local = this.slotLocal[slot];
+    if (local === NO_LOCAL)
+      throw new Error(`state slot ${this.region.slots[slot].name} is spilled but was never loaded or set`);
     this.local(Wasm.localGet, Parameter.context);
     this.local(Wasm.localGet, local);
     this.writeSlot(slot);
@@ -342,7 +347,8 @@ export class ValueEmitter {
   reloadFor(set: StateSet): void {
     if (set === "none" || this.cold) return;
     if (set === "all") {
-      for (let slot = 0; slot < this.region.slots.length; slot++) if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
+      for (let slot = 0; slot < this.region.slots.length; slot++)
+        if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
     } else {
       for (const slot of set) if (this.slotLocal[slot] !== NO_LOCAL) this.loadSlot(slot);
     }

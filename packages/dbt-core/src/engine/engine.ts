@@ -121,7 +121,10 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     };
     this.blockPages = Math.ceil((jumpCacheOffset + (JUMP_CACHE_ENTRY << JUMP_CACHE_BITS)) / PAGE_BYTES);
     const { memory, heap, frontend } = options;
-    this.translator = new Translator(frontend, this.layout, memory, heap, { ...defaultTranslatorOptions, ...options.translator });
+    this.translator = new Translator(frontend, this.layout, memory, heap, {
+      ...defaultTranslatorOptions,
+      ...options.translator,
+    });
     this.support = new WebAssembly.Module(supportModule(this.layout, memory.bytes.length / 65536));
     memory.setGuardHit((page, offset, length) => this.discardMadeFrom(page, offset, length));
     memory.onPageGuarded((host) => {
@@ -199,7 +202,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         slowLoad: (_context: number, low: number, high: number, info: number) => this.slowLoad(low, high, info),
         slowStore: (_context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number) =>
           this.slowStore(low, high, valueLow, valueHigh, info),
-        slowStoreVector: (_context: number, low: number, high: number, info: number) => this.slowStoreVector(low, high, info),
+        slowStoreVector: (_context: number, low: number, high: number, info: number) =>
+          this.slowStoreVector(low, high, info),
       },
     });
     this.exports = instance.exports as unknown as SupportExports;
@@ -223,7 +227,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         service: (_context: number, code: number) => this.service(code, service),
       },
       [ImportModule.helpers]: helpers,
-    } as WebAssembly.Imports;
+    };
     this.flushJumpCache(true);
   }
 
@@ -271,7 +275,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const module = this.engine.translator.translateOne((high >>> 0) * TWO_32 + (low >>> 0), this, STEP_SLOT);
     if (module === undefined) return false;
     this.table.growTo(this.engine.options.heap.slotCount);
-    new WebAssembly.Instance(module, this.imports);
+    void new WebAssembly.Instance(module, this.imports);
     this.cacheJump(low, high, STEP_SLOT);
     return true;
   }
@@ -324,7 +328,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     }
     this.table.ensure(fragment.container, (module) => {
       const started = performance.now();
-      new WebAssembly.Instance(module, this.imports);
+      void new WebAssembly.Instance(module, this.imports);
       engine.statistics.instantiateMs += performance.now() - started;
     });
     this.codePages.add(Math.floor(address / PAGE_BYTES));

@@ -30,7 +30,7 @@ export interface TranslatorOptions {
 /** One process's view of its code while a batch is translated. */
 export interface CodeView {
   /** Physical page that code at this virtual page is fetched from, or negative. */
-  fetch(virtualAddress: number): number;
+  readonly fetch: (virtualAddress: number) => number;
   /** Heap mode (translation mode and alias number) for code on this physical page seen at this virtual address. */
   heapMode(page: number, virtualAddress: number): number;
   readonly mode: number;
@@ -61,7 +61,14 @@ interface Emitted {
 
 export class Translator<F extends FragmentPort> {
   readonly statistics: TranslatorStatistics = {
-    regions: 0, hotRegions: 0, instructions: 0, modules: 0, wasmBytes: 0, discoverMs: 0, emitMs: 0, compileMs: 0,
+    regions: 0,
+    hotRegions: 0,
+    instructions: 0,
+    modules: 0,
+    wasmBytes: 0,
+    discoverMs: 0,
+    emitMs: 0,
+    compileMs: 0,
   };
   private readonly heap: HeapPort<F>;
   private readonly memory: MemoryPort;
@@ -72,7 +79,13 @@ export class Translator<F extends FragmentPort> {
   /** Where the last failed translation faulted. */
   faultAddress = -1;
 
-  constructor(frontend: Frontend, layout: CodeLayout, memory: MemoryPort, heap: HeapPort<F>, options: TranslatorOptions) {
+  constructor(
+    frontend: Frontend,
+    layout: CodeLayout,
+    memory: MemoryPort,
+    heap: HeapPort<F>,
+    options: TranslatorOptions,
+  ) {
     this.heap = heap;
     this.memory = memory;
     this.options = options;
@@ -92,14 +105,21 @@ export class Translator<F extends FragmentPort> {
     const isEntry = (target: number): boolean => this.heap.at(view.fetch(target), target % PAGE_BYTES).length > 0;
     this.emitter.begin();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
-      const entry = queue[head]!;
+      const entry = queue[head];
       const page = view.fetch(entry);
       if (page < 0) continue;
       const mode = view.heapMode(page, entry);
       const offset = entry % PAGE_BYTES;
       if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
       const started = performance.now();
-      const found = this.discovery.discover(entry, view.mode, regionInstructions, view.fetch, this.builder, tier === 0 ? isEntry : undefined);
+      const found = this.discovery.discover(
+        entry,
+        view.mode,
+        regionInstructions,
+        view.fetch,
+        this.builder,
+        tier === 0 ? isEntry : undefined,
+      );
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
       if (!found) {

@@ -161,7 +161,7 @@ function parsePure(text: string): Operation[] {
       rows.push({
         name,
         opcode: first + index,
-        operands: [...from.trim()].map((letter) => LETTER[letter]!),
+        operands: [...from.trim()].map((letter) => LETTER[letter]),
         result: LETTER[resultLetter],
         immediate,
         pure: true,
@@ -175,7 +175,7 @@ function parsePure(text: string): Operation[] {
 const effect = (name: string, operands: string, result: string, mayFault: boolean): Operation => ({
   name,
   opcode: -1,
-  operands: [...operands].map((letter) => LETTER[letter]!),
+  operands: [...operands].map((letter) => LETTER[letter]),
   result: LETTER[result],
   immediate: "none",
   pure: false,

@@ -152,7 +152,7 @@ export class RegionBuilder {
   /** Makes the instruction's register writes take effect. A terminator does so by itself. */
   endInstruction(): void {
     for (let index = 0; index < this.pendingCount; index++) {
-      this.push(Op.setState, this.pendingValue[index]!, NO_NODE, NO_NODE, this.pendingSlot[index]!);
+      this.push(Op.setState, this.pendingValue[index], NO_NODE, NO_NODE, this.pendingSlot[index]);
     }
     this.pendingCount = 0;
   }
@@ -212,9 +212,9 @@ export class RegionBuilder {
   // State.
 
   get(slot: number): number {
-    const known = this.current[slot]!;
+    const known = this.current[slot];
     if (known !== NO_NODE) return known;
-    const node = this.push(this.getOperation[slot]!, NO_NODE, NO_NODE, NO_NODE, slot);
+    const node = this.push(this.getOperation[slot], NO_NODE, NO_NODE, NO_NODE, slot);
     this.current[slot] = node;
     return node;
   }
@@ -267,11 +267,15 @@ export class RegionBuilder {
     if (constant !== undefined) return constant !== 0 ? a : b;
     const type = this.typeOf(a);
     const op =
-      type === "i32" ? Op.select32
-      : type === "i64" ? Op.select64
-      : type === "f32" ? Op.selectF32
-      : type === "f64" ? Op.selectF64
-      : Op.selectV128;
+      type === "i32"
+        ? Op.select32
+        : type === "i64"
+          ? Op.select64
+          : type === "f32"
+            ? Op.selectF32
+            : type === "f64"
+              ? Op.selectF64
+              : Op.selectV128;
     return this.push(op, a, b, condition, 0);
   }
   extractLane(op: number, vector: number, lane: number): number {
@@ -316,17 +320,19 @@ export class RegionBuilder {
     else if (declaration.writes !== "none") for (const slot of declaration.writes) this.current[slot] = NO_NODE;
     if (declaration.exits || declaration.result === undefined) return NO_NODE;
     const op =
-      declaration.result === "i32" ? Op.helperResultI32
-      : declaration.result === "i64" ? Op.helperResultI64
-      : Op.helperResultF64;
+      declaration.result === "i32"
+        ? Op.helperResultI32
+        : declaration.result === "i64"
+          ? Op.helperResultI64
+          : Op.helperResultF64;
     return this.push(op, call, NO_NODE, NO_NODE, 0);
   }
 
   // Questions.
 
   typeOf(node: number): ValueType {
-    const type = operations[this.op[node]!]!.result;
-    if (type === undefined) throw new Error(`node ${node} (${operations[this.op[node]!]!.name}) has no value`);
+    const type = operations[this.op[node]].result;
+    if (type === undefined) throw new Error(`node ${node} (${operations[this.op[node]].name}) has no value`);
     return type;
   }
   constantI32(node: number): number | undefined {
@@ -376,18 +382,18 @@ export class RegionBuilder {
   }
 
   private foldUnary(op: number, a: number): number {
-    const inner = this.op[a]!;
+    const inner = this.op[a];
     switch (op) {
       case Op.i32WrapI64:
         // wrap(extend(x)) == x
-        if (inner === Op.i64ExtendI32U || inner === Op.i64ExtendI32S) return this.x[a]!;
-        if (inner === Op.i64Const) return this.i32(this.immediate[a]!);
+        if (inner === Op.i64ExtendI32U || inner === Op.i64ExtendI32S) return this.x[a];
+        if (inner === Op.i64Const) return this.i32(this.immediate[a]);
         return NO_NODE;
       case Op.i64ExtendI32U:
-        if (inner === Op.i32Const) return this.i64(this.immediate[a]!, 0);
+        if (inner === Op.i32Const) return this.i64(this.immediate[a], 0);
         return NO_NODE;
       case Op.i64ExtendI32S:
-        if (inner === Op.i32Const) return this.i64(this.immediate[a]!);
+        if (inner === Op.i32Const) return this.i64(this.immediate[a]);
         return NO_NODE;
       case Op.i32Eqz:
         if (inner === Op.i32Const) return this.i32(this.immediate[a] === 0 ? 1 : 0);
@@ -398,27 +404,40 @@ export class RegionBuilder {
   }
 
   private foldBinary(op: number, a: number, b: number): number {
-    const constantB = this.op[b]!;
+    const constantB = this.op[b];
     if (constantB === Op.i32Const) {
-      const value = this.immediate[b]!;
+      const value = this.immediate[b];
       if (this.op[a] === Op.i32Const) {
-        const left = this.immediate[a]!;
+        const left = this.immediate[a];
         switch (op) {
-          case Op.i32Add: return this.i32(left + value);
-          case Op.i32Sub: return this.i32(left - value);
-          case Op.i32And: return this.i32(left & value);
-          case Op.i32Or: return this.i32(left | value);
-          case Op.i32Xor: return this.i32(left ^ value);
-          case Op.i32Shl: return this.i32(left << value);
-          case Op.i32ShrU: return this.i32(left >>> value);
-          case Op.i32ShrS: return this.i32(left >> value);
+          case Op.i32Add:
+            return this.i32(left + value);
+          case Op.i32Sub:
+            return this.i32(left - value);
+          case Op.i32And:
+            return this.i32(left & value);
+          case Op.i32Or:
+            return this.i32(left | value);
+          case Op.i32Xor:
+            return this.i32(left ^ value);
+          case Op.i32Shl:
+            return this.i32(left << value);
+          case Op.i32ShrU:
+            return this.i32(left >>> value);
+          case Op.i32ShrS:
+            return this.i32(left >> value);
         }
       }
       if (value === 0) {
         // x + 0, x - 0, x | 0, x ^ 0, x << 0, x >> 0 == x
         switch (op) {
-          case Op.i32Add: case Op.i32Sub: case Op.i32Or: case Op.i32Xor:
-          case Op.i32Shl: case Op.i32ShrU: case Op.i32ShrS:
+          case Op.i32Add:
+          case Op.i32Sub:
+          case Op.i32Or:
+          case Op.i32Xor:
+          case Op.i32Shl:
+          case Op.i32ShrU:
+          case Op.i32ShrS:
             return a;
           // x & 0 == 0
           case Op.i32And:
@@ -428,22 +447,27 @@ export class RegionBuilder {
       // x & -1 == x
       if (op === Op.i32And && value === -1) return a;
     } else if (constantB === Op.i64Const) {
-      const low = this.immediate[b]!;
-      const high = this.x[b]!;
+      const low = this.immediate[b];
+      const high = this.x[b];
       if (low === 0 && high === 0) {
         switch (op) {
-          case Op.i64Add: case Op.i64Sub: case Op.i64Or: case Op.i64Xor:
-          case Op.i64Shl: case Op.i64ShrU: case Op.i64ShrS:
+          case Op.i64Add:
+          case Op.i64Sub:
+          case Op.i64Or:
+          case Op.i64Xor:
+          case Op.i64Shl:
+          case Op.i64ShrU:
+          case Op.i64ShrS:
             return a;
         }
       }
       if (op === Op.i64Add) {
         // (x + c) + d == x + (c + d)
-        if (this.op[a] === Op.i64Add && this.op[this.y[a]!] === Op.i64Const) {
-          const inner = this.y[a]!;
-          return this.binary(Op.i64Add, this.x[a]!, this.addHalves(this.immediate[inner]!, this.x[inner]!, low, high));
+        if (this.op[a] === Op.i64Add && this.op[this.y[a]] === Op.i64Const) {
+          const inner = this.y[a];
+          return this.binary(Op.i64Add, this.x[a], this.addHalves(this.immediate[inner], this.x[inner], low, high));
         }
-        if (this.op[a] === Op.i64Const) return this.addHalves(this.immediate[a]!, this.x[a]!, low, high);
+        if (this.op[a] === Op.i64Const) return this.addHalves(this.immediate[a], this.x[a], low, high);
       }
     }
     return NO_NODE;

@@ -71,7 +71,14 @@ export class RegionDiscovery {
    * Lifts the region at `address`, of at most so many instructions, into `builder`; it ends where `isEntry` says that a
    * region begins already. Returns false when its first instruction cannot be fetched.
    */
-  discover(address: number, mode: number, limit: number, fetch: FetchPage, builder: RegionBuilder, isEntry?: IsEntry): boolean {
+  discover(
+    address: number,
+    mode: number,
+    limit: number,
+    fetch: FetchPage,
+    builder: RegionBuilder,
+    isEntry?: IsEntry,
+  ): boolean {
     this.isEntry = isEntry;
     this.instructionLimit = limit;
     this.stepping = false;
@@ -111,12 +118,12 @@ export class RegionDiscovery {
     const result: { distance: number; page: number }[] = [];
     let seen = 0;
     for (let record = 0; record < this.recordCount; record++) {
-      const place = this.places[record]!;
+      const place = this.places[record];
       seen |= 1 << (place >> PAGE_SHIFT);
-      seen |= 1 << ((place + this.lengths[record]! - 1) >> PAGE_SHIFT);
+      seen |= 1 << ((place + this.lengths[record] - 1) >> PAGE_SHIFT);
     }
     for (let index = 0; index < WINDOW_PAGES; index++) {
-      if ((seen & (1 << index)) !== 0) result.push({ distance: index - PAGES_BEFORE, page: this.pages[index]! });
+      if ((seen & (1 << index)) !== 0) result.push({ distance: index - PAGES_BEFORE, page: this.pages[index] });
     }
     return result;
   }
@@ -128,10 +135,10 @@ export class RegionDiscovery {
     const { granules } = this;
     granules.fill(0);
     for (let record = 0; record < this.recordCount; record++) {
-      const first = this.places[record]! >> GRANULE_SHIFT;
-      const last = (this.places[record]! + this.lengths[record]! - 1) >> GRANULE_SHIFT;
-      granules[first >> 5]! |= 1 << (first & 31);
-      granules[last >> 5]! |= 1 << (last & 31);
+      const first = this.places[record] >> GRANULE_SHIFT;
+      const last = (this.places[record] + this.lengths[record] - 1) >> GRANULE_SHIFT;
+      granules[first >> 5] |= 1 << (first & 31);
+      granules[last >> 5] |= 1 << (last & 31);
     }
     const ranges: { page: number; start: number; end: number }[] = [];
     const perPage = PAGE_BYTES >> GRANULE_SHIFT;
@@ -140,8 +147,8 @@ export class RegionDiscovery {
         granule |= 31;
         continue;
       }
-      if ((granules[granule >> 5]! & (1 << (granule & 31))) === 0) continue;
-      const page = this.pages[Math.floor(granule / perPage)]!;
+      if ((granules[granule >> 5] & (1 << (granule & 31))) === 0) continue;
+      const page = this.pages[Math.floor(granule / perPage)];
       const start = (granule % perPage) << GRANULE_SHIFT;
       const end = start + (1 << GRANULE_SHIFT);
       const last = ranges[ranges.length - 1];
@@ -159,7 +166,8 @@ export class RegionDiscovery {
       const virtual = this.entryAddress - (this.entryAddress % PAGE_BYTES) + (index - PAGES_BEFORE) * PAGE_BYTES;
       const page = virtual < 0 ? ABSENT : this.fetch(virtual);
       this.pages[index] = page < 0 ? ABSENT : page;
-      if (page >= 0) this.window.set(this.memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), index * PAGE_BYTES);
+      if (page >= 0)
+        this.window.set(this.memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), index * PAGE_BYTES);
     }
     return this.pages[index] !== ABSENT;
   }
@@ -185,7 +193,8 @@ export class RegionDiscovery {
     const record = this.recordCount;
     const length = this.frontend.decode(record, this.window, place, end, mode);
     if (length === 0) {
-      if (place === this.entryPlace) this.faultAddress = this.entryAddress - (this.entryAddress % PAGE_BYTES) + PAGE_BYTES;
+      if (place === this.entryPlace)
+        this.faultAddress = this.entryAddress - (this.entryAddress % PAGE_BYTES) + PAGE_BYTES;
       return -1;
     }
     this.places[record] = place;
@@ -211,11 +220,16 @@ export class RegionDiscovery {
         }
         if (this.recordCount >= this.instructionLimit) break;
         // What begins a region of its own is left to it.
-        if (blockStart && place !== this.entryPlace && this.isEntry?.(this.entryAddress + place - this.entryPlace) === true) break;
+        if (
+          blockStart &&
+          place !== this.entryPlace &&
+          this.isEntry?.(this.entryAddress + place - this.entryPlace) === true
+        )
+          break;
         blockStart = false;
         const record = this.decodeAt(place, mode);
         if (record < 0) break;
-        const next = place + this.lengths[record]!;
+        const next = place + this.lengths[record];
         const flow = frontend.flow(record);
         if (frontend.parts(record) > 1) {
           this.markLeader(place);
@@ -251,8 +265,8 @@ export class RegionDiscovery {
     else list.length = 0;
     let last = place;
     for (;;) {
-      const record = this.recordAt[last]!;
-      const next = last + this.lengths[record]!;
+      const record = this.recordAt[last];
+      const next = last + this.lengths[record];
       if (this.frontend.flow(record) !== Flow.next || this.isLeader(next) || !this.isDecoded(next)) break;
       last = next;
     }
@@ -263,8 +277,8 @@ export class RegionDiscovery {
   /** Place of the block's nth successor, or -1. What the lifter decides by itself is taken to go on behind. */
   private successor(block: number, edge: number): number {
     const { frontend } = this;
-    const record = this.recordAt[this.lastPlace[block]!]!;
-    const next = this.lastPlace[block]! + this.lengths[record]!;
+    const record = this.recordAt[this.lastPlace[block]];
+    const next = this.lastPlace[block] + this.lengths[record];
     if (frontend.parts(record) > 1) return edge === 0 ? next : -1;
     switch (frontend.flow(record)) {
       case Flow.next:
@@ -290,8 +304,8 @@ export class RegionDiscovery {
     this.liftedAs[first] = -2;
     stack.push(first, 0);
     while (stack.length > 0) {
-      const edge = stack[stack.length - 1]!;
-      const block = stack[stack.length - 2]!;
+      const edge = stack[stack.length - 1];
+      const block = stack[stack.length - 2];
       stack[stack.length - 1] = edge + 1;
       const place = this.successor(block, edge);
       if (place === -1) {
@@ -303,12 +317,13 @@ export class RegionDiscovery {
         this.exits.push(place - this.entryPlace);
         continue;
       }
-      const known = this.blockAt[place]!;
-      const exists = known < this.blockCount && this.firstPlace[known] === place && this.leaderFor[place] === blocksSeen;
+      const known = this.blockAt[place];
+      const exists =
+        known < this.blockCount && this.firstPlace[known] === place && this.leaderFor[place] === blocksSeen;
       const next = exists ? known : this.enterBlock(place);
-      const inParts = this.frontend.parts(this.recordAt[this.lastPlace[block]!]!) > 1;
-      this.predecessors[next]!.push(inParts ? -1 : block);
-      if (inParts) this.predecessors[block]!.push(-1);
+      const inParts = this.frontend.parts(this.recordAt[this.lastPlace[block]]) > 1;
+      this.predecessors[next].push(inParts ? -1 : block);
+      if (inParts) this.predecessors[block].push(-1);
       if (!exists) stack.push(next, 0);
     }
     order.reverse();
@@ -322,8 +337,8 @@ export class RegionDiscovery {
     const { known } = this;
     known.length = 0;
     if (this.firstPlace[block] === this.entryPlace) return undefined;
-    for (const predecessor of this.predecessors[block]!) {
-      const index = predecessor < 0 ? -1 : this.liftedAs[predecessor]!;
+    for (const predecessor of this.predecessors[block]) {
+      const index = predecessor < 0 ? -1 : this.liftedAs[predecessor];
       if (index < 0) return undefined;
       known.push(index);
     }
@@ -332,14 +347,14 @@ export class RegionDiscovery {
 
   private liftBlock(block: number, builder: RegionBuilder): number {
     const { frontend, entryPlace } = this;
-    const first = this.firstPlace[block]!;
-    const last = this.lastPlace[block]!;
+    const first = this.firstPlace[block];
+    const last = this.lastPlace[block];
     let index = builder.blocks.length;
     builder.beginBlock(blockKey(first - entryPlace));
     frontend.beginBlock(builder, this.liftedPredecessors(block));
-    for (let place = first; ; ) {
-      const record = this.recordAt[place]!;
-      const length = this.lengths[record]!;
+    for (let place = first; ;) {
+      const record = this.recordAt[place];
+      const length = this.lengths[record];
       const parts = frontend.parts(record);
       for (let part = 0; part < parts; part++) {
         if (part > 0) {
@@ -357,7 +372,7 @@ export class RegionDiscovery {
       place += length;
     }
     if (!builder.ended) {
-      const next = blockKey(last + this.lengths[this.recordAt[last]!]! - entryPlace);
+      const next = blockKey(last + this.lengths[this.recordAt[last]] - entryPlace);
       if (this.stepping) builder.exit(EngineExit.stepped, 0, next);
       else builder.jump(next);
     }

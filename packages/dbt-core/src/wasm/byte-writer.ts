@@ -53,7 +53,9 @@ export class ByteWriter {
       const group = lo & 0x7f;
       lo = (lo >>> 7) | (hi << 25);
       hi >>= 7;
-      const done = (hi === 0 && (lo >>> 0) < 0x80000000 && lo === 0 && (group & 0x40) === 0) || (hi === -1 && lo === -1 && (group & 0x40) !== 0);
+      const done =
+        (hi === 0 && lo >>> 0 < 0x80000000 && lo === 0 && (group & 0x40) === 0) ||
+        (hi === -1 && lo === -1 && (group & 0x40) !== 0);
       this.bytes[this.length++] = done ? group : group | 0x80;
       if (done) return;
     }

@@ -104,14 +104,14 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
 
   not(a: number): number {
     const { b } = this;
-    const op = b.op[a]!;
+    const op = b.op[a];
     const inverse = inverseComparison(op);
     // not (x < y) == x >= y
-    if (inverse >= 0) return b.binary(inverse, b.x[a]!, b.y[a]!);
+    if (inverse >= 0) return b.binary(inverse, b.x[a], b.y[a]);
     if (op === Op.i32Eqz) {
-      const inner = b.x[a]!;
+      const inner = b.x[a];
       // not not (x < y) == x < y; not (x == 0) == x != 0
-      return isFloatComparison(b.op[inner]!) ? inner : b.binary(Op.i32Ne, inner, b.i32(0));
+      return isFloatComparison(b.op[inner]) ? inner : b.binary(Op.i32Ne, inner, b.i32(0));
     }
     return b.unary(Op.i32Eqz, a);
   }
@@ -134,15 +134,15 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
   signExtend(a: number, width: number): number {
     const { b } = this;
     if (width >= 32) return a;
-    if (b.op[a] === Op.i32Const) return b.i32((b.immediate[a]! << (32 - width)) >> (32 - width));
+    if (b.op[a] === Op.i32Const) return b.i32((b.immediate[a] << (32 - width)) >> (32 - width));
     return b.unary(width === 8 ? Op.i32Extend8S : Op.i32Extend16S, a);
   }
 
   /** A bit pattern as the number it stands for. */
   private float(a: number, width: number): number {
     const { b } = this;
-    const op = b.op[a]!;
-    if (op === Op.i64ReinterpretF64 || op === Op.i32ReinterpretF32) return b.x[a]!;
+    const op = b.op[a];
+    if (op === Op.i64ReinterpretF64 || op === Op.i32ReinterpretF32) return b.x[a];
     return b.unary(width === 64 ? Op.f64ReinterpretI64 : Op.f32ReinterpretI32, a);
   }
 
@@ -163,14 +163,14 @@ export class IrFlagAlgebra implements FlagAlgebra<number> {
 
 /** Whether an i32 node is known to have no bits at or above `width` (8 or 16). */
 export function isZeroExtended(b: RegionBuilder, node: number, width: number): boolean {
-  const op = b.op[node]!;
+  const op = b.op[node];
   if (op === Op.load8U) return true;
   if (op === Op.load16U) return width === 16;
   const mask = width === 8 ? 0xff : 0xffff;
-  if (op === Op.i32Const) return (b.immediate[node]! & ~mask) === 0;
+  if (op === Op.i32Const) return (b.immediate[node] & ~mask) === 0;
   if (op !== Op.i32And) return false;
-  const right = b.y[node]!;
-  return b.op[right] === Op.i32Const && (b.immediate[right]! & ~mask) === 0;
+  const right = b.y[node];
+  return b.op[right] === Op.i32Const && (b.immediate[right] & ~mask) === 0;
 }
 
 function isFloatComparison(op: number): boolean {

@@ -185,7 +185,7 @@ describe("flags recorded in this block", () => {
         const helper = (call: number): number => words.findLast(({ from }) => from <= call)!.word;
         for (const [name, x, y, size, bit] of instructions) {
           words.push({ from: builder.nodeCount, word: plain.word });
-          recordings[name]!(state, plain, BigInt.asUintN(size, x), BigInt.asUintN(size, y), size, bit);
+          recordings[name](state, plain, BigInt.asUintN(size, x), BigInt.asUintN(size, y), size, bit);
         }
         words.push({ from: builder.nodeCount, word: plain.word });
         const here = evaluate(builder, state.condition(condition), values, helper);
@@ -220,10 +220,10 @@ describe("flags recorded in this block", () => {
     const y = builder.get(Slot.rbx);
     state.subtract(x, y, 64);
     const node = state.condition(12);
-    expect(operations[builder.op[node]!]!.name).toBe("i64LtS");
+    expect(operations[builder.op[node]].name).toBe("i64LtS");
     expect([builder.x[node], builder.y[node]]).toEqual([x, y]);
-    expect(operations[builder.op[state.condition(15)]!]!.name).toBe("i64GtS");
-    expect(operations[builder.op[state.condition(7)]!]!.name).toBe("i64GtU");
+    expect(operations[builder.op[state.condition(15)]].name).toBe("i64GtS");
+    expect(operations[builder.op[state.condition(7)]].name).toBe("i64GtU");
   });
 
   it("F3 a floating-point comparison and a condition are one comparison of the operands", () => {
@@ -232,9 +232,9 @@ describe("flags recorded in this block", () => {
     const y = builder.unary(Op.f64ReinterpretI64, builder.get(Slot.rbx));
     state.floatComparison(x, y, true);
     const above = state.condition(7);
-    expect(operations[builder.op[above]!]!.name).toBe("f64Lt");
+    expect(operations[builder.op[above]].name).toBe("f64Lt");
     expect([builder.x[above], builder.y[above]]).toEqual([y, x]);
-    expect(operations[builder.op[state.condition(3)]!]!.name).toBe("f64Ge");
+    expect(operations[builder.op[state.condition(3)]].name).toBe("f64Ge");
   });
 
   it("F1 recording computes no flag", () => {
@@ -250,6 +250,6 @@ describe("flags recorded in this block", () => {
 
 describe("the helper that resolves records", () => {
   it("is declared", () => {
-    expect(helpers[helperIndex("resolveFlags")]!.result).toBe("i32");
+    expect(helpers[helperIndex("resolveFlags")].result).toBe("i32");
   });
 });

@@ -209,7 +209,7 @@ function divideExtended(context: LiftContext, dividend: number, divisor: number,
 /** Whether `high` is what CQO made of `low`. */
 function extendsSign(b: RegionBuilder, low: number, high: number): boolean {
   if (b.op[high] !== Op.i64ShrS || b.x[high] !== low) return false;
-  const distance = b.y[high]!;
+  const distance = b.y[high];
   return b.op[distance] === Op.i64Const && b.immediate[distance] === 63;
 }
 

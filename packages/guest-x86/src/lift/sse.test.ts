@@ -20,7 +20,7 @@ function lift(bytes: readonly number[], mode: number = ModeBit.long): string[] {
   builder.beginInstruction(0, bytes.length);
   lifters[instruction.mnemonic]!(context, instruction);
   if (!builder.ended) builder.endInstruction();
-  return Array.from({ length: builder.nodeCount }, (_, node) => operations[builder.op[node]!]!.name);
+  return Array.from({ length: builder.nodeCount }, (_, node) => operations[builder.op[node]].name);
 }
 
 describe("vector lifters", () => {

@@ -23,10 +23,10 @@ export function evaluate(
   };
   const small = (at: number): number => value(at) as number;
   const compute = (at: number): number | bigint => {
-    const x = b.x[at]!;
-    const y = b.y[at]!;
-    const immediate = b.immediate[at]!;
-    const { name, operands } = operations[b.op[at]!]!;
+    const x = b.x[at];
+    const y = b.y[at];
+    const immediate = b.immediate[at];
+    const { name, operands } = operations[b.op[at]];
     switch (b.op[at]) {
       case Op.i32Const:
         return immediate;
@@ -39,7 +39,7 @@ export function evaluate(
         return helper(x);
       case Op.select32:
       case Op.select64:
-        return small(b.z[at]!) === 0 ? value(y) : value(x);
+        return small(b.z[at]) === 0 ? value(y) : value(x);
       case Op.i32WrapI64:
         return Number(BigInt.asIntN(32, value(x) as bigint));
       case Op.i64ExtendI32U:
