@@ -47,6 +47,11 @@ export interface EmulatorOptions {
   readonly memoryBytes?: number;
   /** The processor that CPUID describes: a name from `cpuidLevels`. */
   readonly cpu?: string;
+  /**
+   * Process id of the first program; default 2. Where guests share files with each other or with their host, a number
+   * that nobody else has keeps files named after process ids apart.
+   */
+  readonly firstPid?: number;
   /** Told of system calls, signals and ends of processes. */
   readonly hooks?: readonly KernelObserver[];
   /** The table of system calls, to change or add rows of; default `allSyscalls`. */
@@ -92,6 +97,7 @@ export function createEmulator(
     host: host.loop,
     randomBytes: (into) => host.randomBytes(into),
     syscalls,
+    ...(options.firstPid === undefined ? {} : { firstPid: options.firstPid }),
     observer: combineObservers([usage, ...hooks]),
   });
   return { engine, kernel, statistics: () => collectStatistics({ engine, kernel, usage, startedMs }) };

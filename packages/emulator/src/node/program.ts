@@ -59,7 +59,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     clock: { realtimeNs, monotonicNs: () => process.hrtime.bigint() },
     system: systemDescription(options.cpu),
   });
-  const emulator = createEmulator(nodeHost, host.filesystem, options);
+  const emulator = createEmulator(nodeHost, host.filesystem, { firstPid: process.pid, ...options });
   const { kernel } = emulator;
   const uid = process.getuid?.() ?? 0;
   const gid = process.getgid?.() ?? 0;
