@@ -433,16 +433,6 @@ export interface SupportExports {
   readonly copySlot: (to: number, from: number) => void;
 }
 
-/** JavaScript's side of the support module; addresses and values are i32 halves, low first. */
-export interface SupportImports {
-  resolve(context: number, low: number, high: number, slot: number): number;
-  slowLoad(context: number, low: number, high: number, info: number): number;
-  slowStore(context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number): number;
-  slowStoreVector(context: number, low: number, high: number, info: number): number;
-  /** A region has been entered, or has looped, often enough to be translated with care. */
-  promote(context: number, low: number, high: number, slot: number): number;
-}
-
 export function supportModule(layout: CodeLayout, memoryPages: number): Uint8Array<ArrayBuffer> {
   const defined = functions(layout);
   const out = new ByteWriter(4096);

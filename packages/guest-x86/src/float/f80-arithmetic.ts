@@ -11,7 +11,6 @@ import { DE, IE, ZE } from "./control.ts";
 import {
   classifyF80,
   DENORMAL,
-  f80Result,
   INFINITE,
   NORMAL,
   normalised,
@@ -37,8 +36,6 @@ import {
   squareRootMagnitude,
   subtractMagnitudes,
 } from "./significand.ts";
-
-export { f80Result };
 
 /** Invalid operation with the default result. */
 export function invalidF80(): number {

@@ -240,32 +240,3 @@ export function dotProduct(sse: Sse, cpu: number, format: number, immediate: num
   }
   return commit(sse, cpu, mxcsr, flags);
 }
-
-/** The functions of this file as WebAssembly imports, bound to one unit; parameters as theirs, from `cpu` on. */
-export interface SseImports {
-  packedBinary: (cpu: number, op: number, format: number, lanes: number) => number;
-  packedSquareRoot: (cpu: number, format: number, lanes: number) => number;
-  packedCompare: (cpu: number, predicate: number, format: number, lanes: number) => number;
-  scalarOrdered: (cpu: number, quiet: number, format: number) => number;
-  packedFromInteger: (cpu: number, format: number, bits: number, lanes: number) => number;
-  packedToInteger: (cpu: number, format: number, bits: number, truncate: number, lanes: number) => number;
-  packedWiden: (cpu: number, lanes: number) => number;
-  packedNarrow: (cpu: number, lanes: number) => number;
-  packedRound: (cpu: number, format: number, immediate: number, lanes: number) => number;
-  dotProduct: (cpu: number, format: number, immediate: number) => number;
-}
-
-export function sseImports(sse: Sse): SseImports {
-  return {
-    packedBinary: (cpu, op, format, lanes) => packedBinary(sse, cpu, op, format, lanes),
-    packedSquareRoot: (cpu, format, lanes) => packedSquareRoot(sse, cpu, format, lanes),
-    packedCompare: (cpu, predicate, format, lanes) => packedCompare(sse, cpu, predicate, format, lanes),
-    scalarOrdered: (cpu, quiet, format) => scalarOrdered(sse, cpu, quiet, format),
-    packedFromInteger: (cpu, format, bits, lanes) => packedFromInteger(sse, cpu, format, bits, lanes),
-    packedToInteger: (cpu, format, bits, truncate, lanes) => packedToInteger(sse, cpu, format, bits, truncate, lanes),
-    packedWiden: (cpu, lanes) => packedWiden(sse, cpu, lanes),
-    packedNarrow: (cpu, lanes) => packedNarrow(sse, cpu, lanes),
-    packedRound: (cpu, format, immediate, lanes) => packedRound(sse, cpu, format, immediate, lanes),
-    dotProduct: (cpu, format, immediate) => dotProduct(sse, cpu, format, immediate),
-  };
-}

@@ -10,12 +10,6 @@ const FIRST_ENTRY = 12;
 const LAST_ENTRY = 14;
 const ENTRY_EMPTY_FLAGS = 0x28;
 
-export interface TlsDescriptor {
-  readonly base: number;
-  readonly limit: number;
-  readonly flags: number;
-}
-
 /** Sets the entry that a user_desc names, for a thread that is not running. Throws EFAULT, EINVAL. */
 export function loadTlsDescriptor(task: GuestTask, address: number): void {
   const entry = task.memory.readI32(address);

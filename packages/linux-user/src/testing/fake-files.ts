@@ -1,6 +1,6 @@
 // The least of a file system that the kernel's core needs, for its tests.
 
-import { EACCES, EBADF, EMFILE, ENODEV, ENOENT } from "../kernel/errno.ts";
+import { EACCES, EBADF, EMFILE, ENOENT } from "../kernel/errno.ts";
 import type { ExecutableFile, FilesystemContext, FilesystemPort, FileTable, OpenFile } from "../kernel/files.ts";
 import type { PageSource } from "../kernel/memory.ts";
 
@@ -30,30 +30,6 @@ export class FakeSource implements PageSource {
   writeAt(offset: number, from: Uint8Array): number {
     this.content.set(from, offset);
     return from.length;
-  }
-}
-
-export class FakeFile implements OpenFile {
-  readonly readable = true;
-  readonly writable: boolean;
-  readonly source: FakeSource | null;
-  holders = 1;
-
-  constructor(source: FakeSource | null, writable: boolean = true) {
-    this.source = source;
-    this.writable = writable;
-  }
-
-  mappable(): PageSource | number {
-    return this.source ?? -ENODEV;
-  }
-
-  retain(): void {
-    this.holders++;
-  }
-
-  release(): void {
-    this.holders--;
   }
 }
 
