@@ -56,7 +56,9 @@ export function cloneTask(task: GuestTask, request: CloneRequest): SyscallResult
   if (has(CLONE_NAMESPACES)) return -EPERM;
   if (has(CLONE_THREAD) && has(CLONE_PIDFD)) return -EINVAL;
   if (request.exitSignal > 64) return -EINVAL;
-  if (kernel.tasks.size >= Math.min(MAXIMUM_TASKS, task.process.limit(RLIMIT_NPROC).soft)) return -EAGAIN;
+  // RLIMIT_NPROC does not bind the superuser (getrlimit(2)).
+  const limit = task.credentials.euid === 0 ? Infinity : task.process.limit(RLIMIT_NPROC).soft;
+  if (kernel.tasks.size >= Math.min(MAXIMUM_TASKS, limit)) return -EAGAIN;
   const tid = kernel.allocateId();
   const process = has(CLONE_THREAD) ? task.process : makeProcess(task, request, tid);
   if (process === null) return -ENOMEM;
