@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { cases } from "./harness/cases.ts";
 import { need } from "./harness/requirements.ts";
-import { doppel, start, temporaryDirectory } from "./harness/run.ts";
-import { ended, ending, freePort, listening } from "./harness/server.ts";
+import { doppel, temporaryDirectory } from "./harness/run.ts";
+import { Background, freePort, output } from "./harness/server.ts";
 
 describe("openssl", () => {
   cases([
@@ -40,23 +40,13 @@ describe("openssl", () => {
   /** A line sent through TLS comes back reversed. */
   async function conversation(serverInGuest: boolean, clientInGuest: boolean): Promise<void> {
     using directory = temporaryDirectory();
-    await ended(start(["bash", "-c", makeCertificate], directory.path));
+    await output(["bash", "-c", makeCertificate], directory.path);
     const port = await freePort();
-    const server = start(serverInGuest ? doppel(serve(port)) : [...serve(port)], directory.path);
-    await using _server = ending(server);
-    await listening(port, server);
-    const client = start(clientInGuest ? doppel(talk(port)) : [...talk(port)], directory.path);
-    await using _client = ending(client);
-    const answered = new Promise<string>((resolve) => {
-      let text = "";
-      client.stdout?.on("data", (chunk: Buffer) => {
-        text += chunk.toString();
-        if (text.includes("\n")) resolve(text);
-      });
-      client.once("close", () => resolve(text));
-    });
-    client.stdin?.write("a secret line\n");
-    expect(await answered).toBe("enil terces a\n");
+    await using server = new Background(serverInGuest ? doppel(serve(port)) : serve(port), directory.path);
+    await server.listensAt(port);
+    await using client = new Background(clientInGuest ? doppel(talk(port)) : talk(port), directory.path);
+    client.write("a secret line\n");
+    expect(await client.prints("\n")).toContain("enil terces a\n");
   }
 
   it("TLS: server in the guest, native client", async (context) => {
@@ -94,14 +84,10 @@ describe("curl", () => {
       curl -sS http://localhost:${(server.address() as AddressInfo).port}/nowhere
       curl -sS http://127.0.0.1:1/; echo $?; curl -sS http://host.invalid/; echo $?`;
     const digest = createHash("sha256").update(file).digest("hex");
-    const program = start(doppel(["bash", "-c", script]), directory.path);
-    program.stdin?.end();
-    const { output, code } = await ended(program);
-    expect(output.replaceAll(/after \d+ ms/g, "after some time")).toContain(
-      `${digest}  -\n${digest}\n404 13\nnothing here\nnothing here\n`,
-    );
-    expect(output).toMatch(/curl: \(7\) .*\n7\ncurl: \(6\) .*\n6\n$/s);
-    expect(code).toBe(0);
+    await using program = new Background(doppel(["bash", "-c", script]), directory.path);
+    expect(await program.finish()).toBe(0);
+    expect(program.output).toContain(`${digest}  -\n${digest}\n404 13\nnothing here\nnothing here\n`);
+    expect(program.output).toMatch(/curl: \(7\) .*\n7\ncurl: \(6\) .*\n6\n$/s);
     expect(seen).toEqual(["GET /moved", "GET /file", "POST /post", "GET /nowhere", "GET /nowhere"]);
   });
 });
@@ -111,35 +97,15 @@ describe("redis-server", () => {
     need(context, "redis-server", "redis-benchmark", "redis-cli");
     using directory = temporaryDirectory();
     const port = await freePort();
-    const server = start(
-      doppel(["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]),
-      directory.path,
-    );
-    await using _server = ending(server);
-    const serverEnded = ended(server);
-    await listening(port, server);
-    const run = async (...argv: [string, ...string[]]): Promise<string> => {
-      const program = start(argv, directory.path);
-      program.stdin?.end();
-      return (await ended(program)).output;
-    };
-    const benchmark = await run(
-      ...([
-        "redis-benchmark",
-        "-p",
-        String(port),
-        "-n",
-        "2000",
-        "-c",
-        "20",
-        "-q",
-        "-t",
-        "ping,set,get,incr,lpush,sadd,zadd",
-      ] as const),
-    );
+    const redis = ["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"];
+    await using server = new Background(doppel(redis), directory.path);
+    await server.listensAt(port);
+    const load = ["-n", "2000", "-c", "20", "-q", "-t", "ping,set,get,incr,lpush,sadd,zadd"];
+    const benchmark = await output(["redis-benchmark", "-p", String(port), ...load], directory.path);
     expect(benchmark.match(/requests per second/g)?.length).toBeGreaterThanOrEqual(7);
     expect(benchmark).not.toMatch(/error/i);
-    const cli = (...words: string[]): Promise<string> => run("redis-cli", "-p", String(port), ...words);
+    const cli = (...words: string[]): Promise<string> =>
+      output(["redis-cli", "-p", String(port), ...words], directory.path);
     await cli("set", "greeting", "hello");
     expect(await cli("append", "greeting", " world")).toBe("11\n");
     expect(await cli("get", "greeting")).toBe("hello world\n");
@@ -148,6 +114,6 @@ describe("redis-server", () => {
     await cli("bgrewriteaof");
     await expect.poll(() => cli("info", "persistence"), { timeout: 60_000 }).toContain("aof_rewrite_in_progress:0");
     await cli("shutdown", "nosave");
-    expect(await serverEnded).toMatchObject({ code: 0 });
+    expect(await server.ended).toBe(0);
   });
 });

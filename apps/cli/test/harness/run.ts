@@ -1,5 +1,5 @@
 /** Runs a command natively and in the guest: same place, same input, same environment. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -45,12 +45,6 @@ export function temporaryDirectory(): Disposable & { readonly path: string } {
 /** What every command sees, and nothing of the developer's own environment. */
 export function environment(home: string, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: SYSTEM_PATH, HOME: home, TMPDIR: home, LANG: "C.UTF-8", TZ: "UTC", TERM: "dumb", ...extra };
-}
-
-/** Starts a command, to talk to while it runs. */
-export function start(argv: readonly [string, ...string[]], cwd: string, env?: Record<string, string>): ChildProcess {
-  const [file, ...args] = argv;
-  return spawn(file, args, { cwd, env: env ?? environment(cwd), stdio: ["pipe", "pipe", "pipe"] });
 }
 
 function runIn(directory: string, argv: readonly [string, ...string[]], command: Command): Outcome {

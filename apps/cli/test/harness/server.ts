@@ -1,7 +1,8 @@
 /** Servers and clients that talk over loopback, one side in the guest. */
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { environment } from "./run.ts";
 
 const PATIENCE_MS = 90_000;
 const POLL_MS = 50;
@@ -17,17 +18,6 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Resolves when somebody accepts connections there, and fails when `server` ends before. */
-export async function listening(port: number, server: ChildProcess): Promise<void> {
-  const output = collect(server);
-  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
-    if (server.exitCode !== null || server.signalCode !== null) break;
-    if (await accepts(port)) return;
-    await sleep(POLL_MS);
-  }
-  throw new Error(`nobody listens at port ${port}; the server said: ${output()}`);
-}
-
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
@@ -39,41 +29,72 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** What the program has printed so far. */
-export function collect(program: ChildProcess): () => string {
-  let text = "";
-  const add = (chunk: Buffer): void => void (text += chunk.toString());
-  program.stdout?.on("data", add);
-  program.stderr?.on("data", add);
-  return () => text;
-}
+/** A program that runs beside the test, and is killed at the latest when the scope that holds it ends. */
+export class Background implements AsyncDisposable {
+  /** What it has printed so far. */
+  output = "";
+  /** Its status or signal, once it has ended. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  readonly #process: ChildProcess;
+  readonly #printed: (() => void)[] = [];
+  #running = true;
 
-export interface Ended {
-  readonly output: string;
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** Waits for the program's end; kills it when it takes too long. */
-export function ended(program: ChildProcess): Promise<Ended> {
-  const output = collect(program);
-  const killer = setTimeout(() => program.kill("SIGKILL"), PATIENCE_MS);
-  return new Promise((resolve) => {
-    program.once("close", (code, signal) => {
-      clearTimeout(killer);
-      resolve({ output: output(), code, signal });
+  constructor(argv: readonly string[], cwd: string) {
+    const [file = "", ...args] = argv;
+    this.#process = spawn(file, args, { cwd, env: environment(cwd), stdio: ["pipe", "pipe", "pipe"] });
+    const add = (chunk: Buffer): void => {
+      this.output += chunk.toString();
+      for (const listener of this.#printed) listener();
+    };
+    this.#process.stdout?.on("data", add);
+    this.#process.stderr?.on("data", add);
+    const killer = setTimeout(() => this.#process.kill("SIGKILL"), PATIENCE_MS);
+    this.ended = new Promise((resolve) => {
+      this.#process.once("close", (code, signal) => {
+        clearTimeout(killer);
+        this.#running = false;
+        resolve(code ?? signal ?? -1);
+        for (const listener of this.#printed) listener();
+      });
     });
-  });
+  }
+
+  write(text: string): void {
+    this.#process.stdin?.write(text);
+  }
+
+  /** Ends its input and waits for its end. */
+  async finish(): Promise<number | NodeJS.Signals> {
+    this.#process.stdin?.end();
+    return await this.ended;
+  }
+
+  /** Its output once that contains `text`, or when it has ended. */
+  async prints(text: string): Promise<string> {
+    while (this.#running && !this.output.includes(text)) {
+      await new Promise<void>((resolve) => void this.#printed.push(resolve));
+    }
+    return this.output;
+  }
+
+  /** Resolves when somebody accepts connections at a port; fails when this program ends before. */
+  async listensAt(port: number): Promise<void> {
+    while (this.#running) {
+      if (await accepts(port)) return;
+      await sleep(POLL_MS);
+    }
+    throw new Error(`nobody listens at port ${port}; the server said: ${this.output}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#running) this.#process.kill("SIGKILL");
+    await this.ended;
+  }
 }
 
-/** Ends the program when the scope that holds this does. */
-export function ending(program: ChildProcess): AsyncDisposable {
-  return {
-    [Symbol.asyncDispose]: async () => {
-      if (program.exitCode !== null || program.signalCode !== null) return;
-      const closed = new Promise((resolve) => void program.once("close", resolve));
-      program.kill("SIGKILL");
-      await closed;
-    },
-  };
+/** Runs a command natively to its end and gives what it printed. */
+export async function output(argv: readonly string[], cwd: string): Promise<string> {
+  await using program = new Background(argv, cwd);
+  await program.finish();
+  return program.output;
 }
