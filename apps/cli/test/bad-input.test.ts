@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { need } from "./harness/requirements.ts";
-import { doppel, environment, runBoth, runGuest, temporaryDirectory } from "./harness/run.ts";
+import { doppel, environment, repository, runBoth, runGuest, temporaryDirectory } from "./harness/run.ts";
 import { exitCode, Field, tinyProgram } from "./harness/tiny-program.ts";
 
 interface Run {
@@ -208,6 +208,15 @@ describe("programs that go wrong", () => {
       stderr: "",
       status: 0,
     });
+  });
+
+  it("code that changes itself all the time does not hold up timers", (context) => {
+    need(context, "busybox");
+    const startedMs = performance.now();
+    const selfmod = join(repository, "guests/bin/selfmod");
+    expect(runGuest({ command: ["busybox", "timeout", "1", selfmod, "1000000"] }).status).toBe(143);
+    // It would take an hour.
+    expect(performance.now() - startedMs).toBeLessThan(30_000);
   });
 
   it("a program that waits is ended by the host's signal", async () => {

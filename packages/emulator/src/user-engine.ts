@@ -46,6 +46,9 @@ const EXCEPTION_REASON: Readonly<Record<number, ExitReason>> = {
   [Vector.simdFloatingPoint]: "simd-error",
 };
 
+/** A translation takes about as long as so many rounds of a small loop: some 100 us. */
+const TRANSLATION_BUDGET = 5_000;
+
 export interface UserEngineOptions {
   /** Guest-physical memory in bytes. */
   readonly memoryBytes: number;
@@ -106,6 +109,7 @@ export class UserEngine implements ExecutionEngine {
       },
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
+      translationBudget: TRANSLATION_BUDGET,
       helpers: {
         ...helpers,
         resolveFlags: (cpu: number) => {

@@ -59,6 +59,11 @@ export interface EngineOptions<F extends FragmentPort> {
   readonly granuleShift: number;
   readonly translator?: Partial<TranslatorOptions>;
   readonly service?: ServiceHandler;
+  /**
+   * What one translation takes from the budget, default 0: so that code which keeps changing cannot hold up timers,
+   * signals and other processes for as long as a budget of finished code would never last.
+   */
+  readonly translationBudget?: number;
 }
 
 /** What happened while translated code ran, in all contexts. */
@@ -274,10 +279,17 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const high = this.view.getInt32(this.pointer + Header.instructionPointer + 4, true);
     const module = this.engine.translator.translateOne((high >>> 0) * TWO_32 + (low >>> 0), this, STEP_SLOT);
     if (module === undefined) return false;
+    this.spendTranslation();
     this.table.growTo(this.engine.options.heap.slotCount);
     void new WebAssembly.Instance(module, this.imports);
     this.cacheJump(low, high, STEP_SLOT);
     return true;
+  }
+
+  private spendTranslation(): void {
+    const at = this.pointer + Header.budget;
+    const cost = this.engine.options.translationBudget ?? 0;
+    if (cost > 0) this.view.setInt32(at, this.view.getInt32(at, true) - cost, true);
   }
 
   private service(code: number, handler: ServiceHandler | undefined): number {
@@ -320,7 +332,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         break;
       }
     }
-    fragment ??= engine.translator.translate(address, this, tier);
+    if (fragment === undefined) {
+      this.spendTranslation();
+      fragment = engine.translator.translate(address, this, tier);
+    }
     if (fragment === undefined) {
       const at = engine.translator.faultAddress;
       const fault = this.fetch(at);
