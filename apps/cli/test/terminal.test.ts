@@ -15,24 +15,30 @@ interface Step {
   readonly shows: RegExp;
 }
 
-/** The screens after each step, and what `file` holds at the end. */
+/** Without what differs from run to run: vim tells how long ago a change was made, and bash a job's process id. */
+function steady(screen: string): string {
+  return screen.replace(/\d+ seconds? ago/, "just now").replace(/^\[1\] \d+$/m, "[1] PID");
+}
+
+/** The screens after each step, those of `like` waited for if given, and what the files hold at the end. */
 async function session(
   command: readonly string[],
   steps: readonly Step[],
   files: Readonly<Record<string, string>>,
+  like?: readonly string[],
 ): Promise<string[]> {
   using directory = temporaryDirectory();
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory.path, name), text);
   const line = command.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
   await using terminal = new Terminal(line, directory.path);
   const screens: string[] = [];
-  for (const { keys = [], type, resize, shows } of steps) {
+  for (const [index, { keys = [], type, resize, shows }] of steps.entries()) {
     if (resize !== undefined) terminal.resize(...resize);
     if (type !== undefined) terminal.type(type);
     if (keys.length > 0) terminal.press(...keys);
-    const screen = await terminal.shows(shows);
-    // vim tells how long ago a change was made, and bash a job's process id.
-    screens.push(screen.replace(/\d+ seconds? ago/, "just now").replace(/^\[1\] \d+$/m, "[1] PID"));
+    const wanted = like?.[index];
+    const isComplete = wanted === undefined ? undefined : (screen: string): boolean => steady(screen) === wanted;
+    screens.push(steady(await terminal.shows(shows, isComplete)));
     if (screens.at(-1)?.startsWith("never showed") === true) break;
   }
   for (const name of Object.keys(files)) screens.push(readFileSync(join(directory.path, name), "utf8"));
@@ -46,7 +52,7 @@ async function expectSameScreens(
 ): Promise<void> {
   const native = await session(command, steps, files);
   expect(native.join("\n----\n")).not.toContain("never showed");
-  const guest = await session(doppel(command), steps, files);
+  const guest = await session(doppel(command), steps, files, native);
   expect(guest).toEqual(native);
 }
 

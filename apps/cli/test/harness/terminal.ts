@@ -8,6 +8,8 @@ const ROWS = 24;
 const POLL_MS = 100;
 /** A screen that has not changed for so long is what the program wanted to show. */
 const SETTLED_MS = 600;
+/** For a program that is known to be slow, when its screen is not the one hoped for. */
+const SLOW_SETTLED_MS = 10_000;
 const PATIENCE_MS = 60_000;
 
 export class Terminal implements AsyncDisposable {
@@ -65,8 +67,12 @@ export class Terminal implements AsyncDisposable {
     return this.#tmux("/", "capture-pane", "-p", "-t", this.#name).trimEnd();
   }
 
-  /** The screen once it shows `expected` and has settled; as it is when it never does. */
-  async shows(expected: RegExp): Promise<string> {
+  /**
+   * The screen once it shows `expected` and has settled; as it is when it never does. With `isComplete`, the screen is
+   * waited for that is, as long as it takes a slow program to settle for good.
+   */
+  async shows(expected: RegExp, isComplete?: (screen: string) => boolean): Promise<string> {
+    const settledAfterMs = isComplete === undefined ? SETTLED_MS : SLOW_SETTLED_MS;
     let screen = this.screen();
     let settledMs = 0;
     for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
@@ -74,7 +80,8 @@ export class Terminal implements AsyncDisposable {
       const now = this.screen();
       settledMs = now === screen ? settledMs + POLL_MS : 0;
       screen = now;
-      if (settledMs >= SETTLED_MS && expected.test(screen)) return screen;
+      if (!expected.test(screen)) continue;
+      if (settledMs >= settledAfterMs || isComplete?.(screen) === true) return screen;
     }
     return `never showed ${expected}:\n${screen}`;
   }
