@@ -46,7 +46,7 @@ describe("openssl", () => {
     await server.listensAt(port);
     await using client = new Background(clientInGuest ? doppel(talk(port)) : talk(port), directory.path);
     client.write("a secret line\n");
-    expect(await client.prints("\n")).toContain("enil terces a\n");
+    expect(await client.prints("enil terces a\n")).toContain("enil terces a\n");
   }
 
   it("TLS: server in the guest, native client", async (context) => {
