@@ -18,6 +18,7 @@ const allowedImports: Readonly<Record<string, readonly string[] | "*">> = {
   // The oracle runs the translator as a whole; nothing of it is published.
   "guest-x86/oracle": ["dbt-core", "guard-memory", "trampolines"],
   "linux-user": ["guard-memory"],
+  "pc-machine": ["dbt-core", "guest-x86", "mirror-storage"],
   emulator: "*",
 };
 

@@ -40,7 +40,7 @@ export const RESERVED_SLOTS = 8;
 const CALL_DEPTH = 400;
 
 export const defaultTranslatorOptions: TranslatorOptions = {
-  cold: { batchRegions: 1, regionInstructions: 50 },
+  cold: { batchRegions: 2, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
   promoteAfter: 2000,
 };

@@ -1,0 +1,92 @@
+/**
+ * How the parts of the machine meet: processor, buses, interrupt lines, clock, devices.
+ *
+ * Everything here is synchronous and takes its time from the machine's clock, so that a run is the same given the same
+ * inputs, and so that a machine can be saved between any two guest instructions.
+ */
+
+/**
+ * Guest-physical memory as devices see it (DMA). Every range is checked: what does not lie in RAM as a whole is
+ * refused, never clipped. Writes drop translations made from these bytes and mark pages dirty.
+ */
+export interface GuestMemory {
+  /** Bytes of RAM, without holes. */
+  readonly ramBytes: number;
+  /** The bytes themselves, to be read only, and before the guest runs on; undefined where they are not all RAM. */
+  view(address: number, length: number): Uint8Array | undefined;
+  /** Copies `data` to guest memory; false, and nothing written, where that is not all RAM. */
+  write(address: number, data: Uint8Array): boolean;
+}
+
+/** A device's registers in a window of port or memory space. Sizes are 1, 2 or 4 bytes; values unsigned. */
+export interface RegisterWindow {
+  read(offset: number, size: number): number;
+  write(offset: number, size: number, value: number): void;
+}
+
+/** Port and memory space. Ranges may not overlap; a window can be moved (PCI base address registers). */
+export interface Bus {
+  mapPorts(first: number, count: number, window: RegisterWindow): Mapping;
+  /** Whole pages of guest-physical memory. */
+  mapMemory(address: number, length: number, window: RegisterWindow): Mapping;
+}
+
+export interface Mapping {
+  unmap(): void;
+}
+
+/** A level-triggered line; edge-triggered inputs look at its rises. */
+export interface InterruptLine {
+  set(level: boolean): void;
+}
+
+/** Where message-signalled interrupts go (Intel SDM vol. 3, 11.11): a write of `data` to `address`. */
+export interface MessageInterrupts {
+  deliver(address: number, data: number): void;
+}
+
+/** The machine's time: nanoseconds since power-on. It stands still while the machine is stopped. */
+export interface MachineClock {
+  now(): number;
+  /** Calls back once, between guest instructions, at the time or soon after. */
+  at(time: number, callback: () => void): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** What a snapshot is made of: plain values. Numbers are finite. */
+export type StateValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly StateValue[]
+  | { readonly [name: string]: StateValue };
+
+export type StateRecord = { readonly [name: string]: StateValue };
+
+/** A part of the machine that a snapshot saves. */
+export interface Stateful {
+  /** Names the part within a machine, for ever: "pit", "pci.3.virtio-blk". */
+  readonly id: string;
+  /** Of the layout of `save`; a part refuses what it does not know. */
+  readonly version: number;
+  save(): StateRecord;
+  /** @throws SnapshotError when the record is not one that `save` can have made */
+  load(record: StateRecord, version: number): void;
+}
+
+/** A saved state is damaged, or of another machine. The message says of which part. */
+export class SnapshotError extends Error {
+  override name = "SnapshotError";
+}
+
+/** A device: what it needs is given to its constructor. */
+export interface Device extends Stateful {
+  /** Back to the state after power-on. */
+  reset(): void;
+}
