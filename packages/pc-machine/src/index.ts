@@ -1,1 +1,10 @@
+export { Command, ConfigurationOffset, PciFunction } from "./pci/pci-device.ts";
+export type {
+  BarDescription,
+  CapabilityDescription,
+  PciConfiguration,
+  PciDescription,
+  PciSlot,
+} from "./pci/pci-device.ts";
 export * from "./ports.ts";
+export { RecordReader } from "./snapshot/record-reader.ts";

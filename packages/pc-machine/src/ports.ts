@@ -24,7 +24,10 @@ export interface RegisterWindow {
   write(offset: number, size: number, value: number): void;
 }
 
-/** Port and memory space. Ranges may not overlap; a window can be moved (PCI base address registers). */
+/**
+ * Port and memory space. A window can be moved (PCI base address registers), and a guest can move it over another:
+ * then the one that was mapped first answers, as long as it is there.
+ */
 export interface Bus {
   mapPorts(first: number, count: number, window: RegisterWindow): Mapping;
   /** Whole pages of guest-physical memory. */
