@@ -38,6 +38,47 @@ export interface Mapping {
   unmap(): void;
 }
 
+/**
+ * The same spaces from the processor's side. Sizes are 1, 2, 4 and, for memory, 8 bytes (two accesses of 4, the low one
+ * first); values unsigned. Where nothing is mapped, reads give all ones and writes are lost.
+ */
+export interface BusAccess {
+  readPort(port: number, size: number): number;
+  writePort(port: number, size: number, value: number): void;
+  readMemory(address: number, size: number): number;
+  writeMemory(address: number, size: number, value: number): void;
+}
+
+/** What the processor asks the interrupt controllers (local APIC, 8259) when its interrupt flag is set. */
+export interface InterruptController {
+  /** Vector of the interrupt that is to be delivered next, by priority; -1 when there is none. Asked often. */
+  pendingVector(): number;
+  /** The processor takes the interrupt: moves it from requested to in service, and returns its vector. */
+  acknowledge(): number;
+  /** CR8, the task-priority register's upper half: 0 to 15. */
+  taskPriority: number;
+}
+
+/** How a boot loader hands the processor over: in 64-bit mode, paging on, interrupts off, descriptors flat. */
+export interface ProcessorStart {
+  readonly rip: number;
+  readonly rsp: number;
+  readonly rsi: number;
+  /** Physical address of the top-level page table. */
+  readonly cr3: number;
+  readonly gdt: { readonly base: number; readonly limit: number };
+  readonly codeSelector: number;
+  readonly dataSelector: number;
+}
+
+/** Model-specific registers that other parts of the machine own (local APIC base, TSC deadline, paravirtual clock). */
+export interface ModelSpecificRegisters {
+  /** Undefined where the register does not exist: RDMSR raises #GP. */
+  read(register: number): bigint | undefined;
+  /** False where the register does not exist or the value is refused: WRMSR raises #GP. */
+  write(register: number, value: bigint): boolean;
+}
+
 /** A level-triggered line; edge-triggered inputs look at its rises. */
 export interface InterruptLine {
   set(level: boolean): void;
