@@ -8,3 +8,5 @@ export type {
 } from "./pci/pci-device.ts";
 export * from "./ports.ts";
 export { RecordReader } from "./snapshot/record-reader.ts";
+export { SystemBus } from "./platform/bus.ts";
+export { SteppedClock, SystemClock } from "./platform/machine-clock.ts";
