@@ -9,6 +9,7 @@ import { UsageError } from "./usage-error.ts";
 const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
   run: () => import("./run.ts"),
   inspect: () => import("./inspect/command.ts"),
+  guest: () => import("./guest/command.ts"),
   doctor: () => import("./doctor.ts"),
 };
 
@@ -16,6 +17,7 @@ const USAGE = `usage: doppel COMMAND [ARG…]
 
   run [options] [--] PROGRAM [ARG…]   run a Linux program for x86-64 or i386
   inspect PROGRAM --function NAME     show what a function is translated to
+  guest debian --out DIR              build a Linux system to boot, from Debian's packages
   doctor                              say what this machine has and lacks
 
 doppel COMMAND --help says more.
