@@ -17,7 +17,11 @@ const config: ViteUserConfig = {
         ...shared,
         test: {
           name: "unit",
-          include: ["packages/*/{src,oracle}/**/*.test.ts", "apps/*/src/**/*.test.ts", "{scripts,guests}/**/*.test.ts"],
+          include: [
+            "packages/*/{src,oracle}/**/*.test.ts",
+            "apps/*/src/**/*.test.ts",
+            "{scripts,guests,bench}/**/*.test.ts",
+          ],
           testTimeout: 20_000,
         },
       },

@@ -36,6 +36,7 @@ export const programs: readonly GuestProgram[] = [
   kernel("interpreter", 10_000),
   kernel("mandelbrot", 40),
   kernel("matmul", 30),
+  kernel("mixed", 100),
   kernel("nbody", 2_000),
   kernel("qsort", 5_000),
   kernel("search", 50_000),

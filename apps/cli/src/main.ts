@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly str
   run: () => import("./run.ts"),
   inspect: () => import("./inspect/command.ts"),
   guest: () => import("./guest/command.ts"),
+  bench: () => import("./bench.ts"),
   doctor: () => import("./doctor.ts"),
 };
 
@@ -18,6 +19,7 @@ const USAGE = `usage: doppel COMMAND [ARG…]
   run [options] [--] PROGRAM [ARG…]   run a Linux program for x86-64 or i386
   inspect PROGRAM --function NAME     show what a function is translated to
   guest debian --out DIR              build a Linux system to boot, from Debian's packages
+  bench [SUITE…]                      measure it beside the processor itself and other emulators
   doctor                              say what this machine has and lacks
 
 doppel COMMAND --help says more.

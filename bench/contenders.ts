@@ -1,0 +1,69 @@
+/** Who runs the tasks: this project's translator, the processor itself, and other emulators that are installed. */
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+export interface Contender {
+  readonly name: string;
+  /** What it is, with its version. */
+  readonly description: string;
+  /** The command that runs a Linux program's command line. The program is named by its path. */
+  readonly command: (program: readonly string[]) => readonly string[];
+}
+
+/** A contender left out, and why. */
+export interface Absent {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** Names for `--vs`. */
+export const contenderNames = ["native", "qemu", "v86"] as const;
+export type ContenderName = (typeof contenderNames)[number];
+
+export function findOnPath(name: string): string | undefined {
+  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+    const candidate = join(directory === "" ? "." : directory, name);
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+/** @param commandLine what starts `doppel` */
+export function doppel(commandLine: readonly string[]): Contender {
+  const { node, v8 } = process.versions;
+  return {
+    name: "doppel",
+    description: `this project, Node ${node}, V8 ${v8}`,
+    command: (program) => [...commandLine, "run", "--", ...program],
+  };
+}
+
+const finders: Readonly<Record<ContenderName, () => Contender | Absent>> = { native, qemu, v86 };
+
+export function contender(name: ContenderName): Contender | Absent {
+  return finders[name]();
+}
+
+function native(): Contender | Absent {
+  const name = "native";
+  if (process.platform !== "linux" || process.arch !== "x64") return { name, reason: "this is no x86-64 Linux" };
+  return { name, description: "the processor itself", command: (program) => program };
+}
+
+function qemu(): Contender | Absent {
+  const name = "qemu";
+  const file = findOnPath("qemu-x86_64");
+  if (file === undefined) return { name, reason: "qemu-x86_64 is not installed (Debian: qemu-user)" };
+  const version = spawnSync(file, ["--version"], { encoding: "utf8" }).stdout.split("\n")[0];
+  return { name, description: version, command: (program) => [file, ...program] };
+}
+
+function v86(): Absent {
+  return { name: "v86", reason: "it runs machines, no programs; no suite chosen needs it" };
+}

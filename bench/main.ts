@@ -1,0 +1,160 @@
+/**
+ * `doppel bench`: suites of tasks, each run by all contenders in turn, as often as asked for.
+ *
+ * The contenders take turns within a round so that whatever disturbs the machine meets all of them; a ratio's spread is
+ * that of the rounds. The measure is wall time, which says something only on an idle machine; user time is shown too.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Absent, type Contender, contender, type ContenderName, doppel, findOnPath } from "./contenders.ts";
+import { host } from "./host.ts";
+import { measure, type Measurement } from "./measure.ts";
+import { plot } from "./plot.ts";
+import { markdown, table } from "./report.ts";
+import { type Results, summarise, type SuiteResult, type TaskResult } from "./results.ts";
+import { measureServer } from "./server.ts";
+import { suites } from "./suites.ts";
+import type { Suite, Task } from "./task.ts";
+
+export interface BenchOptions {
+  /** Names of suites; none: all. */
+  readonly suites: readonly string[];
+  /** Only tasks whose name contains this. */
+  readonly only?: string | undefined;
+  readonly versus: readonly ContenderName[];
+  readonly repeat: number;
+  readonly json: boolean;
+  /** Folder to write benchmarks.md and benchmarks.svg to. */
+  readonly write?: string | undefined;
+  /** What starts `doppel`. */
+  readonly doppel: readonly string[];
+  readonly print: (text: string) => void;
+  readonly note: (text: string) => void;
+}
+
+/** Something the user asked for does not exist. */
+export class UnknownNameError extends RangeError {}
+
+export async function bench(options: BenchOptions): Promise<Results> {
+  const { note } = options;
+  for (const name of options.suites) {
+    if (!suites.some((suite) => suite.name === name)) {
+      throw new UnknownNameError(
+        `there is no suite ${name}; there are ${suites.map((suite) => suite.name).join(", ")}`,
+      );
+    }
+  }
+  const contenders: Contender[] = [doppel(options.doppel)];
+  const absent: Absent[] = [];
+  for (const name of options.versus) {
+    const found = contender(name);
+    if ("reason" in found) {
+      absent.push(found);
+      note(`without ${name}: ${found.reason}\n`);
+    } else {
+      contenders.push(found);
+    }
+  }
+  const folder = mkdtempSync(join(tmpdir(), "doppel-bench-"));
+  try {
+    const measured: SuiteResult[] = [];
+    for (const suite of suites) {
+      if (options.suites.length > 0 && !options.suites.includes(suite.name)) continue;
+      suite.prepare?.(folder);
+      measured.push(await runSuite(suite, contenders, folder, options));
+    }
+    const results: Results = {
+      date: new Date().toISOString().slice(0, 10),
+      host: host(),
+      repeat: options.repeat,
+      contenders: contenders.map(({ name, description }) => ({ name, description })),
+      absent,
+      suites: measured,
+    };
+    if (options.json) options.print(`${JSON.stringify(results, undefined, 2)}\n`);
+    if (options.write !== undefined) {
+      writeFileSync(join(options.write, "benchmarks.md"), markdown(results));
+      writeFileSync(join(options.write, "benchmarks.svg"), plot(results));
+    }
+    return results;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runSuite(
+  suite: Suite,
+  contenders: readonly Contender[],
+  folder: string,
+  options: BenchOptions,
+): Promise<SuiteResult> {
+  const tasks: TaskResult[] = [];
+  const absent: Absent[] = [];
+  for (const task of suite.tasks) {
+    if (options.only !== undefined && !task.name.includes(options.only)) continue;
+    const command = task.command({ folder });
+    const missing = task.needs?.find((name) => findOnPath(name) === undefined);
+    if (command === undefined || missing !== undefined) {
+      absent.push({ name: task.name, reason: `${missing ?? "its program"} is not installed` });
+      options.note(`without ${task.name}: ${missing ?? "its program"} is not installed\n`);
+      continue;
+    }
+    options.note(`${suite.name}: ${task.name}\n`);
+    tasks.push(await runTask(task, command, contenders, folder, options.repeat));
+  }
+  const result: SuiteResult = { name: suite.name, title: suite.title, tasks, absent, summary: [] };
+  const summarised = { ...result, summary: summarise(result) };
+  if (!options.json) options.print(table(summarised));
+  return summarised;
+}
+
+async function runTask(
+  task: Task,
+  program: readonly string[],
+  contenders: readonly Contender[],
+  folder: string,
+  repeat: number,
+): Promise<TaskResult> {
+  const runs = contenders.map(({ name }) => ({
+    contender: name,
+    wallSeconds: [] as number[],
+    userSeconds: [] as number[],
+  }));
+  const failures = new Map<string, string>();
+  let output: string | undefined;
+  for (let round = 0; round < repeat; round++) {
+    // Every other round the other way round: nobody always comes after the same neighbour.
+    const order = round % 2 === 0 ? [...contenders.keys()] : [...contenders.keys()].toReversed();
+    for (const index of order) {
+      const { name, command } = contenders[index];
+      if (failures.has(name)) continue;
+      const run = await runOnce(task, command(program), folder);
+      const complaint = failure(run, output);
+      if (complaint !== undefined) {
+        failures.set(name, complaint);
+        continue;
+      }
+      output ??= run.output;
+      runs[index].wallSeconds.push(run.wallSeconds);
+      runs[index].userSeconds.push(run.userSeconds);
+    }
+  }
+  return {
+    name: task.name,
+    runs: runs.filter((run) => !failures.has(run.contender)),
+    failures: [...failures].map(([name, reason]) => ({ name, reason })),
+  };
+}
+
+function runOnce(task: Task, command: readonly string[], folder: string): Promise<Measurement> {
+  if (task.client !== undefined) return measureServer(command, task.client, folder);
+  const stdin = task.stdin === undefined ? undefined : join(folder, task.stdin);
+  return measure(command, { cwd: folder, stdin });
+}
+
+function failure(run: Measurement, output: string | undefined): string | undefined {
+  if (run.status !== 0) return `ended with ${run.status}: ${run.complaint.trim().split("\n").at(-1) ?? ""}`;
+  if (output !== undefined && run.output !== output) return "printed something else than the others";
+  return undefined;
+}

@@ -1,0 +1,23 @@
+/** `startup`: programs that do next to nothing, so that loading, linking and first translations decide. */
+import { findOnPath } from "../contenders.ts";
+import type { Suite, Task } from "../task.ts";
+
+const task = (name: string, program: string, ...args: readonly string[]): Task => ({
+  name,
+  command: () => {
+    const file = findOnPath(program);
+    return file === undefined ? undefined : [file, ...args];
+  },
+});
+
+export const startup: Suite = {
+  name: "startup",
+  title: "Programs that do next to nothing",
+  tasks: [
+    task("true", "true"),
+    task("ls", "ls", "/"),
+    task("python3 -c pass", "python3", "-c", "pass"),
+    task("perl -e 0", "perl", "-e", "0"),
+    task("git --version", "git", "--version"),
+  ],
+};
