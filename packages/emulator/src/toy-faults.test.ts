@@ -7,7 +7,7 @@ import { Fault, ToyHost, type ToyProcess, toyProcess } from "./testing/toy-machi
 
 const CODE = 0x10000;
 const DATA = 0x20000;
-const LAST_PAGE = 0xffff_ffff_f000;
+const LAST_PAGE = 0x7fff_ffff_f000;
 /** Guest address of instruction n. */
 const at = (index: number, base = CODE): bigint => BigInt(base + 3 * index);
 /** With names for the tests' titles. */
@@ -100,7 +100,7 @@ describe.each(tiers)("%s", (_tier, translator) => {
       expect([toy.pc, toy.fault]).toEqual([at(2), { address: BigInt(DATA), access: 0, reason: Fault.unmapped }]);
     });
 
-    test.each(hex([0x8000_0000_0000_0000n, -1n, -8n, 1n << 48n, 0x7fff_ffff_ffff_ffffn, 0x0001_0000_0002_0000n]))(
+    test.each(hex([0x8000_0000_0000_0000n, -1n, -8n, 1n << 47n, 0x7fff_ffff_ffff_ffffn, 0x0001_0000_0002_0000n]))(
       "at 0x%s, which is no address, even when pages with equal TLB indices are known",
       (_name, address) => {
         for (const code of [Code.load, Code.store, Code.loadb, Code.storeb]) {
@@ -126,7 +126,7 @@ describe.each(tiers)("%s", (_tier, translator) => {
       expect([toy.run(), toy.register(1)]).toEqual([Exit.halt, 99n]);
       toy.setRegister(2, LAST_PAGE + 4089);
       expect(toy.run(CODE)).toBe(EngineExit.pageFault);
-      expect(toy.fault).toMatchObject({ address: 1n << 48n, reason: FAULT_NON_CANONICAL });
+      expect(toy.fault).toMatchObject({ address: 1n << 47n, reason: FAULT_NON_CANONICAL });
     });
   });
 
@@ -163,7 +163,7 @@ describe.each(tiers)("%s", (_tier, translator) => {
       return toy;
     };
 
-    test.each(hex([-1n, -2n, 0x8000_0000_0000_0000n, 1n << 48n]))("at 0x%s fails there", (_name, address) => {
+    test.each(hex([-1n, -2n, 0x8000_0000_0000_0000n, 1n << 47n]))("at 0x%s fails there", (_name, address) => {
       const toy = goTo(address);
       expect(toy.run()).toBe(EngineExit.pageFault);
       expect([toy.pc, toy.register(0)]).toEqual([BigInt.asUintN(64, address), 1n]);

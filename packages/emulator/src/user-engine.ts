@@ -133,7 +133,10 @@ export class UserEngine implements ExecutionEngine {
 
   /** Null when guest memory has no room for another context block. */
   createContext(space: AddressSpacePort): EngineContext | null {
-    const context = this.translator.createContext(space);
+    // The upper half of the address space is never a program's.
+    const context = this.translator.createContext({
+      translate: (address, access) => (address < 0 ? FAULT_NON_CANONICAL : space.translate(address, access)),
+    });
     return context === undefined ? null : new UserContext(this, context);
   }
 }
@@ -246,7 +249,7 @@ class UserContext implements EngineContext {
             : "general-protection";
         }
         exit.address =
-          view.getUint32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +
+          view.getInt32(context.pointer + Header.faultAddress + 4, true) * TWO_32 +
           view.getUint32(context.pointer + Header.faultAddress, true);
         exit.access = view.getInt32(context.pointer + Header.faultAccess, true) as Access;
         if (exit.access === 0 && faulting !== undefined && wantedToWrite(faulting, 0, faulting.length, this.bits))

@@ -5,7 +5,7 @@
  * entry (32 bytes)   0  read tag i64    the page's virtual address, or an address no look-up here can match
  *                    8  write tag i64   the same for writes
  *                   16  host i32        byte offset of the physical page in WebAssembly memory
- *                   20  (free)
+ *                   20  global i32     not 0: kept when the address space changes
  * ```
  * A look-up subtracts the tag from the address and compares with the page size: one check for the right page and for
  * all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there.
@@ -49,7 +49,7 @@ export class SoftTlb {
     this.flush();
   }
 
-  fill(low: number, high: number, host: number, readable: boolean, writable: boolean): void {
+  fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global = false): void {
     const { words } = this;
     const index = (low >>> PAGE_SHIFT) & (ENTRIES - 1);
     const entry = this.base + (index << (ENTRY_SHIFT - 2));
@@ -67,6 +67,7 @@ export class SoftTlb {
       this.invalidate(entry + 2, index);
     }
     words[entry + 4] = host;
+    words[entry + 5] = global ? 1 : 0;
   }
 
   /** A tag whose page has another index: no address looked up here can be on that page. */
@@ -78,6 +79,16 @@ export class SoftTlb {
   flush(): void {
     for (let index = 0; index < ENTRIES; index++) {
       const entry = this.base + (index << (ENTRY_SHIFT - 2));
+      this.invalidate(entry, index);
+      this.invalidate(entry + 2, index);
+    }
+  }
+
+  /** Drops all entries but the global ones. */
+  flushLocal(): void {
+    for (let index = 0; index < ENTRIES; index++) {
+      const entry = this.base + (index << (ENTRY_SHIFT - 2));
+      if (this.words[entry + 5] !== 0) continue;
       this.invalidate(entry, index);
       this.invalidate(entry + 2, index);
     }

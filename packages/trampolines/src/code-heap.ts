@@ -51,6 +51,7 @@ export class CodeHeap<Module> {
   private readonly bySourcePage: Map<number, Set<Fragment<Module>>> = new Map();
   private readonly linkSlots: Map<number, Map<number, number>> = new Map();
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
+  private readonly leaving: Set<number> = new Set();
   private nextSlot: number;
   private nextFragment = 1;
   private nextModule = 1;
@@ -129,9 +130,15 @@ export class CodeHeap<Module> {
     if (slot === undefined) {
       slot = this.nextSlot++;
       slots.set(distance, slot);
+      if (distance < 0 || distance >> PAGE_SHIFT !== 0) this.leaving.add(slot);
       this.statistics.linkSlots++;
     }
     return slot;
+  }
+
+  /** Whether a link slot leads out of the page it is of: the same distance may then mean another place. */
+  leavesPage(slot: number): boolean {
+    return this.leaving.has(slot);
   }
 
   /** Fragments made from any granule that these bytes touch. */

@@ -68,6 +68,11 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     this.slotsOf.delete(fragment);
   }
 
+  /** Traps in these link slots again. */
+  unlink(slots: readonly number[]): void {
+    for (const slot of slots) this.copySlot(slot, this.trapSlot);
+  }
+
   /** Traps in all link slots again. */
   unlinkAll(): void {
     for (const slots of this.slotsOf.values()) for (const slot of slots) this.copySlot(slot, this.trapSlot);

@@ -47,7 +47,8 @@ const STORES: Readonly<Record<number, MemoryShape>> = {
 };
 
 export class MemoryEmitter {
-  private readonly tlb: TlbLayout;
+  private readonly ownTlb: TlbLayout;
+  private tlb: TlbLayout;
   private out!: ByteWriter;
   private imports!: RegionImports;
   private entry = -1;
@@ -56,10 +57,12 @@ export class MemoryEmitter {
   private locals!: LocalPool;
 
   constructor(tlb: TlbLayout) {
+    this.ownTlb = tlb;
     this.tlb = tlb;
   }
 
-  begin(locals: LocalPool, out: ByteWriter, imports: RegionImports): void {
+  begin(locals: LocalPool, out: ByteWriter, imports: RegionImports, tlb: TlbLayout = this.ownTlb): void {
+    this.tlb = tlb;
     this.locals = locals;
     this.out = out;
     this.imports = imports;

@@ -11,7 +11,7 @@
  */
 import { Op } from "../ir/op.ts";
 import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
-import { type CodeLayout, EngineExit, Header } from "../layout.ts";
+import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { ContextEmitter } from "./context-emitter.ts";
 import { FlowGraph } from "./flow-graph.ts";
@@ -32,6 +32,8 @@ export interface EmitOptions {
    * is cold, and kept small. 0: hot for good.
    */
   readonly counter: number;
+  /** The soft TLB that accesses go by. Absent: the layout's. */
+  readonly tlb?: TlbLayout;
 }
 
 interface FaultExit {
@@ -85,7 +87,7 @@ export class RegionEmitter {
     this.planFaultExits();
     this.locals.reset();
     this.values.begin(region, this.sets, code, this.cold);
-    this.memory.begin(this.locals, code, imports);
+    this.memory.begin(this.locals, code, imports, options.tlb);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
     this.count = -1;
     this.result = this.locals.permanent("i64");

@@ -6,13 +6,16 @@
  */
 import { ImportModule } from "../emit/module-emitter.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
-import { type CodeLayout, EngineExit, Header } from "../layout.ts";
+import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import type { Frontend } from "../port-frontend.ts";
 import {
   FAULT_NON_CANONICAL,
   type FragmentPort,
   type HeapPort,
   type MemoryPort,
+  SPACE_DEVICE,
+  SPACE_GLOBAL,
+  SPACE_PAGE_MASK,
   SPACE_PAGE_SHIFT,
   SPACE_WRITABLE,
   type SpacePort,
@@ -26,8 +29,10 @@ const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGE_MASK = PAGE_BYTES - 1;
 const TWO_32 = 2 ** 32;
-/** Virtual addresses are JavaScript numbers below this; above lies what no mapping of a user process has. */
-const ADDRESS_LIMIT_HIGH = 0x10000;
+/** Virtual addresses are signed JavaScript numbers; canonical ones have 48 bits (their high words, 16). */
+const ADDRESS_HALF: number = 2 ** 47;
+const HIGH_HALF = 0x8000;
+const HIGH_LIMIT = 0x10000;
 const JUMP_CACHE_BITS = 12;
 const JUMP_CACHE_ENTRY = 16;
 /** Table slots of the stubs. Slot 0 is nobody's: it means "by the jump cache" to the resolver. */
@@ -38,6 +43,8 @@ const STEP_SLOT = 3;
 export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
+/** More than one instruction can use. */
+const STEP_BUDGET = 1 << 20;
 
 export const defaultTranslatorOptions: TranslatorOptions = {
   cold: { batchRegions: 2, regionInstructions: 50 },
@@ -59,6 +66,11 @@ export interface EngineOptions<F extends FragmentPort> {
   readonly granuleShift: number;
   readonly translator?: Partial<TranslatorOptions>;
   readonly service?: ServiceHandler;
+  /**
+   * Modes with different rights to memory see it through views of their own, each with a soft TLB and a jump cache:
+   * how many there are, and which of them code of a mode goes by. Absent: one.
+   */
+  readonly views?: { readonly count: number; of(mode: number): number };
   /**
    * What one translation takes from the budget, default 0: so that code which keeps changing cannot hold up timers,
    * signals and other processes for as long as a budget of finished code would never last.
@@ -97,11 +109,16 @@ export interface Context {
   /** Any page may have lost the right to be written. */
   invalidateWrites(): void;
   invalidateAll(): void;
+  /** Another address space: what is not global in it goes. */
+  invalidateLocal(): void;
+  /** Runs the one instruction at the header's instruction pointer; answers as `run`, EngineExit.stepped when it is done. */
+  step(): number;
   dispose(): void;
 }
 
 export class Engine<F extends FragmentPort = FragmentPort> {
-  readonly layout: CodeLayout;
+  /** Of each view. */
+  readonly layouts: readonly CodeLayout[];
   readonly translator: Translator<F>;
   readonly statistics: EngineStatistics = {
     resolves: 0,
@@ -113,27 +130,34 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   };
   readonly options: EngineOptions<F>;
   readonly blockPages: number;
-  readonly support: WebAssembly.Module;
+  /** Of each view: its functions that are not made from guest code. */
+  readonly support: readonly WebAssembly.Module[];
   private readonly contexts: Map<number, EngineContext<F>> = new Map();
 
   constructor(options: EngineOptions<F>) {
     this.options = options;
     const { shape } = options.tlb;
-    const jumpCacheOffset = Header.guestStateEnd + shape.bytes;
-    this.layout = {
-      tlb: { ...shape, offset: Header.guestStateEnd },
-      jumpCache: { offset: jumpCacheOffset, indexBits: JUMP_CACHE_BITS },
-    };
-    this.blockPages = Math.ceil((jumpCacheOffset + (JUMP_CACHE_ENTRY << JUMP_CACHE_BITS)) / PAGE_BYTES);
+    const jumpCacheBytes = JUMP_CACHE_ENTRY << JUMP_CACHE_BITS;
+    const viewBytes = shape.bytes + jumpCacheBytes;
+    this.layouts = Array.from({ length: options.views?.count ?? 1 }, (_, view) => {
+      const offset = Header.guestStateEnd + view * viewBytes;
+      return {
+        tlb: { ...shape, offset },
+        jumpCache: { offset: offset + shape.bytes, indexBits: JUMP_CACHE_BITS },
+      };
+    });
+    this.blockPages = Math.ceil((Header.guestStateEnd + this.layouts.length * viewBytes) / PAGE_BYTES);
     const { memory, heap, frontend } = options;
-    this.translator = new Translator(frontend, this.layout, memory, heap, {
+    this.translator = new Translator(frontend, this.layouts[0], memory, heap, {
       ...defaultTranslatorOptions,
       ...options.translator,
     });
-    this.support = new WebAssembly.Module(supportModule(this.layout, memory.bytes.length / 65536));
+    this.support = this.layouts.map(
+      (layout) => new WebAssembly.Module(supportModule(layout, memory.bytes.length / 65536)),
+    );
     memory.setGuardHit((page, offset, length) => this.discardMadeFrom(page, offset, length));
     memory.onPageGuarded((host) => {
-      for (const context of this.contexts.values()) context.tlb.dropWrites(host);
+      for (const context of this.contexts.values()) context.dropWrites(host);
     });
   }
 
@@ -162,30 +186,48 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     for (const fragment of heap.madeFrom(page, offset, length, granuleShift)) {
       heap.discard(fragment);
       this.statistics.discards++;
-      for (const context of this.contexts.values()) context.forget(fragment.homeSlot);
     }
     for (const context of this.contexts.values()) context.codeChanged = true;
   }
 }
 
+/** Guest memory as code of some modes sees it; see `EngineOptions.views`. */
+class View {
+  readonly tlb: TlbPort;
+  readonly layout: CodeLayout;
+  readonly exports: SupportExports;
+  readonly imports: WebAssembly.Imports;
+  jumpCacheUsed = false;
+  lastMode = -1;
+  /** Virtual pages that code was linked from, to know which remaps concern links. */
+  readonly codePages: Set<number> = new Set();
+  /** Some of that code is not global. */
+  hasLocalCode = false;
+  /** Links that hold only for as long as pages are mapped as they are. */
+  readonly mappedLinks: number[] = [];
+  /** Where physical code pages are seen: their aliases get translations of their own. */
+  readonly seenAt: Map<number, number[]> = new Map();
+
+  constructor(tlb: TlbPort, layout: CodeLayout, exports: SupportExports, imports: WebAssembly.Imports) {
+    this.tlb = tlb;
+    this.layout = layout;
+    this.exports = exports;
+    this.imports = imports;
+  }
+}
+
 class EngineContext<F extends FragmentPort> implements Context, CodeView {
   readonly pointer: number;
-  readonly tlb: TlbPort;
   mode = 0;
   narrow = false;
   private readonly engine: Engine<F>;
   private readonly space: SpacePort;
   private readonly table: TablePort<F>;
-  private readonly exports: SupportExports;
-  private readonly imports: WebAssembly.Imports;
+  private readonly views: readonly View[];
+  /** The view of the code that runs, or ran last. */
+  private current: View;
   private readonly view: DataView;
   private readonly bytes: Uint8Array;
-  /** Virtual pages that code was linked from, to know which remaps concern links. */
-  private readonly codePages: Set<number> = new Set();
-  /** Where physical code pages are seen in this address space: their aliases get translations of their own. */
-  private readonly seenAt: Map<number, number[]> = new Map();
-  private jumpCacheUsed = false;
-  private lastMode = -1;
   /** Translations went away since the last service began. */
   codeChanged = false;
 
@@ -193,13 +235,23 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.engine = engine;
     this.space = space;
     this.pointer = pointer;
-    const { memory, tlb, createTable, helpers, service } = engine.options;
+    const { memory, createTable } = engine.options;
     this.view = memory.view;
     this.bytes = memory.bytes;
-    this.tlb = tlb.create(pointer + engine.layout.tlb.offset);
     this.table = createTable();
+    this.views = engine.layouts.map((layout, index) => this.createView(layout, engine.support[index]));
+    this.current = this.views[0];
+    const { exports } = this.current;
+    this.table.table.set(TRAP_SLOT, exports.trap);
+    this.table.table.set(LEAVE_SLOT, exports.leave);
+    this.table.setTrap(TRAP_SLOT, RESERVED_SLOTS, exports.copySlot);
+    for (const view of this.views) this.flushJumpCache(view, true);
+  }
+
+  private createView(layout: CodeLayout, support: WebAssembly.Module): View {
+    const { memory, tlb, helpers, service } = this.engine.options;
     const environment = { memory: memory.memory, table: this.table.table };
-    const instance = new WebAssembly.Instance(engine.support, {
+    const instance = new WebAssembly.Instance(support, {
       e: environment,
       j: {
         resolve: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot, 0),
@@ -211,79 +263,111 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
           this.slowStoreVector(low, high, info),
       },
     });
-    this.exports = instance.exports as unknown as SupportExports;
-    this.table.table.set(TRAP_SLOT, this.exports.trap);
-    this.table.table.set(LEAVE_SLOT, this.exports.leave);
-    this.table.setTrap(TRAP_SLOT, RESERVED_SLOTS, this.exports.copySlot);
-    this.imports = {
+    const exports = instance.exports as unknown as SupportExports;
+    const imports = {
       [ImportModule.engine]: {
         ...environment,
-        jump: this.exports.jump,
-        slowLoad: this.exports.slowLoad,
-        slowStore: this.exports.slowStore,
-        slowStoreVector: this.exports.slowStoreVector,
-        promote: this.exports.promote,
-        load: this.exports.load,
-        store1: this.exports.store1,
-        store2: this.exports.store2,
-        store4: this.exports.store4,
-        store8: this.exports.store8,
-        store16: this.exports.store16,
+        jump: exports.jump,
+        slowLoad: exports.slowLoad,
+        slowStore: exports.slowStore,
+        slowStoreVector: exports.slowStoreVector,
+        promote: exports.promote,
+        load: exports.load,
+        store1: exports.store1,
+        store2: exports.store2,
+        store4: exports.store4,
+        store8: exports.store8,
+        store16: exports.store16,
         service: (_context: number, code: number) => this.service(code, service),
       },
       [ImportModule.helpers]: helpers,
     };
-    this.flushJumpCache(true);
+    return new View(tlb.create(this.pointer + layout.tlb.offset), layout, exports, imports);
+  }
+
+  get tlb(): TlbLayout {
+    return this.current.layout.tlb;
+  }
+
+  dropWrites(host: number): void {
+    for (const { tlb } of this.views) tlb.dropWrites(host);
+  }
+
+  private selectView(): View {
+    const { views } = this.engine.options;
+    const view = this.views[views === undefined ? 0 : views.of(this.mode)];
+    this.current = view;
+    if (this.mode !== view.lastMode) {
+      this.flushJumpCache(view);
+      view.lastMode = this.mode;
+    }
+    return view;
   }
 
   run(budget: number): number {
     const { view, pointer } = this;
-    if (this.mode !== this.lastMode) {
-      this.flushJumpCache();
-      this.lastMode = this.mode;
-    }
+    const { exports } = this.selectView();
     view.setInt32(pointer + Header.budget, budget, true);
-    let stepped = false;
     for (;;) {
-      view.setInt32(pointer + Header.exitCode, 0, true);
-      const low = view.getInt32(pointer + Header.instructionPointer, true);
-      const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
-      this.exports.run(pointer, low, high, CALL_DEPTH);
-      if (stepped) {
-        this.forget(STEP_SLOT);
-        stepped = false;
-      }
-      const code = view.getInt32(pointer + Header.exitCode, true);
-      if (code === EngineExit.retry) {
-        stepped = this.prepareStep();
-        continue;
-      }
-      if (code === EngineExit.stepped) continue;
-      // -1 came back as a guest address: there is no code.
-      if (code === 0) {
-        view.setInt32(pointer + Header.instructionPointer, -1, true);
-        view.setInt32(pointer + Header.instructionPointer + 4, -1, true);
-        this.fail(0, -1, -1, 2, FAULT_NON_CANONICAL);
-        return EngineExit.pageFault;
-      }
-      return code;
+      const code = this.enter(exports);
+      if (code === EngineExit.retry) this.prepareStep();
+      else if (code !== EngineExit.stepped) return code;
     }
+  }
+
+  step(): number {
+    const { exports } = this.selectView();
+    this.view.setInt32(this.pointer + Header.budget, STEP_BUDGET, true);
+    // What cannot be fetched faults when it runs.
+    this.prepareStep();
+    for (;;) {
+      const code = this.enter(exports);
+      if (code !== EngineExit.retry) return code;
+      this.prepareStep();
+    }
+  }
+
+  private enter(exports: SupportExports): number {
+    const { view, pointer } = this;
+    view.setInt32(pointer + Header.exitCode, 0, true);
+    const low = view.getInt32(pointer + Header.instructionPointer, true);
+    const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
+    exports.run(pointer, low, high, CALL_DEPTH);
+    this.forgetStep();
+    const code = view.getInt32(pointer + Header.exitCode, true);
+    if (code !== 0) return code;
+    // -1 came back as a guest address: there is no code.
+    view.setInt32(pointer + Header.instructionPointer, -1, true);
+    view.setInt32(pointer + Header.instructionPointer + 4, -1, true);
+    this.fail(0, -1, -1, 2, FAULT_NON_CANONICAL);
+    return EngineExit.pageFault;
   }
 
   /**
    * The instruction at the instruction pointer is to run alone next: retried in a region, it would guard the very bytes
    * it writes again, when they are close to its own.
    */
-  private prepareStep(): boolean {
+  private prepareStep(): void {
     const low = this.view.getInt32(this.pointer + Header.instructionPointer, true);
     const high = this.view.getInt32(this.pointer + Header.instructionPointer + 4, true);
-    const module = this.engine.translator.translateOne((high >>> 0) * TWO_32 + (low >>> 0), this, STEP_SLOT);
-    if (module === undefined) return false;
+    const module = this.engine.translator.translateOne(high * TWO_32 + (low >>> 0), this, STEP_SLOT);
+    if (module === undefined) return;
     this.spendTranslation();
     this.table.growTo(this.engine.options.heap.slotCount);
-    void new WebAssembly.Instance(module, this.imports);
-    this.cacheJump(low, high, STEP_SLOT);
-    return true;
+    void new WebAssembly.Instance(module, this.current.imports);
+    this.stepEntry = this.cacheJump(low, high, STEP_SLOT);
+  }
+
+  /** Jump-cache entry of an instruction that is to run alone, or 0. */
+  private stepEntry = 0;
+
+  private forgetStep(): void {
+    if (this.stepEntry === 0) return;
+    const start = this.pointer + this.current.layout.jumpCache.offset;
+    const index = (this.stepEntry - start) / JUMP_CACHE_ENTRY;
+    this.view.setInt32(this.stepEntry, index ^ 1, true);
+    this.view.setInt32(this.stepEntry + 4, 0, true);
+    this.stepEntry = 0;
   }
 
   private spendTranslation(): void {
@@ -304,14 +388,18 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   // Code.
 
   fetch = (virtualAddress: number): number => {
+    if (virtualAddress < -ADDRESS_HALF || virtualAddress >= ADDRESS_HALF) return FAULT_NON_CANONICAL;
     const answer = this.space.translate(virtualAddress, 2);
-    return answer < 0 ? answer : answer >>> SPACE_PAGE_SHIFT;
+    if (answer < 0) return answer;
+    if ((answer & SPACE_GLOBAL) === 0) this.current.hasLocalCode = true;
+    return (answer >>> SPACE_PAGE_SHIFT) & SPACE_PAGE_MASK;
   };
 
   heapMode(page: number, virtualAddress: number): number {
     const virtualPage = Math.floor(virtualAddress / PAGE_BYTES);
-    let places = this.seenAt.get(page);
-    if (places === undefined) this.seenAt.set(page, (places = []));
+    const { seenAt } = this.current;
+    let places = seenAt.get(page);
+    if (places === undefined) seenAt.set(page, (places = []));
     let alias = places.indexOf(virtualPage);
     if (alias < 0) alias = places.push(virtualPage) - 1;
     return this.mode + alias * 64;
@@ -321,8 +409,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private resolve(low: number, high: number, slot: number, tier: number): number {
     const { engine } = this;
     engine.statistics.resolves++;
-    const address = (high >>> 0) * TWO_32 + (low >>> 0);
-    const page = high >>> 0 >= ADDRESS_LIMIT_HIGH ? FAULT_NON_CANONICAL : this.fetch(address);
+    const address = high * TWO_32 + (low >>> 0);
+    const page = this.fetch(address);
     if (page < 0) return this.cannotFetch(low, high, low, high, page);
     const heapMode = this.heapMode(page, address);
     let fragment: F | undefined;
@@ -343,13 +431,17 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     }
     this.table.ensure(fragment.container, (module) => {
       const started = performance.now();
-      void new WebAssembly.Instance(module, this.imports);
+      void new WebAssembly.Instance(module, this.current.imports);
       engine.statistics.instantiateMs += performance.now() - started;
     });
-    this.codePages.add(Math.floor(address / PAGE_BYTES));
-    for (const { distance } of fragment.otherPages) this.codePages.add(Math.floor(address / PAGE_BYTES) + distance);
-    if (slot > 0) this.table.link(slot, fragment);
-    else this.cacheJump(low, high, fragment.homeSlot);
+    const { codePages, mappedLinks } = this.current;
+    const virtualPage = Math.floor(address / PAGE_BYTES);
+    codePages.add(virtualPage);
+    for (const { distance } of fragment.otherPages) codePages.add(virtualPage + distance);
+    if (slot > 0) {
+      this.table.link(slot, fragment);
+      if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.push(slot);
+    } else this.cacheJump(low, high, fragment.homeSlot);
     return fragment.homeSlot;
   }
 
@@ -368,38 +460,27 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private jumpCacheEntry(low: number, high: number): number {
     const shifted = (low >>> 12) | (high << 20);
     const index = (low ^ shifted) & ((1 << JUMP_CACHE_BITS) - 1);
-    return this.pointer + this.engine.layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
+    return this.pointer + this.current.layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
   }
 
-  private cacheJump(low: number, high: number, slot: number): void {
+  /** Returns the entry. */
+  private cacheJump(low: number, high: number, slot: number): number {
     const entry = this.jumpCacheEntry(low, high);
     this.view.setInt32(entry, low, true);
     this.view.setInt32(entry + 4, high, true);
     this.view.setInt32(entry + 8, slot, true);
-    this.jumpCacheUsed = true;
+    this.current.jumpCacheUsed = true;
+    return entry;
   }
 
-  /** Every entry empty: an address that hashes elsewhere. */
-  private flushJumpCache(force = false): void {
-    if (!this.jumpCacheUsed && !force) return;
-    const start = this.pointer + this.engine.layout.jumpCache.offset;
-    for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++) {
-      this.view.setInt32(start + index * JUMP_CACHE_ENTRY, index ^ 1, true);
-      this.view.setInt32(start + index * JUMP_CACHE_ENTRY + 4, 0, true);
-    }
-    this.jumpCacheUsed = false;
-  }
-
-  /** A fragment is gone: its link slots are the table's business, the jump cache is ours. */
-  forget(homeSlot: number): void {
-    if (!this.jumpCacheUsed) return;
-    const start = this.pointer + this.engine.layout.jumpCache.offset;
-    for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++) {
-      const entry = start + index * JUMP_CACHE_ENTRY;
-      if (this.view.getInt32(entry + 8, true) !== homeSlot) continue;
-      this.view.setInt32(entry, index ^ 1, true);
-      this.view.setInt32(entry + 4, 0, true);
-    }
+  /**
+   * Every entry empty: an address that hashes elsewhere. (A discarded fragment stays in: its home slot holds a trap,
+   * which asks again.)
+   */
+  private flushJumpCache(view: View, force = false): void {
+    if (!view.jumpCacheUsed && !force) return;
+    this.bytes.set(emptyJumpCache, this.pointer + view.layout.jumpCache.offset);
+    view.jumpCacheUsed = false;
   }
 
   // Memory.
@@ -416,12 +497,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   /** Physical page and rights for the page at (low, high), entered into the TLB; or a negative fault. */
   private look(low: number, high: number, access: 0 | 1): number {
-    if (high >>> 0 >= ADDRESS_LIMIT_HIGH) return FAULT_NON_CANONICAL;
-    const answer = this.space.translate((high >>> 0) * TWO_32 + (low >>> 0), access);
+    if ((high + HIGH_HALF) >>> 0 >= HIGH_LIMIT) return FAULT_NON_CANONICAL;
+    const answer = this.space.translate(high * TWO_32 + (low >>> 0), access);
     if (answer < 0) return answer;
-    const page = answer >>> SPACE_PAGE_SHIFT;
+    const page = (answer >>> SPACE_PAGE_SHIFT) & SPACE_PAGE_MASK;
     const writable = (answer & SPACE_WRITABLE) !== 0 && !this.engine.options.memory.isGuarded(page);
-    this.tlb.fill(low, high, page * PAGE_BYTES, true, writable);
+    this.current.tlb.fill(low, high, page * PAGE_BYTES, true, writable, (answer & SPACE_GLOBAL) !== 0);
     return page;
   }
 
@@ -437,24 +518,39 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.engine.statistics.tlbMisses++;
     const size = info & 0xff;
     const page = this.look(low, high, 0);
-    if (page < 0) {
+    const inPage = low & PAGE_MASK;
+    if (page >= 0 && inPage + size <= PAGE_BYTES) return page * PAGE_BYTES + inPage;
+    if (page < 0 && page !== SPACE_DEVICE) {
       this.fail(info >> 8, low, high, 0, page);
       return 0;
     }
-    const inPage = low & PAGE_MASK;
-    if (inPage + size <= PAGE_BYTES) return page * PAGE_BYTES + inPage;
+    const bounce = this.pointer + Header.bounce;
+    const first = Math.min(size, PAGE_BYTES - inPage);
+    if (first === size) {
+      this.space.readDevice!(size, bounce);
+      return bounce;
+    }
     const nextLow = (low | PAGE_MASK) + 1;
     const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
     const next = this.look(nextLow, nextHigh, 0);
-    if (next < 0) {
+    if (next < 0 && next !== SPACE_DEVICE) {
       this.fail(info >> 8, nextLow, nextHigh, 0, next);
       return 0;
     }
-    const first = PAGE_BYTES - inPage;
-    const bounce = this.pointer + Header.bounce;
-    this.bytes.copyWithin(bounce, page * PAGE_BYTES + inPage, (page + 1) * PAGE_BYTES);
-    this.bytes.copyWithin(bounce + first, next * PAGE_BYTES, next * PAGE_BYTES + size - first);
+    // A device is asked only now that nothing can fail any more.
+    this.readPart(low, high, page, first, bounce);
+    this.readPart(nextLow, nextHigh, next, size - first, bounce + first);
     return bounce;
+  }
+
+  private readPart(low: number, high: number, page: number, size: number, to: number): void {
+    if (page !== SPACE_DEVICE) {
+      const from = page * PAGE_BYTES + (low & PAGE_MASK);
+      this.bytes.copyWithin(to, from, from + size);
+      return;
+    }
+    this.space.translate(high * TWO_32 + (low >>> 0), 0);
+    this.space.readDevice!(size, to);
   }
 
   private slowStore(low: number, high: number, valueLow: number, valueHigh: number, info: number): number {
@@ -471,32 +567,45 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const inPage = low & PAGE_MASK;
     const first = Math.min(size, PAGE_BYTES - inPage);
     const page = this.look(low, high, 1);
-    if (page < 0) {
+    if (page < 0 && page !== SPACE_DEVICE) {
       this.fail(info >> 8, low, high, 1, page);
       return 1;
     }
     let next = 0;
+    const nextLow = (low | PAGE_MASK) + 1;
+    const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
     if (first < size) {
-      const nextLow = (low | PAGE_MASK) + 1;
-      const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
       next = this.look(nextLow, nextHigh, 1);
-      if (next < 0) {
+      if (next < 0 && next !== SPACE_DEVICE) {
         this.fail(info >> 8, nextLow, nextHigh, 1, next);
         return 1;
       }
     }
-    const { memory } = this.engine.options;
-    let dropped = memory.isGuarded(page) && memory.checkStore(page, inPage, first);
-    if (first < size && memory.isGuarded(next)) dropped = memory.checkStore(next, 0, size - first) || dropped;
+    let dropped = page >= 0 && this.dropsCode(page, inPage, first);
+    if (first < size && next >= 0) dropped = this.dropsCode(next, 0, size - first) || dropped;
     if (dropped) {
       this.view.setInt32(this.pointer + Header.exitCode, EngineExit.retry, true);
       this.view.setInt32(this.pointer + Header.exitOffset, info >> 8, true);
       return 1;
     }
     const at = this.pointer + Header.storeValue;
-    this.bytes.copyWithin(page * PAGE_BYTES + inPage, at, at + first);
-    if (first < size) this.bytes.copyWithin(next * PAGE_BYTES, at + first, at + size);
+    this.writePart(low, high, page, first, at);
+    if (first < size) this.writePart(nextLow, nextHigh, next, size - first, at + first);
     return 0;
+  }
+
+  private dropsCode(page: number, offset: number, length: number): boolean {
+    const { memory } = this.engine.options;
+    return memory.isGuarded(page) && memory.checkStore(page, offset, length);
+  }
+
+  private writePart(low: number, high: number, page: number, size: number, from: number): void {
+    if (page !== SPACE_DEVICE) {
+      this.bytes.copyWithin(page * PAGE_BYTES + (low & PAGE_MASK), from, from + size);
+      return;
+    }
+    this.space.translate(high * TWO_32 + (low >>> 0), 1);
+    this.space.writeDevice!(size, from);
   }
 
   // Changes of the address space.
@@ -504,38 +613,59 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   invalidate(start: number, length: number): void {
     const firstPage = Math.floor(start / PAGE_BYTES);
     const pages = Math.ceil((start + length) / PAGE_BYTES) - firstPage;
-    this.tlb.flushRange(start | 0, Math.floor(start / TWO_32) | 0, pages);
-    if (this.concernsCode(firstPage, pages)) this.dropLinks();
-  }
-
-  private concernsCode(firstPage: number, pages: number): boolean {
-    if (pages < this.codePages.size) {
-      for (let page = firstPage; page < firstPage + pages; page++) if (this.codePages.has(page)) return true;
-      return false;
+    for (const view of this.views) {
+      view.tlb.flushRange(start | 0, Math.floor(start / TWO_32) | 0, pages);
+      if (concernsCode(view, firstPage, pages)) this.dropLinks(view);
     }
-    for (const page of this.codePages) if (page >= firstPage && page < firstPage + pages) return true;
-    return false;
   }
 
   invalidateWrites(): void {
-    this.tlb.flush();
+    for (const { tlb } of this.views) tlb.flush();
   }
 
   invalidateAll(): void {
-    this.tlb.flush();
-    this.dropLinks();
+    for (const view of this.views) {
+      view.tlb.flush();
+      this.dropLinks(view);
+    }
   }
 
-  private dropLinks(): void {
+  invalidateLocal(): void {
+    for (const view of this.views) {
+      view.tlb.flushLocal();
+      if (view.hasLocalCode) this.dropLinks(view);
+    }
+  }
+
+  private dropLinks(view: View): void {
     this.codeChanged = true;
-    this.table.unlinkAll();
-    this.flushJumpCache();
-    this.codePages.clear();
-    this.seenAt.clear();
+    this.table.unlink(view.mappedLinks);
+    view.mappedLinks.length = 0;
+    this.flushJumpCache(view);
+    view.codePages.clear();
+    view.seenAt.clear();
+    view.hasLocalCode = false;
   }
 
   dispose(): void {
     this.table.dispose();
     this.engine.removeContext(this);
   }
+}
+
+function concernsCode({ codePages }: View, firstPage: number, pages: number): boolean {
+  if (pages < codePages.size) {
+    for (let page = firstPage; page < firstPage + pages; page++) if (codePages.has(page)) return true;
+    return false;
+  }
+  for (const page of codePages) if (page >= firstPage && page < firstPage + pages) return true;
+  return false;
+}
+
+/** Entry n is for an address that hashes to another. */
+const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
+{
+  const entries = new DataView(emptyJumpCache.buffer);
+  for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++)
+    entries.setInt32(index * JUMP_CACHE_ENTRY, index ^ 1, true);
 }

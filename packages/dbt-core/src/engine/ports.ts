@@ -21,8 +21,10 @@ export interface MemoryPort {
 }
 
 export interface TlbPort {
-  fill(low: number, high: number, host: number, readable: boolean, writable: boolean): void;
+  fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global: boolean): void;
   flush(): void;
+  /** Drops the entries that were not filled as global. */
+  flushLocal(): void;
   flushRange(low: number, high: number, pages: number): void;
   dropWrites(host: number): void;
 }
@@ -62,6 +64,8 @@ export interface HeapPort<F extends FragmentPort> {
     sources: readonly { page: number; start: number; end: number }[];
   }): F;
   linkSlot(page: number, mode: number, distance: number): number;
+  /** Whether a link slot leads out of the page it is of: where to, is then for the page tables to say. */
+  leavesPage(slot: number): boolean;
   madeFrom(page: number, offset: number, length: number, granuleShift: number): F[];
   discard(fragment: F): void;
 }
@@ -72,16 +76,32 @@ export interface TablePort<F extends FragmentPort> {
   ensure(container: F["container"], instantiate: (module: WebAssembly.Module) => void): void;
   growTo(slots: number): void;
   link(slot: number, fragment: F): void;
-  unlinkAll(): void;
+  /** Traps in these link slots again. */
+  unlink(slots: readonly number[]): void;
   dispose(): void;
 }
 
-/** The page tables. Answers `page << 2 | writable | executable << 1`, or a negative fault. Never throws. */
+/**
+ * The page tables. Virtual addresses are signed: canonical ones of 48 bits, the upper half negative.
+ *
+ * `translate` answers `page << 2 | SPACE_*`, or a negative fault; never throws. Access 0 reads, 1 writes, 2 executes.
+ */
 export interface SpacePort {
   translate(virtualAddress: number, access: 0 | 1 | 2): number;
+  /**
+   * `translate` has just answered SPACE_DEVICE: moves `size` bytes from (to) the device's registers there to (from)
+   * offset `host` of the engine's memory. Called once for each access of the guest.
+   */
+  readDevice?(size: number, host: number): void;
+  writeDevice?(size: number, host: number): void;
 }
 
 export const SPACE_WRITABLE = 1;
 export const SPACE_PAGE_SHIFT = 2;
+/** The same in all address spaces of this processor (`Context.invalidateLocal`). */
+export const SPACE_GLOBAL: number = 1 << 24;
+export const SPACE_PAGE_MASK = 0xfffff;
+/** Answer for a page without memory behind it: accesses go to `readDevice` and `writeDevice`. */
+export const SPACE_DEVICE = -6;
 /** What the engine itself answers for addresses beyond the guest's virtual address space. */
 export const FAULT_NON_CANONICAL = -5;

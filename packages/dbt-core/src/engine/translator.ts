@@ -5,12 +5,14 @@
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import { RegionBuilder } from "../ir/region.ts";
-import type { CodeLayout } from "../layout.ts";
+import type { CodeLayout, TlbLayout } from "../layout.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import type { FragmentPort, HeapPort, MemoryPort } from "./ports.ts";
 
 const PAGE_BYTES = 4096;
+/** Addresses may be negative: their offset in the page is not a remainder. */
+const PAGE_MASK: number = PAGE_BYTES - 1;
 
 /** How code is translated: in haste the first time, with care once it is hot. */
 export interface Tier {
@@ -35,6 +37,8 @@ export interface CodeView {
   heapMode(page: number, virtualAddress: number): number;
   readonly mode: number;
   readonly narrow: boolean;
+  /** The soft TLB that this code goes by. */
+  readonly tlb: TlbLayout;
 }
 
 export interface TranslatorStatistics {
@@ -102,14 +106,14 @@ export class Translator<F extends FragmentPort> {
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
     // Cold code is not worth having twice; hot code is, for the loops it may be part of.
-    const isEntry = (target: number): boolean => this.heap.at(view.fetch(target), target % PAGE_BYTES).length > 0;
+    const isEntry = (target: number): boolean => this.heap.at(view.fetch(target), target & PAGE_MASK).length > 0;
     this.emitter.begin();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
       const page = view.fetch(entry);
       if (page < 0) continue;
       const mode = view.heapMode(page, entry);
-      const offset = entry % PAGE_BYTES;
+      const offset = entry & PAGE_MASK;
       if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
       const started = performance.now();
       const found = this.discovery.discover(
@@ -134,7 +138,7 @@ export class Translator<F extends FragmentPort> {
       if (batchRegions === 1) break;
       for (const exit of this.discovery.exits) {
         const target = entry + exit;
-        if (target < 0 || queued.has(target)) continue;
+        if (queued.has(target)) continue;
         queued.add(target);
         queue.push(target);
       }
@@ -150,12 +154,12 @@ export class Translator<F extends FragmentPort> {
     const page = view.fetch(address);
     if (page < 0 || !this.discovery.discoverOne(address, view.mode, view.fetch, this.builder)) return undefined;
     const mode = view.heapMode(page, address);
-    const offset = address % PAGE_BYTES;
+    const offset = address & PAGE_MASK;
     this.emitter.begin();
     this.emitter.addRegion(
       this.builder,
       { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow, counter: 0 },
+      { narrowAddresses: view.narrow, counter: 0, tlb: view.tlb },
     );
     return new WebAssembly.Module(this.emitter.finish(slot));
   }
@@ -166,7 +170,7 @@ export class Translator<F extends FragmentPort> {
     this.emitter.addRegion(
       this.builder,
       { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow, counter: tier === 0 ? this.newCounter() : 0 },
+      { narrowAddresses: view.narrow, counter: tier === 0 ? this.newCounter() : 0, tlb: view.tlb },
     );
     this.statistics.regions++;
     if (tier > 0) this.statistics.hotRegions++;

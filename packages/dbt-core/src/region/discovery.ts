@@ -11,6 +11,7 @@ import { Flow, type Frontend } from "../port-frontend.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
+const PAGE_MASK: number = PAGE_BYTES - 1;
 const GRANULE_SHIFT = 6;
 /** Pages before the entry's page, and in all. */
 const PAGES_BEFORE = 4;
@@ -96,7 +97,7 @@ export class RegionDiscovery {
   private lift(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
     this.region++;
     this.entryAddress = address;
-    this.entryPlace = PAGES_BEFORE * PAGE_BYTES + (address % PAGE_BYTES);
+    this.entryPlace = PAGES_BEFORE * PAGE_BYTES + (address & PAGE_MASK);
     this.fetch = fetch;
     this.pages.fill(UNKNOWN);
     this.recordCount = 0;
@@ -163,8 +164,8 @@ export class RegionDiscovery {
   private pageReady(index: number): boolean {
     if (index < 0 || index >= WINDOW_PAGES) return false;
     if (this.pages[index] === UNKNOWN) {
-      const virtual = this.entryAddress - (this.entryAddress % PAGE_BYTES) + (index - PAGES_BEFORE) * PAGE_BYTES;
-      const page = virtual < 0 ? ABSENT : this.fetch(virtual);
+      const virtual = this.entryAddress - (this.entryAddress & PAGE_MASK) + (index - PAGES_BEFORE) * PAGE_BYTES;
+      const page = this.fetch(virtual);
       this.pages[index] = page < 0 ? ABSENT : page;
       if (page >= 0)
         this.window.set(this.memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), index * PAGE_BYTES);
@@ -194,7 +195,7 @@ export class RegionDiscovery {
     const length = this.frontend.decode(record, this.window, place, end, mode);
     if (length === 0) {
       if (place === this.entryPlace)
-        this.faultAddress = this.entryAddress - (this.entryAddress % PAGE_BYTES) + PAGE_BYTES;
+        this.faultAddress = this.entryAddress - (this.entryAddress & PAGE_MASK) + PAGE_BYTES;
       return -1;
     }
     this.places[record] = place;

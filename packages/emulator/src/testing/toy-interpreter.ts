@@ -4,7 +4,7 @@ import { Code, Exit, INSTRUCTION_BYTES } from "./toy-frontend.ts";
 import { Fault } from "./toy-machine.ts";
 
 const PAGE_BYTES = 4096n;
-const ADDRESS_LIMIT = 1n << 48n;
+const ADDRESS_LIMIT = 1n << 47n;
 
 export interface ReferenceMapping {
   readonly page: number;

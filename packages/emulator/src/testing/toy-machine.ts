@@ -3,6 +3,7 @@ import {
   type Context,
   Engine,
   type EngineOptions,
+  FAULT_NON_CANONICAL,
   Header,
   RESERVED_SLOTS,
   type ServiceHandler,
@@ -75,6 +76,7 @@ export class ToyProcess {
     this.host = host;
     this.context = host.engine.createContext({
       translate: (address, access) => {
+        if (address < 0) return FAULT_NON_CANONICAL;
         const mapping = this.mappings.get(Math.floor(address / PAGE_BYTES));
         if (mapping === undefined) return Fault.unmapped;
         if ((access === 1 && !mapping.writable) || (access === 2 && !mapping.executable)) return Fault.protection;
