@@ -89,6 +89,39 @@ export interface MessageInterrupts {
   deliver(address: number, data: number): void;
 }
 
+/** What a processor sees of its interrupt controllers: the local APIC, and the PICs behind it (Intel SDM vol. 3, 11). */
+export interface ProcessorInterrupts {
+  /** Whether an interrupt waits that the task priority lets through. The processor looks after `interruptsChanged`. */
+  pending(): boolean;
+  /** Takes the interrupt that waits: its vector; -1 when none does. */
+  acknowledge(): number;
+  /** CR8: 0 to 15. */
+  taskPriority: number;
+  /** RDMSR of IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC's registers; undefined is #GP. */
+  readMsr(index: number): bigint | undefined;
+  /** WRMSR of the same; false is #GP. */
+  writeMsr(index: number, value: bigint): boolean;
+}
+
+/** What the interrupt controllers tell a processor. They may do so at any time; it acts between instructions. */
+export interface ProcessorSignals {
+  /** `pending` may have become true. */
+  interruptsChanged(): void;
+  nonMaskableInterrupt(): void;
+  /** INIT: back to the state after reset; all but the boot processor then wait for a start-up message. */
+  init(): void;
+  /** Start-up: run from page `vector` in real mode. */
+  startUp(vector: number): void;
+}
+
+/** The processor's time-stamp counter, which follows the machine's clock. */
+export interface TimeStamps {
+  readonly hz: number;
+  read(): bigint;
+  /** The machine's time at which the counter reaches the value. */
+  timeOf(value: bigint): number;
+}
+
 /** The machine's time: nanoseconds since power-on. It stands still while the machine is stopped. */
 export interface MachineClock {
   now(): number;

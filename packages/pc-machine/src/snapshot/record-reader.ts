@@ -72,6 +72,12 @@ export class RecordReader {
     });
   }
 
+  booleans(name: string, length: number): boolean[] {
+    return this.#list(name, length).map((value, index) => {
+      return typeof value === "boolean" ? value : this.#refuse(`${name}[${index}]`, "true or false");
+    });
+  }
+
   record(name: string): RecordReader {
     return this.#nested(name, this.#value(name));
   }
