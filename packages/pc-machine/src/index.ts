@@ -16,3 +16,4 @@ export { IoApic } from "./platform/io-apic.ts";
 export { LocalApic } from "./platform/local-apic.ts";
 export { InterruptControllerPair } from "./platform/pic.ts";
 export { TimeStampCounter } from "./platform/time-stamp-counter.ts";
+export * from "./virtio/index.ts";

@@ -1,0 +1,13 @@
+export { VirtioBalloon } from "./balloon.ts";
+export type { BalloonOptions, BalloonStatistics, FreePages } from "./balloon.ts";
+export { VirtioBlock } from "./block.ts";
+export type { BlockOptions } from "./block.ts";
+export { VirtioConsole } from "./console.ts";
+export type { ConsoleOptions, ConsolePort, ConsoleReceiver } from "./console.ts";
+export { VirtioEntropy } from "./entropy.ts";
+export type { EntropyOptions } from "./entropy.ts";
+export { VirtioNetwork } from "./network.ts";
+export type { NetworkOptions, NetworkPort, NetworkReceiver } from "./network.ts";
+export { VirtioPci } from "./pci-transport.ts";
+export { VirtioDevice } from "./virtio-device.ts";
+export type { Operation, QueueRegisters, VirtioKind, VirtioOptions } from "./virtio-device.ts";
