@@ -12,4 +12,12 @@ export type {
 } from "./adapter/virtual-function.ts";
 export { maximumPageBytes } from "./checkpointable.ts";
 export type { Checkpointable, Standing } from "./checkpointable.ts";
+export { plainCodec } from "./epochs/codec.ts";
+export type { Codec } from "./epochs/codec.ts";
+export { MemoryReceiver } from "./epochs/memory-receiver.ts";
+export type { MemoryReceiverOptions } from "./epochs/memory-receiver.ts";
+export { MemorySender } from "./epochs/memory-sender.ts";
+export type { EpochCounts, MemorySenderOptions } from "./epochs/memory-sender.ts";
+export { decodeMessage, encodeMessage, FrameReader, protocolVersion } from "./epochs/messages.ts";
+export type { LeaderMessage, Message, RefuseReason, SessionId, StandbyMessage } from "./epochs/messages.ts";
 export type { Timers } from "./timers.ts";
