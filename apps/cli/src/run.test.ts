@@ -27,7 +27,7 @@ describe("doppel run", () => {
       "modules",
       "slots linked",
       "flags recorded",
-      "guard faults",
+      "writes to code",
       "TLB misses",
       "processes",
       "system calls",

@@ -61,7 +61,7 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
     ["flags recorded", integer(flags.recorded), "places in translated code"],
     ["  fused", integer(flags.fused)],
     ["  materialised", integer(flags.materialised), `${integer(flags.resolved)} times by the helper`],
-    ["guard faults", integer(guards.faults), `${integer(guards.discards)} regions discarded`],
+    ["writes to code", integer(guards.faults + guards.unprotected), `${integer(guards.discards)} regions discarded`],
     [
       "TLB misses",
       integer(tlb.loadMisses + tlb.storeMisses),

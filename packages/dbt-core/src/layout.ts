@@ -45,6 +45,8 @@ export const EngineExit = {
   service: 4,
   /** An instruction run alone is done. */
   stepped: 5,
+  /** A granule the region was made from has lost its protection: what is translated from there is to be looked at. */
+  stale: 6,
 } as const;
 
 /**

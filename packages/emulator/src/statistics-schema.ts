@@ -15,7 +15,14 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
   }),
   slots: z.strictObject({ linked: count, resolves: count }),
   flags: z.strictObject({ recorded: count, fused: count, materialised: count, resolved: count }),
-  guards: z.strictObject({ faults: count, discards: count }),
+  guards: z.strictObject({
+    faults: count,
+    unprotected: count,
+    discards: count,
+    staleOnUse: count,
+    toCheckOnUse: count,
+    toFaultOnStore: count,
+  }),
   tlb: z.strictObject({ loadMisses: count, storeMisses: count }),
   systemCalls: z.strictObject({ total: count, byName: z.record(z.string(), count) }),
   timeMs: z.strictObject({

@@ -34,10 +34,17 @@ export interface EmulatorStatistics {
     readonly resolved: number;
   };
   readonly guards: {
-    /** Writes to bytes that code was translated from. */
+    /** Writes to bytes that code was translated from, on pages whose policy is to stop them; */
     readonly faults: number;
-    /** Translated regions discarded for it. */
+    /** and on pages whose policy is to check translations when they are used. */
+    readonly unprotected: number;
+    /** Translated regions discarded, */
     readonly discards: number;
+    /** those of them that were found stale when they were about to be used. */
+    readonly staleOnUse: number;
+    /** Times that a page went over to checking on use, and back. */
+    readonly toCheckOnUse: number;
+    readonly toFaultOnStore: number;
   };
   /** Accesses to guest memory whose inline check failed: absent, forbidden, guarded or across two pages. */
   readonly tlb: { readonly loadMisses: number; readonly storeMisses: number };
@@ -100,7 +107,7 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
     },
     slots: { linked: engine.tables.reduce((sum, { linked }) => sum + linked, 0), resolves: ran.resolves },
     flags: { ...flags, resolved: engine.flagsResolved },
-    guards: { faults: ran.guardFaults, discards: ran.discards },
+    guards: { ...engine.memory.guardStatistics, discards: ran.discards, staleOnUse: ran.staleOnUse },
     tlb: { loadMisses: ran.tlbMisses, storeMisses: ran.slowStores },
     systemCalls: { total: calls.reduce((sum, [, count]) => sum + count, 0), byName: Object.fromEntries(calls) },
     timeMs: {

@@ -3,6 +3,7 @@
  *
  * `PROGRAMS=100000 pnpm vitest run packages/emulator/src/toy-random.test.ts` runs a long campaign.
  */
+import { RegionBuilder } from "@doppel/dbt-core";
 import { PhysicalMemory, SoftTlb } from "@doppel/guard-memory";
 import { CodeHeap } from "@doppel/trampolines";
 import * as fc from "fast-check";
@@ -33,6 +34,10 @@ const mechanisms: Readonly<Record<string, () => unknown>> = {
   "telling soft TLBs of guarded pages": () => vi.spyOn(SoftTlb.prototype, "dropWrites").mockReturnValue(),
   "telling soft TLBs of remapped pages": () => vi.spyOn(SoftTlb.prototype, "flushRange").mockReturnValue(),
   "the discarding of what was made from a granule": () => vi.spyOn(CodeHeap.prototype, "madeFrom").mockReturnValue([]),
+  "the test of guard bits on use, in translated code": () =>
+    vi.spyOn(RegionBuilder.prototype, "guardTest").mockReturnValue(),
+  "the test of guard bits on use, by the resolver": () =>
+    vi.spyOn(PhysicalMemory.prototype, "isCoherent").mockReturnValue(true),
 };
 
 describe("random programs notice the lack of", () => {

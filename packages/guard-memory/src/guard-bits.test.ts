@@ -28,7 +28,7 @@ describe("G1 every granule has a guard bit of its own", () => {
   test("G2 they are as they were set and cleared, whatever was done to their neighbours", () => {
     fc.assert(
       fc.property(commands, bytesOfPage, (list, question) => {
-        const bits = new GuardBits(PAGES);
+        const bits = new GuardBits(new Uint32Array(2 * PAGES));
         const model = new Set<string>();
         /** What setting said: whether the page had none. */
         const answers: [boolean, boolean][] = [];
@@ -56,7 +56,7 @@ describe("G1 every granule has a guard bit of its own", () => {
 
   test("bits 31, 32 and 63 of a page are no exception", () => {
     for (const granule of [0, 31, 32, 63]) {
-      const bits = new GuardBits(2);
+      const bits = new GuardBits(new Uint32Array(4));
       bits.set(1, granule * GRANULE_BYTES, 1);
       for (let other = 0; other < 64; other++)
         expect(bits.test(1, other * GRANULE_BYTES + 63, 1)).toBe(other === granule);
@@ -72,7 +72,7 @@ describe("stores to guarded memory", () => {
     const memory = new PhysicalMemory(1 << 20);
     const page = memory.allocatePage();
     const hits: string[] = [];
-    memory.setGuardHit((...place) => hits.push(place.join()));
+    memory.setGuardHit((hitPage, offset, length) => hits.push([hitPage, offset, length].join()));
     return { memory, page, hits };
   };
 

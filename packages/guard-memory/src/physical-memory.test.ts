@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PAGE_BYTES, PhysicalMemory } from "./index.ts";
 
-/** One MiB: 256 pages, of which page 0 is nobody's. */
+/** One MiB: 256 pages, of which page 0 is nobody's and the last holds the guard words. */
 const small = (): PhysicalMemory => new PhysicalMemory(1 << 20);
 
 describe("pages", () => {
@@ -16,7 +16,7 @@ describe("pages", () => {
       expect(memory.bytes.subarray(start, start + PAGE_BYTES).some((byte) => byte !== 0)).toBe(false);
       memory.bytes.fill(0xff, start, start + PAGE_BYTES);
     }
-    expect([pages.size, memory.freePages]).toEqual([255, 0]);
+    expect([pages.size, memory.freePages]).toEqual([254, 0]);
     expect(memory.bytes.subarray(0, PAGE_BYTES).every((byte) => byte === 0)).toBe(true);
     expect([memory.allocatePage(), memory.allocateBlock(1)]).toEqual([0, 0]);
     memory.freePage(17);
@@ -65,7 +65,8 @@ describe("pages", () => {
   test("pages above 2 GiB have places of their own", () => {
     const memory = new PhysicalMemory(3 * 2 ** 30);
     const block = memory.allocateBlock(1);
-    expect(block).toBe(3 * 2 ** 30 - PAGE_BYTES);
+    // Above it are the guard words: 8 bytes for each page.
+    expect(block).toBe(3 * 2 ** 30 - 8 * memory.totalPages - PAGE_BYTES);
     memory.bytes[block] = 5;
     expect(memory.view.getUint8(block)).toBe(5);
     const page = block / PAGE_BYTES;

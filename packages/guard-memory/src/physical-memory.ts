@@ -4,10 +4,32 @@
  * Page 0 is never handed out (host offset 0 means "none" to translated code). The memory is reserved whole at the
  * start; the host's kernel provides its pages as they are touched, so reserving costs address space only.
  */
-import { GuardBits, PAGE_BYTES, PAGE_SHIFT } from "./guard-bits.ts";
+import { GRANULE_BYTES, GUARD_WORD_BYTES, GuardBits, PAGE_BYTES, PAGE_SHIFT } from "./guard-bits.ts";
+import { GuardPolicies, type GuardPolicyChoice } from "./guard-policy.ts";
 
-/** Somebody made translated code from bytes that are about to change. Must drop that code before it returns. */
-export type GuardHit = (page: number, offset: number, length: number) => void;
+/**
+ * Translations made from these bytes are to be discarded before it returns: the bytes are about to change (`store`), or
+ * have changed, or the page's policy has.
+ */
+export type GuardHit = (page: number, offset: number, length: number, store: boolean) => void;
+
+export interface PhysicalMemoryOptions {
+  /** Default "by page". */
+  readonly guardPolicy?: GuardPolicyChoice;
+  /** Guards whole pages only, to compare with; default false. */
+  readonly wholePages?: boolean;
+}
+
+/** What happened to guarded bytes. */
+export interface GuardStatistics {
+  /** Stores that were stopped, under fault on store. */
+  faults: number;
+  /** Stores that dropped protection, under check on use. */
+  unprotected: number;
+  /** Pages that went over to check on use, and back. */
+  toCheckOnUse: number;
+  toFaultOnStore: number;
+}
 
 export class PhysicalMemory {
   readonly memory: WebAssembly.Memory;
@@ -15,6 +37,8 @@ export class PhysicalMemory {
   readonly words: Int32Array;
   readonly view: DataView;
   readonly guards: GuardBits;
+  readonly policies: GuardPolicies;
+  readonly guardStatistics: GuardStatistics = { faults: 0, unprotected: 0, toCheckOnUse: 0, toFaultOnStore: 0 };
   readonly totalPages: number;
   private readonly freed: number[] = [];
   /** First page that was never handed out: still zero. */
@@ -25,8 +49,11 @@ export class PhysicalMemory {
   private onGuardHit: GuardHit = () => {};
   private readonly guardedPageListeners: Set<(host: number) => void> = new Set();
 
+  private readonly wholePages: boolean;
+  private readonly guardWords: number;
+
   /** @param bytes size of the memory; at most 4 GiB, rounded down to a multiple of 64 KiB */
-  constructor(bytes: number) {
+  constructor(bytes: number, options: PhysicalMemoryOptions = {}) {
     const wasmPages = Math.min(65536, Math.floor(bytes / 65536));
     if (wasmPages < 16) throw new RangeError(`guest memory of ${bytes} bytes is too small: at least 1 MiB is needed`);
     this.memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages });
@@ -35,7 +62,10 @@ export class PhysicalMemory {
     this.view = new DataView(this.memory.buffer);
     this.totalPages = wasmPages * 16;
     this.top = this.totalPages;
-    this.guards = new GuardBits(this.totalPages);
+    this.guardWords = this.allocateBlock(Math.ceil((this.totalPages * GUARD_WORD_BYTES) / PAGE_BYTES));
+    this.guards = new GuardBits(new Uint32Array(this.memory.buffer, this.guardWords, this.totalPages * 2));
+    this.policies = new GuardPolicies(options.guardPolicy ?? "by page");
+    this.wholePages = options.wholePages ?? false;
   }
 
   get freePages(): number {
@@ -54,7 +84,8 @@ export class PhysicalMemory {
   }
 
   freePage(page: number): void {
-    if (this.guards.anyOnPage(page)) this.noteWrite(page, 0, PAGE_BYTES);
+    if (this.guards.anyOnPage(page) || this.policies.isChecked(page)) this.dropPage(page);
+    this.policies.forget(page);
     this.freed.push(page);
   }
 
@@ -94,8 +125,17 @@ export class PhysicalMemory {
     return () => this.guardedPageListeners.delete(listener);
   }
 
-  /** Guards the granules of these bytes; to be called before the bytes are read for translation. */
+  /**
+   * Guards the granules of these bytes; to be called before the bytes are read for translation. Translations that saw
+   * one of them lose protection are discarded: the new bit is not theirs.
+   */
   guard(page: number, offset: number, length: number): void {
+    if (this.wholePages) {
+      offset = 0;
+      length = PAGE_BYTES;
+    }
+    if (this.guards.testAll(page, offset, length)) return;
+    if (this.policies.isChecked(page)) this.dropUnguarded(page, offset, length);
     if (!this.guards.set(page, offset, length)) return;
     const host = this.pageOffset(page) | 0;
     for (const listener of this.guardedPageListeners) listener(host);
@@ -103,6 +143,28 @@ export class PhysicalMemory {
 
   isGuarded(page: number): boolean {
     return this.guards.anyOnPage(page);
+  }
+
+  /** Whether translations made from this page have to test their guard bits whenever they are used. */
+  isCheckedOnUse(page: number): boolean {
+    return this.policies.isChecked(page);
+  }
+
+  /** Byte offset in memory of the page's guard word: a bit for each granule, the first lowest. */
+  guardWordOffset(page: number): number {
+    return this.guardWords + page * GUARD_WORD_BYTES;
+  }
+
+  /** Whether all granules of these bytes are guarded: what was made from them is what they are now. */
+  isCoherent(page: number, offset: number, length: number): boolean {
+    return this.guards.testAll(page, offset, length);
+  }
+
+  /** Code is about to be translated from the page; `hot`: again, because it runs often. The page may change its policy. */
+  noteTranslation(page: number, hot: boolean): void {
+    if (!this.policies.isChecked(page) || !this.policies.noteTranslation(page, hot)) return;
+    this.guardStatistics.toFaultOnStore++;
+    this.dropPage(page);
   }
 
   /** These bytes are about to be written by other means than translated stores (system calls, devices, copies). */
@@ -113,8 +175,36 @@ export class PhysicalMemory {
   /** A translated store is about to write. Returns whether translated code had to be dropped. */
   checkStore(page: number, offset: number, length: number): boolean {
     if (!this.guards.test(page, offset, length)) return false;
-    this.onGuardHit(page, offset, length);
-    this.guards.clear(page, offset, length);
+    if (this.wholePages) {
+      offset = 0;
+      length = PAGE_BYTES;
+    }
+    if (this.policies.isChecked(page)) {
+      this.guards.clear(page, offset, length);
+      this.guardStatistics.unprotected++;
+      this.policies.noteUnprotected(page);
+      return false;
+    }
+    this.guardStatistics.faults++;
+    if (this.policies.noteFault(page)) {
+      this.guardStatistics.toCheckOnUse++;
+      this.dropPage(page);
+    } else {
+      this.onGuardHit(page, offset, length, true);
+      this.guards.clear(page, offset, length);
+    }
     return true;
+  }
+
+  private dropUnguarded(page: number, offset: number, length: number): void {
+    const end = offset + length;
+    for (let at = offset & -GRANULE_BYTES; at < end; at += GRANULE_BYTES) {
+      if (!this.guards.test(page, at, 1)) this.onGuardHit(page, at, GRANULE_BYTES, false);
+    }
+  }
+
+  private dropPage(page: number): void {
+    this.onGuardHit(page, 0, PAGE_BYTES, false);
+    this.guards.clear(page, 0, PAGE_BYTES);
   }
 }

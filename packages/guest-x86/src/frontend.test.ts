@@ -21,7 +21,11 @@ function lift(hex: string, mode: number = ModeBit.long): RegionBuilder {
   const memory = new Uint8Array(2 * 4096).fill(0xcc, 4096);
   memory.set(bytes(hex), 4096);
   const builder = new RegionBuilder(slots, helpers);
-  const discovery = new RegionDiscovery(new X86Frontend(), memory);
+  const discovery = new RegionDiscovery(new X86Frontend(), {
+    bytes: memory,
+    guard: () => {},
+    isCheckedOnUse: () => false,
+  });
   discovery.discover(0x1000, mode, 100, (address) => (address === 0x1000 ? 1 : -1), builder);
   return builder;
 }

@@ -29,6 +29,8 @@ export interface Fragment<Module> {
   readonly otherPages: readonly { readonly distance: number; readonly page: number }[];
   /** Source bytes as pairs (page, start, end) for the guards. */
   readonly sources: readonly SourceRange[];
+  /** It tests its guard bits whenever it is used, and may be stale. */
+  readonly checked: boolean;
   discarded: boolean;
 }
 

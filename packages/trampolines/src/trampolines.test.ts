@@ -128,6 +128,7 @@ function addFragment(
     mode: 0,
     tier: 0,
     otherPages: [],
+    checked: false,
     sources: [{ page, start: offset, end: offset + 10 }],
     ...place,
   });

@@ -34,6 +34,15 @@ export interface EmitOptions {
   readonly counter: number;
   /** The soft TLB that accesses go by. Absent: the layout's. */
   readonly tlb?: TlbLayout;
+  /** What `guardTest` tests; default nothing. */
+  readonly guards?: readonly GuardMask[];
+}
+
+/** Guard bits that must all be set, as the two halves of the word at a byte offset in memory. */
+export interface GuardMask {
+  readonly offset: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 interface FaultExit {
@@ -387,6 +396,8 @@ export class RegionEmitter {
         else this.memory.store(code, address, offset, value, this.faultDepth(index));
       } else if (code === Op.exitIf) {
         this.exitIf(index, node, offset);
+      } else if (code === Op.guardTest) {
+        this.guardTest(index, offset);
       } else if (code === Op.callHelper) {
         this.callHelper(index, node, offset);
       } else {
@@ -407,6 +418,31 @@ export class RegionEmitter {
     this.openIf();
     this.context.storeConstant(Header.exitCode, region.immediate[node]);
     this.context.storeConstant(Header.exitPayload, region.y[node]);
+    this.context.storeConstant(Header.exitOffset, offset);
+    this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
+    this.close();
+  }
+
+  private guardTest(block: number, offset: number): void {
+    const { out } = this;
+    const { guards = [] } = this.options;
+    if (guards.length === 0) return;
+    guards.forEach((guard, index) => {
+      out.u8(Wasm.i32Const);
+      out.s32(0);
+      out.u8(Wasm.i64Load);
+      out.u8(3);
+      out.u32(guard.offset);
+      out.u8(Wasm.i64Const);
+      out.s64(guard.low, guard.high);
+      out.u8(Wasm.i64And);
+      out.u8(Wasm.i64Const);
+      out.s64(guard.low, guard.high);
+      out.u8(Wasm.i64Ne);
+      if (index > 0) out.u8(Wasm.i32Or);
+    });
+    this.openIf();
+    this.context.storeConstant(Header.exitCode, EngineExit.stale);
     this.context.storeConstant(Header.exitOffset, offset);
     this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
     this.close();

@@ -88,6 +88,8 @@ export interface EngineStatistics {
   /** Writes to bytes that code was translated from, and the fragments that were discarded for it. */
   guardFaults: number;
   discards: number;
+  /** Those of them that were found stale when they were about to be used. */
+  staleOnUse: number;
   instantiateMs: number;
 }
 
@@ -126,6 +128,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     slowStores: 0,
     guardFaults: 0,
     discards: 0,
+    staleOnUse: 0,
     instantiateMs: 0,
   };
   readonly options: EngineOptions<F>;
@@ -155,7 +158,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     this.support = this.layouts.map(
       (layout) => new WebAssembly.Module(supportModule(layout, memory.bytes.length / 65536)),
     );
-    memory.setGuardHit((page, offset, length) => this.discardMadeFrom(page, offset, length));
+    memory.setGuardHit((page, offset, length, store) => this.discardMadeFrom(page, offset, length, store));
     memory.onPageGuarded((host) => {
       for (const context of this.contexts.values()) context.dropWrites(host);
     });
@@ -180,14 +183,34 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     this.options.memory.freeBlock(context.pointer, this.blockPages);
   }
 
-  private discardMadeFrom(page: number, offset: number, length: number): void {
+  private discardMadeFrom(page: number, offset: number, length: number, store: boolean): void {
     const { heap, granuleShift } = this.options;
-    this.statistics.guardFaults++;
-    for (const fragment of heap.madeFrom(page, offset, length, granuleShift)) {
-      heap.discard(fragment);
-      this.statistics.discards++;
-    }
+    if (store) this.statistics.guardFaults++;
+    for (const fragment of heap.madeFrom(page, offset, length, granuleShift)) this.discard(fragment);
     for (const context of this.contexts.values()) context.codeChanged = true;
+  }
+
+  private discard(fragment: F): void {
+    this.options.heap.discard(fragment);
+    this.statistics.discards++;
+  }
+
+  /** Whether the bytes it was made from are what they were then; if not, it is discarded. */
+  isCoherent(fragment: F): boolean {
+    if (!fragment.checked) return true;
+    const { memory } = this.options;
+    for (const { page, start, end } of fragment.sources) {
+      if (!memory.isCheckedOnUse(page) || memory.isCoherent(page, start, end - start)) continue;
+      this.statistics.staleOnUse++;
+      this.discard(fragment);
+      return false;
+    }
+    return true;
+  }
+
+  /** The code at a physical place was found stale by itself. */
+  discardStale(page: number, offset: number): void {
+    for (const fragment of this.options.heap.at(page, offset)) this.isCoherent(fragment);
   }
 }
 
@@ -311,6 +334,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (;;) {
       const code = this.enter(exports);
       if (code === EngineExit.retry) this.prepareStep();
+      else if (code === EngineExit.stale) this.dropStale();
       else if (code !== EngineExit.stepped) return code;
     }
   }
@@ -370,6 +394,14 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.stepEntry = 0;
   }
 
+  /** What is translated at the instruction pointer may have lost its protection. */
+  private dropStale(): void {
+    const low = this.view.getInt32(this.pointer + Header.instructionPointer, true);
+    const high = this.view.getInt32(this.pointer + Header.instructionPointer + 4, true);
+    const page = this.fetch(high * TWO_32 + (low >>> 0));
+    if (page >= 0) this.engine.discardStale(page, low & PAGE_MASK);
+  }
+
   private spendTranslation(): void {
     const at = this.pointer + Header.budget;
     const cost = this.engine.options.translationBudget ?? 0;
@@ -415,7 +447,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const heapMode = this.heapMode(page, address);
     let fragment: F | undefined;
     for (const candidate of engine.options.heap.at(page, low & PAGE_MASK)) {
-      if (candidate.tier >= tier && candidate.mode === heapMode && this.mapsAlike(candidate, address)) {
+      if (
+        candidate.tier >= tier &&
+        candidate.mode === heapMode &&
+        this.mapsAlike(candidate, address) &&
+        engine.isCoherent(candidate)
+      ) {
         fragment = candidate;
         break;
       }

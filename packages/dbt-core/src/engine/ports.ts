@@ -14,9 +14,17 @@ export interface MemoryPort {
   /** These bytes are about to be read for translation. */
   guard(page: number, offset: number, length: number): void;
   isGuarded(page: number): boolean;
+  /** Regions made from this page are to test, whenever they are used, that all their granules are still guarded. */
+  isCheckedOnUse(page: number): boolean;
+  /** Byte offset in memory of the page's guard word: a bit for each granule, the first lowest. */
+  guardWordOffset(page: number): number;
+  isCoherent(page: number, offset: number, length: number): boolean;
+  /** A region was begun from this page; `hot`: again, with care. */
+  noteTranslation(page: number, hot: boolean): void;
   /** A translated store is about to write: drops what was translated from there, and says whether anything was. */
   checkStore(page: number, offset: number, length: number): boolean;
-  setGuardHit(handler: (page: number, offset: number, length: number) => void): void;
+  /** Asks to discard what was made from these bytes: for a store that is about to change them, or because they have. */
+  setGuardHit(handler: (page: number, offset: number, length: number, store: boolean) => void): void;
   onPageGuarded(listener: (host: number) => void): () => void;
 }
 
@@ -41,6 +49,16 @@ export interface FragmentPort {
   readonly tier: number;
   readonly container: ModulePort;
   readonly otherPages: readonly { readonly distance: number; readonly page: number }[];
+  readonly sources: readonly SourceRange[];
+  /** It tests its guard bits whenever it is used, and may be stale. */
+  readonly checked: boolean;
+}
+
+/** Bytes `start` to `end` of a physical page. */
+export interface SourceRange {
+  readonly page: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface ModulePort {
@@ -61,7 +79,8 @@ export interface HeapPort<F extends FragmentPort> {
     mode: number;
     tier: number;
     otherPages: readonly { distance: number; page: number }[];
-    sources: readonly { page: number; start: number; end: number }[];
+    sources: readonly SourceRange[];
+    checked: boolean;
   }): F;
   linkSlot(page: number, mode: number, distance: number): number;
   /** Whether a link slot leads out of the page it is of: where to, is then for the page tables to say. */

@@ -4,13 +4,15 @@
  * A module costs V8 about 50 microseconds whatever is in it, and what a function calls is likely to be needed next.
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
+import type { GuardMask } from "../emit/region-emitter.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
-import type { FragmentPort, HeapPort, MemoryPort } from "./ports.ts";
+import type { FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
 
 const PAGE_BYTES = 4096;
+const GRANULE_SHIFT = 6;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 
@@ -61,6 +63,7 @@ interface Emitted {
   tier: number;
   otherPages: { distance: number; page: number }[];
   sources: { page: number; start: number; end: number }[];
+  checked: boolean;
 }
 
 export class Translator<F extends FragmentPort> {
@@ -94,7 +97,7 @@ export class Translator<F extends FragmentPort> {
     this.memory = memory;
     this.options = options;
     this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
-    this.discovery = new RegionDiscovery(frontend, memory.bytes);
+    this.discovery = new RegionDiscovery(frontend, memory);
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
   }
 
@@ -116,6 +119,7 @@ export class Translator<F extends FragmentPort> {
       const offset = entry & PAGE_MASK;
       if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
       const started = performance.now();
+      this.memory.noteTranslation(page, tier > 0);
       const found = this.discovery.discover(
         entry,
         view.mode,
@@ -166,17 +170,22 @@ export class Translator<F extends FragmentPort> {
 
   private emit(page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
     const sources = this.discovery.sourceRanges();
-    for (const source of sources) this.memory.guard(source.page, source.start, source.end - source.start);
+    const checked = this.discovery.checksGuards;
     this.emitter.addRegion(
       this.builder,
       { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow, counter: tier === 0 ? this.newCounter() : 0, tlb: view.tlb },
+      {
+        narrowAddresses: view.narrow,
+        counter: tier === 0 ? this.newCounter() : 0,
+        tlb: view.tlb,
+        ...(checked ? { guards: guardMasks(sources, this.memory) } : {}),
+      },
     );
     this.statistics.regions++;
     if (tier > 0) this.statistics.hotRegions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
-    return { page, offset, mode, tier, otherPages, sources };
+    return { page, offset, mode, tier, otherPages, sources, checked };
   }
 
   private counters = 0;
@@ -210,4 +219,19 @@ export class Translator<F extends FragmentPort> {
     });
     return first!;
   }
+}
+
+/** The guard bits of the sources that are checked on use, by page. */
+function guardMasks(sources: readonly SourceRange[], memory: MemoryPort): GuardMask[] {
+  const masks = new Map<number, { offset: number; low: number; high: number }>();
+  for (const { page, start, end } of sources) {
+    if (!memory.isCheckedOnUse(page)) continue;
+    let mask = masks.get(page);
+    if (mask === undefined) masks.set(page, (mask = { offset: memory.guardWordOffset(page), low: 0, high: 0 }));
+    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
+      if (granule < 32) mask.low |= 1 << granule;
+      else mask.high |= 1 << (granule - 32);
+    }
+  }
+  return [...masks.values()];
 }

@@ -379,4 +379,5 @@ export const Op = {
   helperResultI64: 376,
   helperResultF64: 377,
   instruction: 378,
+  guardTest: 379,
 } as const;

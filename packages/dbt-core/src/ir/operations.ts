@@ -193,6 +193,7 @@ const effect = (name: string, operands: string, result: string, mayFault: boolea
  * `exitIf`       leaves the region with an exit code when the condition is not zero
  * `callHelper`   calls an imported function; what it may read and write is in its declaration
  * `instruction`  marks the start of a guest instruction: faults from here on report its offset
+ * `guardTest`    leaves the region when a granule that it was made from has lost its protection
  */
 const EFFECTS: readonly Operation[] = [
   { ...effect("regionBase", "", "l", false), pure: true },
@@ -225,6 +226,7 @@ const EFFECTS: readonly Operation[] = [
   effect("helperResultI64", "", "l", false),
   effect("helperResultF64", "", "d", false),
   effect("instruction", "", "-", false),
+  effect("guardTest", "", "-", true),
 ];
 
 /** All operations; a node's operation is an index into this list. */

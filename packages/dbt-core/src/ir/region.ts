@@ -306,6 +306,14 @@ export class RegionBuilder {
     this.push(Op.exitIf, condition, payload, NO_NODE, code);
   }
   /**
+   * Leaves the region, to go on at `offset` in whatever is translated from there then, unless every granule it was made
+   * from still has its guard bit. Between instructions only.
+   */
+  guardTest(offset: number): void {
+    this.push(Op.instruction, NO_NODE, NO_NODE, NO_NODE, offset);
+    this.push(Op.guardTest, NO_NODE, NO_NODE, NO_NODE, 0);
+  }
+  /**
    * Calls a helper. The context pointer is passed first by itself. What it reads of the state is in the context block
    * as of the instruction's start (after `endInstruction` if that was called); what it writes is seen by later `get`s.
    * Returns the result's node, or -1.
@@ -329,6 +337,15 @@ export class RegionBuilder {
   }
 
   // Questions.
+
+  /** Whether a node from `first` on may write guest memory. */
+  mayStore(first: number): boolean {
+    for (let node = first; node < this.nodeCount; node++) {
+      const code = this.op[node];
+      if ((code >= Op.store8 && code <= Op.storeV128) || code === Op.callHelper) return true;
+    }
+    return false;
+  }
 
   typeOf(node: number): ValueType {
     const type = operations[this.op[node]].result;

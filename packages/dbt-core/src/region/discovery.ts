@@ -26,11 +26,27 @@ export type FetchPage = (virtualAddress: number) => number;
 /** Whether a region begins at this address already. */
 export type IsEntry = (virtualAddress: number) => boolean;
 
+/** What discovery needs of memory. */
+export interface SourceMemory {
+  readonly bytes: Uint8Array;
+  /** These bytes are about to be read for translation. */
+  guard(page: number, offset: number, length: number): void;
+  /** Whether regions made from this page are to test their guard bits whenever they are used. */
+  isCheckedOnUse(page: number): boolean;
+}
+
+/** By granule of the window: not there; copied for a look; guarded, then copied. */
+const Granule = { absent: 0, seen: 1, guarded: 2 } as const;
+const GRANULE_BYTES = 1 << GRANULE_SHIFT;
+const GRANULES_PER_PAGE = PAGE_BYTES >> GRANULE_SHIFT;
+const LONGEST_INSTRUCTION = 15;
+
 export class RegionDiscovery {
   private readonly frontend: Frontend;
-  private readonly memory: Uint8Array;
+  private readonly memory: SourceMemory;
   private readonly window: Uint8Array = new Uint8Array(WINDOW_BYTES);
   private readonly pages: Int32Array = new Int32Array(WINDOW_PAGES);
+  private readonly granuleState: Uint8Array = new Uint8Array(WINDOW_PAGES * GRANULES_PER_PAGE);
   /** By place: the region that decoded an instruction there, and its record. */
   private readonly decodedBy: Int32Array = new Int32Array(WINDOW_BYTES);
   private readonly recordAt: Uint16Array = new Uint16Array(WINDOW_BYTES);
@@ -63,7 +79,10 @@ export class RegionDiscovery {
   /** Set when the entry's own instruction cannot be fetched: the address that faults. */
   faultAddress = -1;
 
-  constructor(frontend: Frontend, memory: Uint8Array) {
+  /** Whether the last region tests its guard bits. */
+  checksGuards = false;
+
+  constructor(frontend: Frontend, memory: SourceMemory) {
     this.frontend = frontend;
     this.memory = memory;
   }
@@ -100,12 +119,14 @@ export class RegionDiscovery {
     this.entryPlace = PAGES_BEFORE * PAGE_BYTES + (address & PAGE_MASK);
     this.fetch = fetch;
     this.pages.fill(UNKNOWN);
+    this.granuleState.fill(Granule.absent);
     this.recordCount = 0;
     this.blockCount = 0;
     this.exits.length = 0;
     this.faultAddress = -1;
     this.decodeAll(mode);
     if (this.recordCount === 0) return false;
+    this.checksGuards = !this.stepping && this.pages.some((page) => page >= 0 && this.memory.isCheckedOnUse(page));
     builder.reset();
     this.frontend.beginRegion(builder, mode);
     this.orderBlocks();
@@ -167,10 +188,25 @@ export class RegionDiscovery {
       const virtual = this.entryAddress - (this.entryAddress & PAGE_MASK) + (index - PAGES_BEFORE) * PAGE_BYTES;
       const page = this.fetch(virtual);
       this.pages[index] = page < 0 ? ABSENT : page;
-      if (page >= 0)
-        this.window.set(this.memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), index * PAGE_BYTES);
     }
     return this.pages[index] !== ABSENT;
+  }
+
+  /**
+   * Brings a granule of a page that is ready into the window. Bits are set before the bytes are read that translations
+   * are made from, so that no store in between is missed.
+   */
+  private bring(granule: number, state: number): void {
+    if (this.granuleState[granule] >= state) return;
+    this.granuleState[granule] = state;
+    const page = this.pages[Math.floor(granule / GRANULES_PER_PAGE)];
+    const offset = (granule % GRANULES_PER_PAGE) * GRANULE_BYTES;
+    if (state === Granule.guarded && !this.stepping) this.memory.guard(page, offset, GRANULE_BYTES);
+    const { window } = this;
+    const { bytes } = this.memory;
+    const from = page * PAGE_BYTES + offset;
+    const to = granule * GRANULE_BYTES;
+    for (let index = 0; index < GRANULE_BYTES; index++) window[to + index] = bytes[from + index];
   }
 
   private isDecoded(place: number): boolean {
@@ -190,9 +226,18 @@ export class RegionDiscovery {
     const index = place >> PAGE_SHIFT;
     if (!this.pageReady(index)) return -1;
     let end = (index + 1) * PAGE_BYTES;
-    if (end - place < 15 && this.pageReady(index + 1)) end += PAGE_BYTES;
+    if (end - place < LONGEST_INSTRUCTION && this.pageReady(index + 1)) end += PAGE_BYTES;
+    const granule = place >> GRANULE_SHIFT;
+    this.bring(granule, Granule.guarded);
+    // How far the instruction goes is known when it has been looked at.
+    const mayReach = (place + LONGEST_INSTRUCTION - 1) >> GRANULE_SHIFT;
+    if (mayReach > granule && mayReach << GRANULE_SHIFT < end) this.bring(mayReach, Granule.seen);
     const record = this.recordCount;
-    const length = this.frontend.decode(record, this.window, place, end, mode);
+    let length = this.frontend.decode(record, this.window, place, end, mode);
+    if (length > 0 && this.granuleState[(place + length - 1) >> GRANULE_SHIFT] !== Granule.guarded) {
+      this.bring((place + length - 1) >> GRANULE_SHIFT, Granule.guarded);
+      length = this.frontend.decode(record, this.window, place, end, mode);
+    }
     if (length === 0) {
       if (place === this.entryPlace)
         this.faultAddress = this.entryAddress - (this.entryAddress & PAGE_MASK) + PAGE_BYTES;
@@ -353,6 +398,7 @@ export class RegionDiscovery {
     let index = builder.blocks.length;
     builder.beginBlock(blockKey(first - entryPlace));
     frontend.beginBlock(builder, this.liftedPredecessors(block));
+    if (this.checksGuards) builder.guardTest(first - entryPlace);
     for (let place = first; ;) {
       const record = this.recordAt[place];
       const length = this.lengths[record];
@@ -366,8 +412,13 @@ export class RegionDiscovery {
           frontend.beginBlock(builder, undefined);
         }
         builder.beginInstruction(place - entryPlace, length);
+        const firstNode = builder.nodeCount;
         frontend.lift(record, part, builder);
-        if (!builder.ended) builder.endInstruction();
+        if (builder.ended) continue;
+        builder.endInstruction();
+        // Behind the last part only: what an instruction does in parts it does once.
+        if (this.checksGuards && part === parts - 1 && builder.mayStore(firstNode))
+          builder.guardTest(place - entryPlace + length);
       }
       if (place === last || builder.ended) break;
       place += length;

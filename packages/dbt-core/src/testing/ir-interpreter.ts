@@ -154,6 +154,8 @@ class Interpreter {
     for (let node = block.firstNode; node < block.endNode; node++) {
       const code = op[node];
       if (code === Op.instruction) offset = immediate[node];
+      // Nothing changes the code of a region alone.
+      else if (code === Op.guardTest) continue;
       else if (code === Op.setState) this.writeSlot(immediate[node], values[x[node]]);
       else if (code >= Op.getStateI32 && code <= Op.getStateV128) values[node] = this.readSlot(immediate[node]);
       else if (code === Op.exitIf) {

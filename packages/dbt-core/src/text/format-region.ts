@@ -118,6 +118,8 @@ class RegionText {
         return line(`v${node} = ${region.slots[immediate[node]].name}`);
       case Op.setState:
         return line(`${region.slots[immediate[node]].name} = ${values[0]}`);
+      case Op.guardTest:
+        return line("guardTest");
       case Op.exitIf:
         return line(`exitIf ${values[0]}, code ${immediate[node]}, payload ${y[node]}`);
       case Op.callHelper:

@@ -54,7 +54,7 @@ export interface InspectedRegion {
 export function inspectRegion(address: number, options: InspectOptions): InspectedRegion | undefined {
   const { frontend, layout, memory, fetch, mode, narrowAddresses } = options;
   const builder = new RegionBuilder(frontend.slots, frontend.helpers);
-  const discovery = new RegionDiscovery(frontend, memory);
+  const discovery = new RegionDiscovery(frontend, { bytes: memory, guard: () => {}, isCheckedOnUse: () => false });
   const { regionInstructions } = defaultTranslatorOptions[options.tier];
   if (!discovery.discover(address, mode, regionInstructions, fetch, builder)) return undefined;
   const emitter = new ModuleEmitter(layout, frontend.helpers, Math.max(1, Math.ceil(memory.length / 65536)));

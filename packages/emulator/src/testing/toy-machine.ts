@@ -8,7 +8,14 @@ import {
   RESERVED_SLOTS,
   type ServiceHandler,
 } from "@doppel/dbt-core";
-import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
+import {
+  GRANULE_SHIFT,
+  type GuardPolicyChoice,
+  PAGE_BYTES,
+  PhysicalMemory,
+  SoftTlb,
+  softTlbShape,
+} from "@doppel/guard-memory";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { assemble, type Program, REGISTER_OFFSET, ToyFrontend } from "./toy-frontend.ts";
 
@@ -31,8 +38,12 @@ export class ToyHost {
   /** Asked by `svc`; whether to leave. */
   service: ServiceHandler = () => false;
 
-  constructor(translator: NonNullable<EngineOptions<WasmFragment>["translator"]> = {}, memoryBytes: number = 4 << 20) {
-    this.memory = new PhysicalMemory(memoryBytes);
+  constructor(
+    translator: NonNullable<EngineOptions<WasmFragment>["translator"]> = {},
+    memoryBytes: number = 4 << 20,
+    guardPolicy: GuardPolicyChoice = "by page",
+  ) {
+    this.memory = new PhysicalMemory(memoryBytes, { guardPolicy });
     const { memory, heap } = this;
     this.engine = new Engine<WasmFragment>({
       memory,

@@ -7,6 +7,7 @@ import { EngineExit } from "@doppel/dbt-core";
 import { Code, Exit, REGISTER_OFFSET } from "./toy-frontend.ts";
 import { type ReferenceMapping, type Stop, ToyInterpreter } from "./toy-interpreter.ts";
 import { ToyHost, ToyProcess } from "./toy-machine.ts";
+import { guardPolicies } from "./tiers.ts";
 
 const PHYSICAL_PAGES = 6;
 const STEPS = 4000;
@@ -154,7 +155,7 @@ function describeStop({ code, detail }: Stop, pc: bigint, registers: readonly bi
 /** Plays a program in both worlds. Throws where they differ; returns how often they were compared. */
 export function play(seed: number, translator: { readonly promoteAfter: number }): number {
   const below = choices(seed);
-  const host = new ToyHost(translator, 1 << 20);
+  const host = new ToyHost(translator, 1 << 20, guardPolicies[below(guardPolicies.length)]);
   const pages = Array.from({ length: PHYSICAL_PAGES }, () => host.memory.allocatePage());
   const physical = new Uint8Array(PHYSICAL_PAGES * 4096);
   randomCode(below, physical);
