@@ -36,8 +36,8 @@ const mechanisms: Readonly<Record<string, () => unknown>> = {
   "the discarding of what was made from a granule": () => vi.spyOn(CodeHeap.prototype, "madeFrom").mockReturnValue([]),
   "the test of guard bits on use, in translated code": () =>
     vi.spyOn(RegionBuilder.prototype, "guardTest").mockReturnValue(),
-  "the test of guard bits on use, by the resolver": () =>
-    vi.spyOn(PhysicalMemory.prototype, "isCoherent").mockReturnValue(true),
+  "that a bit set anew is not that of older translations": () =>
+    vi.spyOn(PhysicalMemory.prototype as unknown as { dropUnguarded(): void }, "dropUnguarded").mockReturnValue(),
 };
 
 describe("random programs notice the lack of", () => {
