@@ -1,5 +1,6 @@
 /** A Linux program on this host: files, terminal, network, clock and randomness through Node, everything else emulated. */
 import { randomFillSync } from "node:crypto";
+import { getPriority } from "node:os";
 import { encodeStrings, isLoadFailure, type LoadFailure, type MountRequest, spawnProgram } from "@doppel/linux-user";
 import { nodeGuestHost } from "@doppel/linux-user/node";
 import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
@@ -86,6 +87,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     files: start.files,
     filesystem: start.context,
     credentials,
+    nice: getPriority(),
     ...(limits === undefined ? {} : { limits }),
   });
   if (isLoadFailure(spawned)) {

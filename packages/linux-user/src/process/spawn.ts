@@ -24,6 +24,8 @@ export interface SpawnOptions {
   readonly filesystem: FilesystemContext;
   readonly credentials: Credentials;
   readonly limits?: readonly ResourceLimit[];
+  /** Nice value, -20 to 19; default 0. */
+  readonly nice?: number;
 }
 
 export interface SpawnedProgram {
@@ -48,6 +50,7 @@ export function spawnProgram(kernel: LinuxKernel, options: SpawnOptions): Spawne
     group: null,
     limits: (options.limits ?? defaultLimits()).map((limit) => ({ ...limit })),
   });
+  process.nice = options.nice ?? 0;
   const task = new GuestTask({
     tid: process.pid,
     process,
