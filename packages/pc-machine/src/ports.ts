@@ -162,6 +162,12 @@ export class SnapshotError extends Error {
   override name = "SnapshotError";
 }
 
+/** What the guest asks of the machine as a whole. It happens after the instruction that asked. */
+export interface MachineControl {
+  powerOff(): void;
+  reset(): void;
+}
+
 /** A device: what it needs is given to its constructor. */
 export interface Device extends Stateful {
   /** Back to the state after power-on. */

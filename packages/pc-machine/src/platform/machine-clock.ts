@@ -157,8 +157,8 @@ export class SteppedClock extends SystemClock {
   advance(ns: number): void {
     const end = this.#time.ns + ns;
     const offset = this.#time.ns - this.now();
-    while (this.nextDeadline() + offset <= end) {
-      this.#time.ns = Math.max(this.#time.ns, this.nextDeadline() + offset);
+    while (Math.ceil(this.nextDeadline() + offset) <= end) {
+      this.#time.ns = Math.max(this.#time.ns, Math.ceil(this.nextDeadline() + offset));
       this.runDue();
     }
     this.#time.ns = end;
