@@ -97,6 +97,9 @@ const strings: Preparation = (c) => {
   if (random.oneIn(3)) destination = start + random.pick([-size, -1, 0, 1, size, 2 * size, 7]);
   // Below 0 lies the kernel's half, where a fault is another one.
   if (start < 0 || destination < 0) return false;
+  // Offsets that run over 4 GiB are beyond the segment's limit, which translated code does not check.
+  const lowest = (down ? start - span + size : start) - segment;
+  if (c.mode === 32 && lowest < 0 && lowest + span > 0) return false;
   // When both accesses fault, either may be the one that is reported.
   if (instruction.name === "cmps") {
     if (random.oneIn(2)) start = c.insideData(span) + (down ? span - size : 0);
