@@ -51,7 +51,8 @@ export const EngineExit = {
 
 /**
  * The soft TLB as emitted code reads it. An entry: the tag for reads, the tag for writes (each the page's virtual
- * address, or something no address with this index can match), and the page's byte offset in WebAssembly memory.
+ * address, or something no address with this index can match), and what added to an address's low half gives its byte offset in
+ * WebAssembly memory.
  */
 export interface TlbLayout {
   /** Bytes from the context pointer to entry 0. */
@@ -60,7 +61,7 @@ export interface TlbLayout {
   readonly entryShift: number;
   readonly readTag: number;
   readonly writeTag: number;
-  readonly host: number;
+  readonly addend: number;
   readonly pageShift: number;
 }
 

@@ -2,19 +2,28 @@
  * The soft TLB, in WebAssembly memory behind each context block, where translated code looks pages up by itself.
  *
  * ```text
- * entry (32 bytes)   0  read tag i64    the page's virtual address, or an address no look-up here can match
+ * entry (32 bytes)   0  read tag i64    the page's virtual address, or one that no look-up here can match
  *                    8  write tag i64   the same for writes
- *                   16  host i32        byte offset of the physical page in WebAssembly memory
- *                   20  global i32     not 0: kept when the address space changes
+ *                   16  addend i32      with the low half of an address: its byte offset in WebAssembly memory
+ *                   20  global i32      not 0: kept when the address space changes
+ *                   24  used i32        whether there is anything here
+ *                   28  host i32        byte offset of the physical page in WebAssembly memory
  * ```
- * A look-up subtracts the tag from the address and compares with the page size: one check for the right page and for
- * all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there.
+ * A look-up takes the exclusive or of tag and address and compares with the page size: one check for the right page and
+ * for all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there.
  */
 import { PAGE_SHIFT } from "./guard-bits.ts";
 
-export const TLB_INDEX_BITS = 10;
+/** 64 MiB of pages: a miss costs a call of JavaScript, some fifty times a hit. */
+export const TLB_INDEX_BITS = 14;
 const ENTRY_SHIFT = 5;
 const ENTRIES: number = 1 << TLB_INDEX_BITS;
+const WRITE_WORD = 2;
+const ADDEND_WORD = 4;
+const GLOBAL_WORD = 5;
+const USED_WORD = 6;
+const HOST_WORD = 7;
+const PAGES_OF_64_BITS: number = 2 ** (64 - PAGE_SHIFT);
 
 /** What code emitters need to know; offsets from the context pointer are the composer's. */
 export interface SoftTlbShape {
@@ -22,7 +31,7 @@ export interface SoftTlbShape {
   readonly entryShift: number;
   readonly readTag: number;
   readonly writeTag: number;
-  readonly host: number;
+  readonly addend: number;
   readonly pageShift: number;
   readonly bytes: number;
 }
@@ -32,96 +41,124 @@ export const softTlbShape: SoftTlbShape = {
   entryShift: ENTRY_SHIFT,
   readTag: 0,
   writeTag: 8,
-  host: 16,
+  addend: 16,
   pageShift: PAGE_SHIFT,
   bytes: ENTRIES << ENTRY_SHIFT,
 };
 
-/** One context's TLB. Addresses are (low, high) i32 halves of a guest-virtual address. */
+/**
+ * One context's TLB. Addresses are (low, high) i32 halves of a guest-virtual address.
+ *
+ * The tags of an empty entry are 0, the address of page 0, which only entry 0 is looked up for: there they are page 1's.
+ * So a TLB in fresh memory costs nothing but the entries that are used, and `used` lists those.
+ */
 export class SoftTlb {
   private readonly words: Int32Array;
   private readonly base: number;
+  /** Entries that are not empty (or were not when last looked at), each once. */
+  private readonly used: Uint16Array = new Uint16Array(ENTRIES);
+  private usedCount = 0;
 
-  /** `offset`: byte offset of entry 0 in the memory whose words are given; 8-byte aligned. */
+  /** `offset`: byte offset of entry 0, 8-byte aligned, in the memory whose words are given; what is there is zero. */
   constructor(words: Int32Array, offset: number) {
     this.words = words;
     this.base = offset >> 2;
-    this.flush();
+    this.invalidate(this.base);
+    this.invalidate(this.base + WRITE_WORD);
+  }
+
+  private entry(index: number): number {
+    return this.base + (index << (ENTRY_SHIFT - 2));
   }
 
   fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global = false): void {
     const { words } = this;
     const index = (low >>> PAGE_SHIFT) & (ENTRIES - 1);
-    const entry = this.base + (index << (ENTRY_SHIFT - 2));
+    const entry = this.entry(index);
     const tag = low & -(1 << PAGE_SHIFT);
+    if (words[entry + USED_WORD] === 0) {
+      words[entry + USED_WORD] = 1;
+      this.used[this.usedCount++] = index;
+    }
     if (readable) {
       words[entry] = tag;
       words[entry + 1] = high;
     } else {
-      this.invalidate(entry, index);
+      this.invalidate(entry);
     }
     if (writable) {
-      words[entry + 2] = tag;
-      words[entry + 3] = high;
+      words[entry + WRITE_WORD] = tag;
+      words[entry + WRITE_WORD + 1] = high;
     } else {
-      this.invalidate(entry + 2, index);
+      this.invalidate(entry + WRITE_WORD);
     }
-    words[entry + 4] = host;
-    words[entry + 5] = global ? 1 : 0;
+    words[entry + ADDEND_WORD] = host - tag;
+    words[entry + HOST_WORD] = host;
+    words[entry + GLOBAL_WORD] = global ? 1 : 0;
   }
 
-  /** A tag whose page has another index: no address looked up here can be on that page. */
-  private invalidate(tag: number, index: number): void {
-    this.words[tag] = (index ^ 1) << PAGE_SHIFT;
+  private invalidate(tag: number): void {
+    this.words[tag] = tag <= this.base + WRITE_WORD ? 1 << PAGE_SHIFT : 0;
     this.words[tag + 1] = 0;
   }
 
+  private empty(index: number): void {
+    const entry = this.entry(index);
+    this.invalidate(entry);
+    this.invalidate(entry + WRITE_WORD);
+    this.words[entry + USED_WORD] = 0;
+  }
+
   flush(): void {
-    for (let index = 0; index < ENTRIES; index++) {
-      const entry = this.base + (index << (ENTRY_SHIFT - 2));
-      this.invalidate(entry, index);
-      this.invalidate(entry + 2, index);
-    }
+    const { used, usedCount } = this;
+    for (let at = 0; at < usedCount; at++) this.empty(used[at]);
+    this.usedCount = 0;
   }
 
   /** Drops all entries but the global ones. */
   flushLocal(): void {
-    for (let index = 0; index < ENTRIES; index++) {
-      const entry = this.base + (index << (ENTRY_SHIFT - 2));
-      if (this.words[entry + 5] !== 0) continue;
-      this.invalidate(entry, index);
-      this.invalidate(entry + 2, index);
+    const { used, usedCount, words } = this;
+    let kept = 0;
+    for (let at = 0; at < usedCount; at++) {
+      const index = used[at];
+      if (words[this.entry(index) + GLOBAL_WORD] === 0) this.empty(index);
+      else used[kept++] = index;
     }
+    this.usedCount = kept;
   }
 
   /** Drops the entries of `pages` pages from the one at (low, high). */
   flushRange(low: number, high: number, pages: number): void {
-    if (pages >= ENTRIES) {
-      this.flush();
+    const { used, usedCount } = this;
+    const first = pageNumber(low, high);
+    if (pages < usedCount) {
+      for (let page = first; page < first + pages; page++) this.dropPage(page % ENTRIES, first, pages);
       return;
     }
+    for (let at = 0; at < usedCount; at++) this.dropPage(used[at], first, pages);
+  }
+
+  /** Drops what an entry says of pages in the range, which may go round the end of the address space. */
+  private dropPage(index: number, first: number, pages: number): void {
     const { words } = this;
-    const first = (high >>> 0) * 2 ** (32 - PAGE_SHIFT) + (low >>> PAGE_SHIFT);
-    for (let page = first; page < first + pages; page++) {
-      const index = page % ENTRIES;
-      const entry = this.base + (index << (ENTRY_SHIFT - 2));
-      const tagLow = (page * (1 << PAGE_SHIFT)) | 0;
-      const tagHigh = Math.floor(page / 2 ** (32 - PAGE_SHIFT)) | 0;
-      if (words[entry] === tagLow && words[entry + 1] === tagHigh) this.invalidate(entry, index);
-      if (words[entry + 2] === tagLow && words[entry + 3] === tagHigh) this.invalidate(entry + 2, index);
+    const entry = this.entry(index);
+    for (let tag = entry; tag <= entry + WRITE_WORD; tag += WRITE_WORD) {
+      const page = pageNumber(words[tag], words[tag + 1]);
+      const distance = (page - first + PAGES_OF_64_BITS) % PAGES_OF_64_BITS;
+      if (distance < pages) this.invalidate(tag);
     }
   }
 
   /** Takes the right to write without asking from every entry of a physical page. */
   dropWrites(host: number): void {
-    const { words } = this;
-    for (let index = 0; index < ENTRIES; index++) {
-      const entry = this.base + (index << (ENTRY_SHIFT - 2));
-      if (words[entry + 4] === host) this.invalidate(entry + 2, index);
+    const { words, used, usedCount } = this;
+    for (let at = 0; at < usedCount; at++) {
+      const entry = this.entry(used[at]);
+      if (words[entry + HOST_WORD] === (host | 0)) this.invalidate(entry + WRITE_WORD);
     }
   }
+}
 
-  dropAllWrites(): void {
-    for (let index = 0; index < ENTRIES; index++) this.invalidate(this.base + (index << (ENTRY_SHIFT - 2)) + 2, index);
-  }
+function pageNumber(low: number, high: number): number {
+  return (high >>> 0) * 2 ** (32 - PAGE_SHIFT) + (low >>> PAGE_SHIFT);
 }

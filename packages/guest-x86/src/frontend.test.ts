@@ -31,7 +31,7 @@ function lift(hex: string, mode: number = ModeBit.long): RegionBuilder {
 }
 
 const layout = {
-  tlb: { offset: 4096, indexBits: 8, entryShift: 5, readTag: 0, writeTag: 8, host: 16, pageShift: 12 },
+  tlb: { offset: 4096, indexBits: 8, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
   jumpCache: { offset: 65536, indexBits: 8 },
 };
 

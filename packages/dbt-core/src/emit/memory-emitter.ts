@@ -3,16 +3,15 @@
  *
  * ```text
  *   entry = context + ((address >> pageShift) & mask) * entrySize
- *   delta = address - entry.tag                 (unsigned, 64 bits)
- *   delta < pageSize - size + 1 ?               one comparison: right page, and all bytes on it
- *     host = entry.host + delta
+ *   entry.tag ^ address < pageSize - size + 1 ?      (unsigned, 64 bits) one comparison: right page, all bytes on it
+ *     host = entry.addend + low half of address
  *   : slow path, which returns a host offset, or 0 to leave the region
  * ```
  */
 import { Op } from "../ir/op.ts";
 import { Access, Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
-import { BLOCK_EMPTY, type LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { BLOCK_EMPTY, type BranchHints, type LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
 const I32 = 0x7f;
@@ -52,11 +51,12 @@ export class MemoryEmitter {
   private out!: ByteWriter;
   private imports!: RegionImports;
   private entry = -1;
-  private delta = -1;
   private host = -1;
   private locals!: LocalPool;
+  private readonly hints: BranchHints;
 
-  constructor(tlb: TlbLayout) {
+  constructor(tlb: TlbLayout, hints: BranchHints) {
+    this.hints = hints;
     this.ownTlb = tlb;
     this.tlb = tlb;
   }
@@ -66,7 +66,7 @@ export class MemoryEmitter {
     this.locals = locals;
     this.out = out;
     this.imports = imports;
-    this.entry = this.delta = this.host = -1;
+    this.entry = this.host = -1;
   }
 
   private get(local: number): void {
@@ -74,20 +74,19 @@ export class MemoryEmitter {
     this.out.u32(local);
   }
 
-  /** Pushes 1 when the access hits; leaves `entry` and `delta` set. */
+  /**
+   * Pushes 1 when the access hits; leaves `entry` set. The tag is the left operand: V8 would read it twice as the right
+   * one, once for itself and once as an operand in memory.
+   */
   private check(address: number, tag: number, size: number): void {
     const { out, tlb } = this;
-    if (this.entry < 0) {
-      this.entry = this.locals.permanent("i32");
-      this.delta = this.locals.permanent("i64");
-    }
+    if (this.entry < 0) this.entry = this.locals.permanent("i32");
     if (this.host < 0) this.host = this.locals.permanent("i32");
     this.get(address);
-    this.get(address);
-    out.u8(Wasm.i64Const);
-    out.s32(tlb.pageShift - tlb.entryShift);
-    out.u8(Wasm.i64ShrU);
     out.u8(Wasm.i32WrapI64);
+    out.u8(Wasm.i32Const);
+    out.s32(tlb.pageShift - tlb.entryShift);
+    out.u8(Wasm.i32ShrU);
     out.u8(Wasm.i32Const);
     out.s32(((1 << tlb.indexBits) - 1) << tlb.entryShift);
     out.u8(Wasm.i32And);
@@ -98,22 +97,21 @@ export class MemoryEmitter {
     out.u8(Wasm.i64Load);
     out.u8(3);
     out.u32(tlb.offset + tag);
-    out.u8(Wasm.i64Sub);
-    out.u8(Wasm.localTee);
-    out.u32(this.delta);
+    this.get(address);
+    out.u8(Wasm.i64Xor);
     out.u8(Wasm.i64Const);
     out.s32((1 << tlb.pageShift) - size + 1);
     out.u8(Wasm.i64LtU);
   }
 
-  private pushHost(): void {
+  private pushHost(address: number): void {
     const { out } = this;
-    this.get(this.delta);
-    out.u8(Wasm.i32WrapI64);
     this.get(this.entry);
     out.u8(Wasm.i32Load);
     out.u8(2);
-    out.u32(this.tlb.offset + this.tlb.host);
+    out.u32(this.tlb.offset + this.tlb.addend);
+    this.get(address);
+    out.u8(Wasm.i32WrapI64);
     out.u8(Wasm.i32Add);
   }
 
@@ -176,9 +174,10 @@ export class MemoryEmitter {
     const { out } = this;
     const { size, opcode } = LOADS[op];
     this.check(address, this.tlb.readTag, size);
+    this.hints.mark(out, true);
     out.u8(Wasm.if);
     out.u8(I32);
-    this.pushHost();
+    this.pushHost(address);
     out.u8(Wasm.else);
     this.pushSlowArguments(address);
     out.u8(Wasm.i32Const);
@@ -188,6 +187,7 @@ export class MemoryEmitter {
     out.u8(Wasm.localTee);
     out.u32(this.host);
     out.u8(Wasm.i32Eqz);
+    this.hints.mark(out, false);
     out.u8(Wasm.brIf);
     out.u32(faultDepth + 1);
     this.get(this.host);
@@ -201,9 +201,10 @@ export class MemoryEmitter {
     const { out } = this;
     const { size, opcode } = STORES[op];
     this.check(address, this.tlb.writeTag, size);
+    this.hints.mark(out, true);
     out.u8(Wasm.if);
     out.u8(BLOCK_EMPTY);
-    this.pushHost();
+    this.pushHost(address);
     this.get(value);
     this.access(opcode);
     out.u8(Wasm.else);
@@ -222,6 +223,7 @@ export class MemoryEmitter {
     out.s32((offset << 8) | size);
     out.u8(Wasm.call);
     out.u32(op === Op.storeV128 ? this.imports.slowStoreVector : this.imports.slowStore);
+    this.hints.mark(out, false);
     out.u8(Wasm.brIf);
     out.u32(faultDepth + 1);
     out.u8(Wasm.end);

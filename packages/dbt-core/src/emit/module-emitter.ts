@@ -9,7 +9,7 @@ import { ByteWriter } from "../wasm/byte-writer.ts";
 import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
 import type { LinkTarget, RegionImports } from "./region-frame.ts";
 
-const SECTION = { type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
+const SECTION = { custom: 0, type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
 const KIND = { function: 0, table: 1, memory: 2 } as const;
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
@@ -48,6 +48,9 @@ export class ModuleEmitter implements RegionImports {
   private readonly helpers: readonly HelperDeclaration[];
   private readonly code: ByteWriter = new ByteWriter(1 << 18);
   private readonly body: ByteWriter = new ByteWriter();
+  /** Branch hints of the regions so far, each behind its region's index. */
+  private readonly hints: ByteWriter = new ByteWriter();
+  private readonly hintStarts: number[] = [];
   private readonly scratch: ByteWriter = new ByteWriter();
   private readonly out: ByteWriter = new ByteWriter(1 << 18);
   private readonly section: ByteWriter = new ByteWriter(1 << 18);
@@ -84,6 +87,8 @@ export class ModuleEmitter implements RegionImports {
 
   begin(): void {
     this.code.reset();
+    this.hints.reset();
+    this.hintStarts.length = 0;
     for (const index of this.helperImports) this.helperIndex[index] = -1;
     this.helperImports.length = 0;
     this.regionCount = 0;
@@ -110,7 +115,9 @@ export class ModuleEmitter implements RegionImports {
 
   addRegion(region: RegionBuilder, link: LinkTarget, options: EmitOptions): void {
     this.body.reset();
-    this.regionEmitter.emit(region, this, link, options, this.body, this.scratch);
+    const codeStart = this.regionEmitter.emit(region, this, link, options, this.body, this.scratch);
+    this.hintStarts.push(this.hints.length);
+    this.regionEmitter.hints.write(this.hints, codeStart);
     this.code.u32(this.body.length);
     this.code.raw(this.body.bytes, 0, this.body.length);
     this.regionCount++;
@@ -136,11 +143,22 @@ export class ModuleEmitter implements RegionImports {
       const firstFunction = FIXED_IMPORTS.length + this.helperImports.length;
       for (let index = 0; index < this.regionCount; index++) writer.u32(firstFunction + index);
     });
+    this.writeSection(SECTION.custom, (writer) => this.writeHints(writer));
     this.writeSection(SECTION.code, (writer) => {
       writer.u32(this.regionCount);
       writer.raw(this.code.bytes, 0, this.code.length);
     });
     return out.toBytes();
+  }
+
+  private writeHints(writer: ByteWriter): void {
+    writer.name("metadata.code.branch_hint");
+    writer.u32(this.regionCount);
+    const firstFunction = FIXED_IMPORTS.length + this.helperImports.length;
+    for (let index = 0; index < this.regionCount; index++) {
+      writer.u32(firstFunction + index);
+      writer.raw(this.hints.bytes, this.hintStarts[index], this.hintStarts[index + 1] ?? this.hints.length);
+    }
   }
 
   private writeSection(id: number, write: (writer: ByteWriter) => void): void {

@@ -18,7 +18,7 @@ import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
-import { BLOCK_EMPTY, leadsBack, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { BLOCK_EMPTY, BranchHints, leadsBack, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
 import { ValueEmitter } from "./value-emitter.ts";
 
 /** Above this many distinct sets of dirty slots, further faulting blocks share one exit that spills them all. */
@@ -53,6 +53,7 @@ interface FaultExit {
 export class RegionEmitter {
   readonly graph: FlowGraph = new FlowGraph();
   readonly sets: SlotSets = new SlotSets();
+  readonly hints: BranchHints = new BranchHints();
   private readonly locals: LocalPool = new LocalPool();
   private readonly values: ValueEmitter;
   private readonly memory: MemoryEmitter;
@@ -72,11 +73,11 @@ export class RegionEmitter {
   private result = -1;
 
   constructor(layout: CodeLayout) {
-    this.memory = new MemoryEmitter(layout.tlb);
+    this.memory = new MemoryEmitter(layout.tlb, this.hints);
     this.values = new ValueEmitter(this.locals);
   }
 
-  /** Writes the function's body (local declarations and code) to `out`. */
+  /** Writes the function's body (local declarations and code) to `out`; returns where in it the code begins. */
   emit(
     region: RegionBuilder,
     imports: RegionImports,
@@ -84,7 +85,7 @@ export class RegionEmitter {
     options: EmitOptions,
     out: ByteWriter,
     code: ByteWriter,
-  ): void {
+  ): number {
     this.region = region;
     this.imports = imports;
     this.link = link;
@@ -102,6 +103,7 @@ export class RegionEmitter {
     this.result = this.locals.permanent("i64");
 
     code.reset();
+    this.hints.reset();
     this.labels.length = 0;
     this.entry();
     for (let exit = this.faultExits.length - 1; exit >= 0; exit--) {
@@ -118,8 +120,11 @@ export class RegionEmitter {
     if (this.faultExits.length === 0) code.u8(Wasm.unreachable);
     code.u8(Wasm.end);
 
+    const start = out.length;
     this.locals.declare(out);
+    const codeStart = out.length - start;
     out.raw(code.bytes, 0, code.length);
+    return codeStart;
   }
 
   // Fault exits: one per distinct set of slots that may be dirty where something may fault.
@@ -221,7 +226,7 @@ export class RegionEmitter {
     out.u8(Wasm.i32Const);
     out.s32(0);
     out.u8(Wasm.i32LtS);
-    this.openIf();
+    this.openUnlikely();
     if (dirtyBlock >= 0) this.spillBlock(dirtyBlock);
     if (slotLocal < 0) this.context.storeBudget();
     out.u8(Wasm.localGet);
@@ -306,6 +311,12 @@ export class RegionEmitter {
     this.out.u32(this.labelDepth(label));
   }
 
+  /** Opens an `if` that is seldom entered. */
+  private openUnlikely(): void {
+    this.hints.mark(this.out, false);
+    this.openIf();
+  }
+
   private openIf(type: number = BLOCK_EMPTY): void {
     this.out.u8(Wasm.if);
     this.out.u8(type);
@@ -328,7 +339,7 @@ export class RegionEmitter {
         this.countDown(keyOffset(key), -1, this.link.slotFor(keyOffset(key)), clean ? -1 : from);
       }
       this.context.spendOne();
-      this.openIf();
+      this.openUnlikely();
       this.context.storeConstant(Header.exitCode, EngineExit.budget);
       this.context.storeConstant(Header.exitOffset, keyOffset(key));
       this.branchTo(-1 - this.faultExitOfBlock[from], Wasm.br);
@@ -366,7 +377,7 @@ export class RegionEmitter {
   /** Leaves on the budget at guest offset `offset`; everything is in the context block already. */
   private spendBudget(offset: number): void {
     this.context.spendOne();
-    this.openIf();
+    this.openUnlikely();
     this.context.leaveOnBudget(offset);
     this.close();
   }
@@ -415,7 +426,7 @@ export class RegionEmitter {
   private exitIf(block: number, node: number, offset: number): void {
     const { region } = this;
     this.values.push(region.x[node]);
-    this.openIf();
+    this.openUnlikely();
     this.context.storeConstant(Header.exitCode, region.immediate[node]);
     this.context.storeConstant(Header.exitPayload, region.y[node]);
     this.context.storeConstant(Header.exitOffset, offset);
@@ -441,7 +452,7 @@ export class RegionEmitter {
       out.u8(Wasm.i64Ne);
       if (index > 0) out.u8(Wasm.i32Or);
     });
-    this.openIf();
+    this.openUnlikely();
     this.context.storeConstant(Header.exitCode, EngineExit.stale);
     this.context.storeConstant(Header.exitOffset, offset);
     this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
@@ -465,6 +476,7 @@ export class RegionEmitter {
     // Before leaving, too: what the helper has written must not be overwritten by the exit's spills.
     this.values.reloadFor(declaration.writes);
     if (declaration.exits) {
+      this.hints.mark(out, false);
       out.u8(Wasm.brIf);
       out.u32(this.faultDepth(block));
     }
@@ -516,7 +528,7 @@ export class RegionEmitter {
         out.s32(block.target);
         out.u8(Wasm.call);
         out.u32(this.imports.service);
-        this.openIf();
+        this.openUnlikely();
         this.context.leave();
         this.close();
         this.reload(index, block.next);
@@ -566,7 +578,7 @@ export class RegionEmitter {
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
     out.u8(Wasm.i32Eqz);
-    this.openIf();
+    this.openUnlikely();
     if (indirect) {
       this.context.storeBudget();
       this.jumpThroughCache(target, Wasm.returnCall);
@@ -583,7 +595,7 @@ export class RegionEmitter {
     out.u32(this.result);
     this.context.pushAddress(keyOffset(block.next));
     out.u8(Wasm.i64Ne);
-    this.openIf();
+    this.openUnlikely();
     out.u8(Wasm.localGet);
     out.u32(this.result);
     out.u8(Wasm.return);

@@ -26,6 +26,35 @@ export interface RegionImports {
   helper(index: number): number;
 }
 
+/**
+ * Which way branches usually go (the custom section metadata.code.branch_hint): compilers that heed it keep slow paths,
+ * and the registers these would clobber, out of the way of the others.
+ */
+export class BranchHints {
+  /** Place in the code and whether it is likely, in turn. */
+  private readonly entries: number[] = [];
+
+  reset(): void {
+    this.entries.length = 0;
+  }
+
+  /** The `if` or `br_if` that comes next in `out`. */
+  mark(out: ByteWriter, likely: boolean): void {
+    this.entries.push(out.length, likely ? 1 : 0);
+  }
+
+  /** The hints of a function whose code begins so many bytes into its body. */
+  write(out: ByteWriter, codeStart: number): void {
+    const { entries } = this;
+    out.u32(entries.length / 2);
+    for (let index = 0; index < entries.length; index += 2) {
+      out.u32(codeStart + entries[index]);
+      out.u8(1);
+      out.u8(entries[index + 1]);
+    }
+  }
+}
+
 /** Gives the table slot for a direct transfer to a guest offset (relative to the region's entry). */
 export interface LinkTarget {
   slotFor(offset: number): number;

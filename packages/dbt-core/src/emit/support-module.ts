@@ -15,6 +15,7 @@ import { ByteWriter } from "../wasm/byte-writer.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
 const { localGet, localSet, localTee, i32Const, i64Const, i32Load, i64Load, i32Store, i64Store, end } = Wasm;
+const I32_SHR_U = 0x76;
 const I64_SHR_U = 0x88;
 const I64_SHL = 0x86;
 const I64_OR = 0x84;
@@ -69,17 +70,13 @@ function functions(layout: CodeLayout): SupportFunction[] {
   const mask = (1 << jumpCache.indexBits) - 1;
   const firstDefined = IMPORTS.length;
   const trap = firstDefined + 1;
-  // The soft-TLB check of `MemoryEmitter`, with the entry in local `entry` and the distance from its tag in `delta`.
+  // The soft-TLB check of `MemoryEmitter`, with the entry in local `entry`; leaves what address and tag differ in.
   const { tlb } = layout;
-  const lookUp = (tag: number, entry: number, delta: number): number[] => [
-    localGet,
-    1,
-    localGet,
-    1,
-    i64Const,
+  const lookUp = (tag: number, entry: number): number[] => [
+    ...low(1),
+    i32Const,
     ...s32(tlb.pageShift - tlb.entryShift),
-    I64_SHR_U,
-    Wasm.i32WrapI64,
+    I32_SHR_U,
     i32Const,
     ...s32(((1 << tlb.indexBits) - 1) << tlb.entryShift),
     Wasm.i32And,
@@ -91,19 +88,17 @@ function functions(layout: CodeLayout): SupportFunction[] {
     i64Load,
     3,
     ...u32(tlb.offset + tag),
-    Wasm.i64Sub,
-    localTee,
-    delta,
-  ];
-  const host = (entry: number, delta: number): number[] => [
     localGet,
-    delta,
-    Wasm.i32WrapI64,
+    1,
+    Wasm.i64Xor,
+  ];
+  const host = (entry: number): number[] => [
     localGet,
     entry,
     i32Load,
     2,
-    ...u32(tlb.offset + tlb.host),
+    ...u32(tlb.offset + tlb.addend),
+    ...low(1),
     Wasm.i32Add,
   ];
   const jump = firstDefined;
@@ -307,9 +302,9 @@ function functions(layout: CodeLayout): SupportFunction[] {
       name: "load",
       parameters: ["i32", "i64", "i32"],
       result: "i32",
-      locals: ["i32", "i64"],
+      locals: ["i32"],
       code: [
-        ...lookUp(tlb.readTag, 3, 4),
+        ...lookUp(tlb.readTag, 3),
         i32Const,
         ...s32((1 << tlb.pageShift) + 1),
         localGet,
@@ -322,7 +317,7 @@ function functions(layout: CodeLayout): SupportFunction[] {
         Wasm.i64LtU,
         Wasm.if,
         0x7f,
-        ...host(3, 4),
+        ...host(3),
         Wasm.else,
         localGet,
         0,
@@ -339,15 +334,15 @@ function functions(layout: CodeLayout): SupportFunction[] {
       name,
       parameters: ["i32", "i64", type, "i32"],
       result: "i32",
-      locals: ["i32", "i64"],
+      locals: ["i32"],
       code: [
-        ...lookUp(tlb.writeTag, 4, 5),
+        ...lookUp(tlb.writeTag, 4),
         i64Const,
         ...s32((1 << tlb.pageShift) - size + 1),
         Wasm.i64LtU,
         Wasm.if,
         0x7f,
-        ...host(4, 5),
+        ...host(4),
         localGet,
         2,
         ...store,

@@ -17,7 +17,7 @@ const Slot = { trap: 1, leave: 2, transfer: 6, promoted: 7, firstLink: 8, firstR
 const TLB_BITS = 3;
 const TLB_ENTRY = 32;
 const layout: CodeLayout = {
-  tlb: { offset: 4096, indexBits: TLB_BITS, entryShift: 5, readTag: 0, writeTag: 8, host: 16, pageShift: 12 },
+  tlb: { offset: 4096, indexBits: TLB_BITS, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
   jumpCache: { offset: 4096 + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
 };
 const JUMP_CACHE_ENTRY = 16;
@@ -153,7 +153,7 @@ class EmittedMachine {
     const none = ((page & ((1n << BigInt(TLB_BITS)) - 1n)) ^ 1n) << 12n;
     view.setBigUint64(at, BigInt.asUintN(64, page << 12n), true);
     view.setBigUint64(at + 8, mapping.writable ? BigInt.asUintN(64, page << 12n) : none, true);
-    view.setInt32(at + 16, mapping.host, true);
+    view.setInt32(at + 16, mapping.host - Number(BigInt.asIntN(32, page << 12n)), true);
   }
 
   private look(low: number, high: number): bigint {

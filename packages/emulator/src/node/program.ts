@@ -5,6 +5,7 @@ import { encodeStrings, isLoadFailure, type LoadFailure, type MountRequest, spaw
 import { nodeGuestHost } from "@doppel/linux-user/node";
 import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
 import { systemDescription } from "../system-description.ts";
+import { setEngineFlags } from "./engine-flags.ts";
 import { inheritedLimits } from "./inherited-limits.ts";
 
 export interface ProgramOptions extends EmulatorOptions {
@@ -23,6 +24,8 @@ export interface ProgramOptions extends EmulatorOptions {
   /** False: sockets reach other processes of the guest only. Default true. */
   readonly network?: boolean;
 }
+
+setEngineFlags();
 
 const STARTED_NS: bigint = process.hrtime.bigint();
 const realtimeOffsetNs: bigint =

@@ -1,0 +1,10 @@
+/** What is asked of V8 before it compiles anything. */
+import { setFlagsFromString } from "node:v8";
+
+/**
+ * Branch hints (a proposal for WebAssembly that browsers have switched on by now) keep registers out of memory where only a
+ * slow path would need them there.
+ */
+export function setEngineFlags(): void {
+  setFlagsFromString("--experimental-wasm-branch-hinting");
+}
