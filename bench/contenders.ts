@@ -21,8 +21,9 @@ export interface Absent {
 export const contenderNames = ["native", "qemu", "v86"] as const;
 export type ContenderName = (typeof contenderNames)[number];
 
-export function findOnPath(name: string): string | undefined {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+/** A program of the distribution, rather than a wrapper that comes before it on PATH. */
+export function findProgram(name: string): string | undefined {
+  for (const directory of ["/usr/bin", "/bin", ...(process.env["PATH"] ?? "").split(delimiter)]) {
     const candidate = join(directory === "" ? "." : directory, name);
     try {
       accessSync(candidate, constants.X_OK);
@@ -58,7 +59,7 @@ function native(): Contender | Absent {
 
 function qemu(): Contender | Absent {
   const name = "qemu";
-  const file = findOnPath("qemu-x86_64");
+  const file = findProgram("qemu-x86_64");
   if (file === undefined) return { name, reason: "qemu-x86_64 is not installed (Debian: qemu-user)" };
   const version = spawnSync(file, ["--version"], { encoding: "utf8" }).stdout.split("\n")[0];
   return { name, description: version, command: (program) => [file, ...program] };

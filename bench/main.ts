@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Absent, type Contender, contender, type ContenderName, doppel, findOnPath } from "./contenders.ts";
+import { type Absent, type Contender, contender, type ContenderName, doppel, findProgram } from "./contenders.ts";
 import { host } from "./host.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { plot } from "./plot.ts";
@@ -94,7 +94,7 @@ async function runSuite(
   for (const task of suite.tasks) {
     if (options.only !== undefined && !task.name.includes(options.only)) continue;
     const command = task.command({ folder });
-    const missing = task.needs?.find((name) => findOnPath(name) === undefined);
+    const missing = task.needs?.find((name) => findProgram(name) === undefined);
     if (command === undefined || missing !== undefined) {
       absent.push({ name: task.name, reason: `${missing ?? "its program"} is not installed` });
       options.note(`without ${task.name}: ${missing ?? "its program"} is not installed\n`);

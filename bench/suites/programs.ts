@@ -1,7 +1,7 @@
 /** `programs`: what Debian ships, dynamically linked, at work for some tenths of a second natively. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { findOnPath } from "../contenders.ts";
+import { findProgram } from "../contenders.ts";
 import { writeInputs } from "../inputs.ts";
 import type { Suite, Task } from "../task.ts";
 
@@ -16,7 +16,7 @@ type More = Pick<Task, "stdin" | "client" | "needs">;
 const task = (name: string, program: string, args: readonly string[], more: More = {}): Task => ({
   name,
   command: () => {
-    const file = findOnPath(program);
+    const file = findProgram(program);
     return file === undefined ? undefined : [file, ...args];
   },
   ...more,
@@ -24,7 +24,7 @@ const task = (name: string, program: string, args: readonly string[], more: More
 
 /** The compiler proper, which the driver `gcc` runs. */
 function compiler(): string | undefined {
-  const gcc = findOnPath("gcc");
+  const gcc = findProgram("gcc");
   if (gcc === undefined) return undefined;
   const file = spawnSync(gcc, ["-print-prog-name=cc1"], { encoding: "utf8" }).stdout.trim();
   return file.startsWith("/") ? file : undefined;
@@ -35,7 +35,7 @@ export const programs: Suite = {
   title: "Debian's programs at work",
   prepare: (folder) => {
     writeInputs(folder);
-    const openssl = findOnPath("openssl");
+    const openssl = findProgram("openssl");
     if (openssl !== undefined) spawnSync(openssl, ["genrsa", "-out", join(folder, KEY), "4096"], { stdio: "ignore" });
   },
   tasks: [

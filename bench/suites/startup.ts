@@ -1,11 +1,11 @@
 /** `startup`: programs that do next to nothing, so that loading, linking and first translations decide. */
-import { findOnPath } from "../contenders.ts";
+import { findProgram } from "../contenders.ts";
 import type { Suite, Task } from "../task.ts";
 
 const task = (name: string, program: string, ...args: readonly string[]): Task => ({
   name,
   command: () => {
-    const file = findOnPath(program);
+    const file = findProgram(program);
     return file === undefined ? undefined : [file, ...args];
   },
 });

@@ -1,7 +1,7 @@
 /** One region of x86 code through the translator, as text: the default composition of what `inspect` needs. */
 import { Header } from "@doppel/dbt-core";
 import { inspectRegion, type InspectedRegion } from "@doppel/dbt-core/text";
-import { softTlbShape } from "@doppel/guard-memory";
+import { softTlbShapeFor } from "@doppel/guard-memory";
 import { ModeBit, X86Frontend } from "@doppel/guest-x86";
 
 export type { InspectedRegion, RegionCounts } from "@doppel/dbt-core/text";
@@ -18,6 +18,9 @@ export interface InspectX86Options {
   readonly tier: "cold" | "hot";
 }
 
+/** For as much guest memory as `doppel run` has. */
+const tlbShape = softTlbShapeFor(2 ** 31);
+
 /** The region at `address`, or undefined when no code can be fetched there. */
 export function inspectX86Region(options: InspectX86Options): InspectedRegion | undefined {
   const { mode, address, memory, fetch } = options;
@@ -25,8 +28,8 @@ export function inspectX86Region(options: InspectX86Options): InspectedRegion | 
   return inspectRegion(address, {
     frontend: new X86Frontend(),
     layout: {
-      tlb: { ...softTlbShape, offset: tlbOffset },
-      jumpCache: { offset: tlbOffset + softTlbShape.bytes, indexBits: 12 },
+      tlb: { ...tlbShape, offset: tlbOffset },
+      jumpCache: { offset: tlbOffset + tlbShape.bytes, indexBits: 12 },
     },
     memory,
     fetch,

@@ -2,7 +2,7 @@
  * The translator, its memory and its code heap, as the Linux kernel's execution engine.
  */
 import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
-import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShape } from "@doppel/guard-memory";
+import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShapeFor } from "@doppel/guard-memory";
 import {
   cpuidLevels,
   createHelpers,
@@ -98,9 +98,10 @@ export class UserEngine implements ExecutionEngine {
       loadSegment: (cpu, _segment, selector) => this.contextAt(cpu).current!.baseOf(selector),
       cpuid: level.cpuid,
     });
+    const tlbShape = softTlbShapeFor(options.memoryBytes);
     this.translator = new Engine({
       memory: this.memory,
-      tlb: { shape: softTlbShape, create: (offset) => new SoftTlb(this.memory.words, offset) },
+      tlb: { shape: tlbShape, create: (offset) => new SoftTlb(this.memory.words, offset, tlbShape) },
       heap: this.heap,
       createTable: () => {
         const table = new TrampolineTable(this.heap);

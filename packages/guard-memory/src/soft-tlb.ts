@@ -14,10 +14,13 @@
  */
 import { PAGE_SHIFT } from "./guard-bits.ts";
 
-/** 64 MiB of pages: a miss costs a call of JavaScript, some fifty times a hit. */
-export const TLB_INDEX_BITS = 14;
+/** 4 MiB of pages. */
+export const TLB_INDEX_BITS = 10;
+/** 64 MiB of pages: programs that use more than that at once miss now and then. */
+const LARGEST_INDEX_BITS = 14;
+/** A TLB takes no more than this part of the memory it is for. */
+const MEMORY_TO_TLB = 512;
 const ENTRY_SHIFT = 5;
-const ENTRIES: number = 1 << TLB_INDEX_BITS;
 const WRITE_WORD = 2;
 const ADDEND_WORD = 4;
 const GLOBAL_WORD = 5;
@@ -36,15 +39,25 @@ export interface SoftTlbShape {
   readonly bytes: number;
 }
 
-export const softTlbShape: SoftTlbShape = {
-  indexBits: TLB_INDEX_BITS,
-  entryShift: ENTRY_SHIFT,
-  readTag: 0,
-  writeTag: 8,
-  addend: 16,
-  pageShift: PAGE_SHIFT,
-  bytes: ENTRIES << ENTRY_SHIFT,
-};
+function shapeOf(indexBits: number): SoftTlbShape {
+  return {
+    indexBits,
+    entryShift: ENTRY_SHIFT,
+    readTag: 0,
+    writeTag: 8,
+    addend: 16,
+    pageShift: PAGE_SHIFT,
+    bytes: 1 << (indexBits + ENTRY_SHIFT),
+  };
+}
+
+export const softTlbShape: SoftTlbShape = shapeOf(TLB_INDEX_BITS);
+
+/** As large as is worth it for so much guest memory: a miss costs a call of JavaScript, some fifty times a hit. */
+export function softTlbShapeFor(memoryBytes: number): SoftTlbShape {
+  const entries = memoryBytes / MEMORY_TO_TLB / (1 << ENTRY_SHIFT);
+  return shapeOf(Math.min(LARGEST_INDEX_BITS, Math.max(TLB_INDEX_BITS - 2, Math.floor(Math.log2(entries)))));
+}
 
 /**
  * One context's TLB. Addresses are (low, high) i32 halves of a guest-virtual address.
@@ -56,12 +69,15 @@ export class SoftTlb {
   private readonly words: Int32Array;
   private readonly base: number;
   /** Entries that are not empty (or were not when last looked at), each once. */
-  private readonly used: Uint16Array = new Uint16Array(ENTRIES);
+  private readonly used: Uint16Array;
+  private readonly mask: number;
   private usedCount = 0;
 
   /** `offset`: byte offset of entry 0, 8-byte aligned, in the memory whose words are given; what is there is zero. */
-  constructor(words: Int32Array, offset: number) {
+  constructor(words: Int32Array, offset: number, shape: SoftTlbShape = softTlbShape) {
     this.words = words;
+    this.mask = (1 << shape.indexBits) - 1;
+    this.used = new Uint16Array(1 << shape.indexBits);
     this.base = offset >> 2;
     this.invalidate(this.base);
     this.invalidate(this.base + WRITE_WORD);
@@ -73,7 +89,7 @@ export class SoftTlb {
 
   fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global = false): void {
     const { words } = this;
-    const index = (low >>> PAGE_SHIFT) & (ENTRIES - 1);
+    const index = (low >>> PAGE_SHIFT) & this.mask;
     const entry = this.entry(index);
     const tag = low & -(1 << PAGE_SHIFT);
     if (words[entry + USED_WORD] === 0) {
@@ -132,7 +148,7 @@ export class SoftTlb {
     const { used, usedCount } = this;
     const first = pageNumber(low, high);
     if (pages < usedCount) {
-      for (let page = first; page < first + pages; page++) this.dropPage(page % ENTRIES, first, pages);
+      for (let page = first; page < first + pages; page++) this.dropPage(page % (this.mask + 1), first, pages);
       return;
     }
     for (let at = 0; at < usedCount; at++) this.dropPage(used[at], first, pages);

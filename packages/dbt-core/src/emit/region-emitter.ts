@@ -18,7 +18,15 @@ import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
-import { BLOCK_EMPTY, BranchHints, leadsBack, type LinkTarget, LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import {
+  BLOCK_EMPTY,
+  BranchHints,
+  leadsBack,
+  type LinkTarget,
+  LocalPool,
+  Parameter,
+  type RegionImports,
+} from "./region-frame.ts";
 import { ValueEmitter } from "./value-emitter.ts";
 
 /** Above this many distinct sets of dirty slots, further faulting blocks share one exit that spills them all. */
