@@ -23,3 +23,4 @@ export { PowerManagement } from "./platform/power-management.ts";
 export { RealTimeClock } from "./platform/rtc.ts";
 export { Serial } from "./platform/serial.ts";
 export type { SerialBackend } from "./platform/serial.ts";
+export { PciRoot } from "./pci/pci-root.ts";

@@ -82,6 +82,11 @@ export class RecordReader {
     return this.#nested(name, this.#value(name));
   }
 
+  /** A record that its owner reads. */
+  plain(name: string): StateRecord {
+    return this.record(name).#record;
+  }
+
   /** A list of records: exactly `length` of them when given. */
   records(name: string, length?: number): RecordReader[] {
     return this.#list(name, length).map((value, index) => this.#nested(`${name}[${index}]`, value));
