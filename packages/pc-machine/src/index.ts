@@ -24,3 +24,4 @@ export { RealTimeClock } from "./platform/rtc.ts";
 export { Serial } from "./platform/serial.ts";
 export type { SerialBackend } from "./platform/serial.ts";
 export { PciRoot } from "./pci/pci-root.ts";
+export * from "./disk/index.ts";

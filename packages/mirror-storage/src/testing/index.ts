@@ -2,6 +2,8 @@
 export { Clock } from "./clock.ts";
 export { Cluster, Violation } from "./cluster.ts";
 export type { ClusterOptions } from "./cluster.ts";
+export { contractSectors, deviceContract, submitted } from "./device-contract.ts";
+export type { ContractRule } from "./device-contract.ts";
 export { DiskModel } from "./disk-model.ts";
 export { Random } from "./random.ts";
 export { runSchedule } from "./schedule.ts";
