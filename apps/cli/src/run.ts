@@ -5,11 +5,16 @@ import { parseArgs } from "node:util";
 import {
   cpuidLevels,
   DEFAULT_CPUID_LEVEL,
+  defaultTwins,
   MountError,
+  type NativeFunction,
   type ProgramOptions,
   type RunningProgram,
+  selectBindings,
   startProgram,
   StraceObserver,
+  twins,
+  UnknownBindingError,
 } from "@doppel/emulator/node";
 import { firstSentence, systemMessage } from "./options.ts";
 import { print, printError } from "./output.ts";
@@ -23,6 +28,7 @@ const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
   --mount HOST:GUEST[:ro] show a host directory at a place in the guest
   --memory MIB            guest memory, 16 to 4096 (default 2048)
   --cpu LEVEL             what CPUID says the processor is (default ${DEFAULT_CPUID_LEVEL}; list: which there are)
+  --bind NAME,…           functions of the guest that native twins replace (none, all; list: which there are)
   --sandbox               no host file, variable or network beyond what is named
   --strace                print system calls on standard error
   --stats[=json]          print statistics at the end, on standard error
@@ -45,6 +51,13 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const { name, description } of cpuidLevels) print(`${name.padEnd(10)} ${description}\n`);
     return 0;
   }
+  if (values.bind === "list") {
+    for (const twin of twins)
+      print(
+        `${twin.name.padEnd(10)} ${defaultTwins.includes(twin.name) ? "on " : "off"}  ${twin.prototype.toString()}\n`,
+      );
+    return 0;
+  }
   if (values.stats !== undefined && values.stats !== "text" && values.stats !== "json") {
     throw new UsageError(`--stats=${values.stats}: write --stats or --stats=json`);
   }
@@ -64,6 +77,8 @@ export async function run(args: readonly string[]): Promise<number> {
     network: !sandbox,
     memoryBytes: parseMemory(values.memory) * MEBIBYTE,
     cpu: parseCpu(values.cpu),
+    bindings: parseBindings(values.bind),
+    bindingFailed: (binding, error) => printError(`doppel: the binding of ${binding} failed: ${String(error)}\n`),
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
   });
   if ("reason" in program) {
@@ -110,7 +125,7 @@ async function report(
 
 function parse(args: readonly string[]) {
   // Options end at the program's name; what follows is the program's.
-  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--cpu", "--stats-file"]);
+  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--cpu", "--bind", "--stats-file"]);
   let end = 0;
   while (end < args.length && args[end].startsWith("-")) {
     if (args[end] === "--") break;
@@ -128,6 +143,7 @@ function parse(args: readonly string[]) {
         mount: { type: "string", multiple: true, default: [] },
         memory: { type: "string", default: "2048" },
         cpu: { type: "string", default: DEFAULT_CPUID_LEVEL },
+        bind: { type: "string" },
         sandbox: { type: "boolean", default: false },
         strace: { type: "boolean", default: false },
         stats: { type: "string" },
@@ -206,4 +222,13 @@ function parseMemory(text: string): number {
 function parseCpu(name: string): string {
   if (cpuidLevels.some((level) => level.name === name)) return name;
   throw new UsageError(`--cpu ${name}: there are ${cpuidLevels.map((level) => level.name).join(", ")}`);
+}
+
+function parseBindings(selection: string | undefined): readonly NativeFunction[] {
+  try {
+    return selectBindings(selection, twins);
+  } catch (error) {
+    if (error instanceof UnknownBindingError) throw new UsageError(`--bind ${selection}: ${error.message}`);
+    throw error;
+  }
 }

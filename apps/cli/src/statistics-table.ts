@@ -36,6 +36,22 @@ function callRows({ byName, total }: EmulatorStatistics["systemCalls"]): Row[] {
   ];
 }
 
+function bindingRows(bindings: EmulatorStatistics["bindings"]): Row[] {
+  const calls = Object.entries(bindings).sort(([, left], [, right]) => right.calls - left.calls);
+  if (calls.length === 0) return [];
+  const total = calls.reduce((sum, [, { calls: count }]) => sum + count, 0);
+  return [
+    ["native calls", integer(total)],
+    ...calls.map(([name, { calls: count, declined, callbacks }]): Row => {
+      const notes = [
+        ...(declined > 0 ? [`${integer(declined)} left to the guest`] : []),
+        ...(callbacks > 0 ? [`${integer(callbacks)} calls of guest functions`] : []),
+      ];
+      return [`  ${name}`, integer(count), notes.join(", ")];
+    }),
+  ];
+}
+
 function timeRows(timeMs: EmulatorStatistics["timeMs"]): Row[] {
   const stages: readonly Row[] = (
     [
@@ -67,6 +83,7 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
       integer(tlb.loadMisses + tlb.storeMisses),
       `${integer(tlb.loadMisses)} loads, ${integer(tlb.storeMisses)} stores`,
     ],
+    ...bindingRows(statistics.bindings),
     ["processes", integer(processes)],
     ...callRows(statistics.systemCalls),
     ...timeRows(statistics.timeMs),

@@ -11,14 +11,9 @@ export {
   Terminator,
 } from "./ir/region.ts";
 export { Flow, type Frontend } from "./port-frontend.ts";
-export {
-  type Context,
-  Engine,
-  type EngineOptions,
-  type EngineStatistics,
-  RESERVED_SLOTS,
-  type ServiceHandler,
-} from "./engine/engine.ts";
+export { type EntryCode, entryBlock, GUEST_CODE } from "./port-entry-code.ts";
+export type { Context, EngineOptions, EngineStatistics, EntryCodeAt, ServiceHandler } from "./engine/context.ts";
+export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
 export { type CodeView, Translator, type TranslatorOptions, type TranslatorStatistics } from "./engine/translator.ts";
 export { ImportModule, ModuleEmitter } from "./emit/module-emitter.ts";

@@ -47,6 +47,8 @@ export const EngineExit = {
   stepped: 5,
   /** A granule the region was made from has lost its protection: what is translated from there is to be looked at. */
   stale: 6,
+  /** A helper wants to go on at the guest address that is the payload. */
+  goTo: 7,
 } as const;
 
 /**

@@ -23,6 +23,7 @@ import {
   spawnProgram,
   type SyscallDefinition,
 } from "@doppel/linux-user";
+import { type BindPoint, type NativeFunction, selectBindings, twins } from "@doppel/native-binding";
 import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
 import { inputStream, outputStream } from "./streams.ts";
@@ -54,6 +55,12 @@ export interface EmulatorOptions {
   readonly firstPid?: number;
   /** Told of system calls, signals and ends of processes. */
   readonly hooks?: readonly KernelObserver[];
+  /** Native twins of guest functions; default: those of `twins` that are worth it everywhere (`selectBindings`). */
+  readonly bindings?: readonly NativeFunction[];
+  /** Guest functions that stand in for native ones that twins call. */
+  readonly bindPoints?: readonly BindPoint[];
+  /** Told when a twin fails, which is its own fault and not the guest's; the guest gets SIGILL. */
+  readonly bindingFailed?: (binding: string, error: unknown) => void;
   /** The table of system calls, to change or add rows of; default `allSyscalls`. */
   readonly syscalls?: readonly SyscallDefinition[];
 }
@@ -82,7 +89,14 @@ export function createEmulator(
     return words[--unused];
   };
   const { memoryBytes = DEFAULT_MEMORY_BYTES, cpu, hooks = [], syscalls = allSyscalls } = options;
-  const engine = new UserEngine({ memoryBytes, monotonicNs, random, ...(cpu === undefined ? {} : { cpu }) });
+  const { bindings = selectBindings(undefined, twins), bindPoints = [], bindingFailed } = options;
+  const engine = new UserEngine({
+    memoryBytes,
+    monotonicNs,
+    random,
+    ...(cpu === undefined ? {} : { cpu }),
+    native: { functions: bindings, bindPoints, ...(bindingFailed === undefined ? {} : { failed: bindingFailed }) },
+  });
   const usage = new UsageObserver();
   const kernel = new LinuxKernel({
     engine,

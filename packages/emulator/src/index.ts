@@ -13,5 +13,14 @@ export type { EmulatorStatistics } from "./statistics.ts";
 export { inputStream, outputStream } from "./streams.ts";
 export { UnknownCpuError, UserEngine, type UserEngineOptions } from "./user-engine.ts";
 export { X86Cpu } from "./x86-cpu.ts";
+export { type NativeOptions } from "./native-layer.ts";
+export {
+  type BindPoint,
+  defaultTwins,
+  type NativeFunction,
+  selectBindings,
+  twins,
+  UnknownBindingError,
+} from "@doppel/native-binding";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";

@@ -23,6 +23,7 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
     toCheckOnUse: count,
     toFaultOnStore: count,
   }),
+  bindings: z.record(z.string(), z.strictObject({ calls: count, declined: count, callbacks: count })),
   tlb: z.strictObject({ loadMisses: count, storeMisses: count }),
   systemCalls: z.strictObject({ total: count, byName: z.record(z.string(), count) }),
   timeMs: z.strictObject({

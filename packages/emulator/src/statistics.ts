@@ -46,6 +46,10 @@ export interface EmulatorStatistics {
     readonly toCheckOnUse: number;
     readonly toFaultOnStore: number;
   };
+  /** Calls of native twins by name; those declined went to the guest's own function. Bindings never called are absent. */
+  readonly bindings: Readonly<
+    Record<string, { readonly calls: number; readonly declined: number; readonly callbacks: number }>
+  >;
   /** Accesses to guest memory whose inline check failed: absent, forbidden, guarded or across two pages. */
   readonly tlb: { readonly loadMisses: number; readonly storeMisses: number };
   readonly systemCalls: { readonly total: number; readonly byName: Readonly<Record<string, number>> };
@@ -108,6 +112,9 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
     slots: { linked: engine.tables.reduce((sum, { linked }) => sum + linked, 0), resolves: ran.resolves },
     flags: { ...flags, resolved: engine.flagsResolved },
     guards: { ...engine.memory.guardStatistics, discards: ran.discards, staleOnUse: ran.staleOnUse },
+    bindings: Object.fromEntries(
+      Object.entries(engine.native.allStatistics()).filter(([, count]) => count.calls + count.declined > 0),
+    ),
     tlb: { loadMisses: ran.tlbMisses, storeMisses: ran.slowStores },
     systemCalls: { total: calls.reduce((sum, [, count]) => sum + count, 0), byName: Object.fromEntries(calls) },
     timeMs: {

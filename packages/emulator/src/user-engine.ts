@@ -26,6 +26,7 @@ import type {
   GuestCpu,
   GuestMode,
 } from "@doppel/linux-user";
+import { type NativeOptions, NativeLayer } from "./native-layer.ts";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { X86Cpu } from "./x86-cpu.ts";
 
@@ -58,6 +59,8 @@ export interface UserEngineOptions {
   readonly monotonicNs: () => number;
   /** What the processor says it is: a name from `cpuidLevels`. */
   readonly cpu?: string;
+  /** Native twins of guest functions; default: none. */
+  readonly native?: NativeOptions;
 }
 
 /** No processor has this name; the message says which there are. */
@@ -80,6 +83,7 @@ export class UserEngine implements ExecutionEngine {
   readonly tables: { readonly linked: number }[] = [];
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly extended: ExtendedState;
+  readonly native: NativeLayer;
   readonly contexts: Map<number, UserContext> = new Map();
 
   constructor(options: UserEngineOptions) {
@@ -99,6 +103,14 @@ export class UserEngine implements ExecutionEngine {
       cpuid: level.cpuid,
     });
     const tlbShape = softTlbShapeFor(options.memoryBytes);
+    this.native = new NativeLayer(
+      {
+        memory: this.memory,
+        frontend: this.frontend,
+        discardAt: (page, offset) => this.translator.discardAt(page, offset),
+      },
+      options.native ?? { functions: [] },
+    );
     this.translator = new Engine({
       memory: this.memory,
       tlb: { shape: tlbShape, create: (offset) => new SoftTlb(this.memory.words, offset, tlbShape) },
@@ -110,9 +122,13 @@ export class UserEngine implements ExecutionEngine {
       },
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
+      ...(this.native.isEmpty
+        ? {}
+        : { entryCode: (context, page, address) => this.native.entryCode(context, page, address) }),
       translationBudget: TRANSLATION_BUDGET,
       helpers: {
         ...helpers,
+        native: this.native.helper,
         resolveFlags: (cpu: number) => {
           this.flagsResolved++;
           return helpers["resolveFlags"](cpu);
@@ -138,12 +154,16 @@ export class UserEngine implements ExecutionEngine {
     const context = this.translator.createContext({
       translate: (address, access) => (address < 0 ? FAULT_NON_CANONICAL : space.translate(address, access)),
     });
-    return context === undefined ? null : new UserContext(this, context);
+    if (context === undefined) return null;
+    const user = new UserContext(this, context, space);
+    this.native.enter(user);
+    return user;
   }
 }
 
 class UserContext implements EngineContext {
   readonly context: Context;
+  readonly space: AddressSpacePort;
   current: X86Cpu | undefined;
   serve: EngineContext["serve"] = null;
   private served = false;
@@ -156,8 +176,9 @@ class UserContext implements EngineContext {
     spent: 0,
   };
 
-  constructor(engine: UserEngine, context: Context) {
+  constructor(engine: UserEngine, context: Context, space: AddressSpacePort) {
     this.engine = engine;
+    this.space = space;
     this.context = context;
     engine.contexts.set(context.pointer, this);
   }
@@ -282,13 +303,16 @@ class UserContext implements EngineContext {
   }
 
   fork(space: AddressSpacePort): EngineContext | null {
-    return this.engine.createContext(space);
+    const copy = this.engine.createContext(space);
+    if (copy instanceof UserContext) this.engine.native.fork(this, copy);
+    return copy;
   }
 
   dispose(): void {
     this.current?.leave(this.engine.memory.bytes);
     this.current = undefined;
     this.engine.contexts.delete(this.context.pointer);
+    this.engine.native.leave(this);
     this.context.dispose();
   }
 }

@@ -7,12 +7,14 @@ import type { HelperDeclaration } from "@doppel/dbt-core";
 import type { Helper, HelperPort } from "./helper-port.ts";
 import { createIntegerHelpers, integerHelperDeclarations } from "./integer-helpers.ts";
 import { createSseHelpers, sseHelperDeclarations } from "./sse-helpers.ts";
+import { nativeHelperDeclaration } from "./native-entry.ts";
 import { createX87Helpers, x87HelperDeclarations } from "./x87-helpers.ts";
 
 export const helpers: readonly HelperDeclaration[] = [
   ...integerHelperDeclarations,
   ...sseHelperDeclarations,
   ...x87HelperDeclarations,
+  nativeHelperDeclaration,
 ];
 
 const indices: ReadonlyMap<string, number> = new Map(helpers.map((helper, index) => [helper.name, index]));

@@ -19,4 +19,5 @@ export type { FlagStatistics } from "./lift/flags.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";
 export { createHelpers, helperIndex, helpers } from "./helpers.ts";
 export { modeForMxcsr, Mxcsr } from "./mxcsr.ts";
+export { NATIVE_RESULT, nativeEntry, type NativeEntry, NativeOutcome, NativePhase } from "./native-entry.ts";
 export { ExitCode, ModeBit, registerNames, Service, Slot, slots, StateOffset, Vector, VECTOR_STRIDE } from "./state.ts";

@@ -56,6 +56,30 @@ export interface AddressSpacePort {
    * `EngineContext.invalidate` before they do.
    */
   translate(virtualAddress: number, access: Access): number;
+  /** The file whose bytes are at this address, where no private copy of the page has taken their place. */
+  fileAt?(virtualAddress: number): FilePlace | undefined;
+  /** Everything mapped from files, ascending. */
+  fileMappings?(): Iterable<FileMapping>;
+}
+
+/** A file's contents, whoever has it open. */
+export interface FileContents {
+  sizeBytes(): number;
+  /** Reads into all of `into`; returns the bytes read, fewer at the end. */
+  readAt(offset: number, into: Uint8Array): number;
+}
+
+export interface FilePlace {
+  /** The same object for the same file. */
+  readonly contents: FileContents;
+  /** Bytes from the file's start. */
+  readonly offset: number;
+}
+
+/** Guest-virtual bounds, and what is at the start. */
+export interface FileMapping extends FilePlace {
+  readonly start: number;
+  readonly end: number;
 }
 
 // Register numbers of `GuestCpu`: the encoding of the instruction set (Intel SDM vol. 2, table 2-2).

@@ -7,12 +7,10 @@
 import { ImportModule } from "../emit/module-emitter.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
-import type { Frontend } from "../port-frontend.ts";
+import type { EntryCode } from "../port-entry-code.ts";
 import {
   FAULT_NON_CANONICAL,
   type FragmentPort,
-  type HeapPort,
-  type MemoryPort,
   SPACE_DEVICE,
   SPACE_GLOBAL,
   SPACE_PAGE_MASK,
@@ -20,9 +18,9 @@ import {
   SPACE_WRITABLE,
   type SpacePort,
   type TablePort,
-  type TlbFactory,
   type TlbPort,
 } from "./ports.ts";
+import type { Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
 import { type CodeView, Translator, type TranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
@@ -46,77 +44,14 @@ const CALL_DEPTH = 400;
 /** More than one instruction can use. */
 const STEP_BUDGET = 1 << 20;
 
+/** Units of budget that helpers may spend before their region leaves. */
+const LARGEST_DEBT = 1000;
+
 export const defaultTranslatorOptions: TranslatorOptions = {
   cold: { batchRegions: 2, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
   promoteAfter: 2000,
 };
-
-/** Asked when translated code wants a service; returns whether to leave the region (the processor's state is exact). */
-export type ServiceHandler = (context: Context, code: number) => boolean;
-
-export interface EngineOptions<F extends FragmentPort> {
-  readonly memory: MemoryPort;
-  readonly tlb: TlbFactory;
-  readonly heap: HeapPort<F>;
-  readonly createTable: () => TablePort<F>;
-  readonly frontend: Frontend;
-  /** JavaScript implementations of the frontend's helpers, by name. */
-  readonly helpers: Readonly<Record<string, CallableFunction>>;
-  readonly granuleShift: number;
-  readonly translator?: Partial<TranslatorOptions>;
-  readonly service?: ServiceHandler;
-  /**
-   * Modes with different rights to memory see it through views of their own, each with a soft TLB and a jump cache:
-   * how many there are, and which of them code of a mode goes by. Absent: one.
-   */
-  readonly views?: { readonly count: number; of(mode: number): number };
-  /**
-   * What one translation takes from the budget, default 0: so that code which keeps changing cannot hold up timers,
-   * signals and other processes for as long as a budget of finished code would never last.
-   */
-  readonly translationBudget?: number;
-}
-
-/** What happened while translated code ran, in all contexts. */
-export interface EngineStatistics {
-  /** Jumps that found a trap, or nothing in the jump cache. */
-  resolves: number;
-  /** Loads and stores whose inline check of the soft TLB failed. */
-  tlbMisses: number;
-  slowStores: number;
-  /** Writes to bytes that code was translated from, and the fragments that were discarded for it. */
-  guardFaults: number;
-  discards: number;
-  /** Those of them that were found stale when they were about to be used. */
-  staleOnUse: number;
-  instantiateMs: number;
-}
-
-/** One guest processor: its state block, soft TLB, jump cache, and the table of the address space it runs in. */
-export interface Context {
-  /** Byte offset of the context block in the engine's memory. */
-  readonly pointer: number;
-  mode: number;
-  narrow: boolean;
-  /** Runs from the header's instruction pointer; returns the exit code. */
-  run(budget: number): number;
-  /**
-   * Host offset of `length` bytes on one page that may be read (written) at the guest-virtual address, entered into
-   * the TLB; 0 where an ordinary access has to find out.
-   */
-  hostRange(low: number, high: number, length: number, write: boolean): number;
-  /** Mappings of this range change or lose rights. */
-  invalidate(start: number, length: number): void;
-  /** Any page may have lost the right to be written. */
-  invalidateWrites(): void;
-  invalidateAll(): void;
-  /** Another address space: what is not global in it goes. */
-  invalidateLocal(): void;
-  /** Runs the one instruction at the header's instruction pointer; answers as `run`, EngineExit.stepped when it is done. */
-  step(): number;
-  dispose(): void;
-}
 
 export class Engine<F extends FragmentPort = FragmentPort> {
   /** Of each view. */
@@ -181,6 +116,11 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   removeContext(context: EngineContext<F>): void {
     this.contexts.delete(context.pointer);
     this.options.memory.freeBlock(context.pointer, this.blockPages);
+  }
+
+  /** Discards what was translated from this entry on: somebody has entry code for it now. */
+  discardAt(page: number, offset: number): void {
+    for (const fragment of [...this.options.heap.at(page, offset)]) this.discard(fragment);
   }
 
   private discardMadeFrom(page: number, offset: number, length: number, store: boolean): void {
@@ -251,7 +191,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private current: View;
   private readonly view: DataView;
   private readonly bytes: Uint8Array;
-  /** Translations went away since the last service began. */
+  /** Budget that helpers have spent, which regions know nothing of. */
+  private debt = 0;
   codeChanged = false;
 
   constructor(engine: Engine<F>, space: SpacePort, pointer: number) {
@@ -335,6 +276,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       const code = this.enter(exports);
       if (code === EngineExit.retry) this.prepareStep();
       else if (code === EngineExit.stale) this.dropStale();
+      else if (code === EngineExit.goTo) this.takeJump();
       else if (code !== EngineExit.stepped) return code;
     }
   }
@@ -358,6 +300,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
     exports.run(pointer, low, high, CALL_DEPTH);
     this.forgetStep();
+    if (this.debt > 0) {
+      view.setInt32(pointer + Header.budget, view.getInt32(pointer + Header.budget, true) - this.debt, true);
+      this.debt = 0;
+    }
     const code = view.getInt32(pointer + Header.exitCode, true);
     if (code !== 0) return code;
     // -1 came back as a guest address: there is no code.
@@ -392,6 +338,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.view.setInt32(this.stepEntry, index ^ 1, true);
     this.view.setInt32(this.stepEntry + 4, 0, true);
     this.stepEntry = 0;
+  }
+
+  /** Goes on where a helper said. */
+  private takeJump(): void {
+    const from = this.pointer + Header.exitPayload;
+    this.bytes.copyWithin(this.pointer + Header.instructionPointer, from, from + 8);
   }
 
   /** What is translated at the instruction pointer may have lost its protection. */
@@ -435,6 +387,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     let alias = places.indexOf(virtualPage);
     if (alias < 0) alias = places.push(virtualPage) - 1;
     return this.mode + alias * 64;
+  }
+
+  entryCode(page: number, virtualAddress: number): EntryCode | undefined {
+    return this.engine.options.entryCode?.(this, page, virtualAddress);
   }
 
   /** The home slot of a fragment for the address, of at least the given tier; links `slot`, or the jump cache, to it. */
@@ -549,6 +505,35 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     if (page < 0) return 0;
     if (write && this.engine.options.memory.isGuarded(page)) return 0;
     return page * PAGE_BYTES + (low & PAGE_MASK);
+  }
+
+  storeRange(low: number, high: number, length: number): number {
+    const inPage = low & PAGE_MASK;
+    if (inPage + length > PAGE_BYTES) return 0;
+    const page = this.look(low, high, 1);
+    if (page < 0) return 0;
+    this.dropsCode(page, inPage, length);
+    return page * PAGE_BYTES + inPage;
+  }
+
+  fault(low: number, high: number, access: 0 | 1): void {
+    const { view, pointer } = this;
+    const fault = this.look(low, high, access);
+    // Nothing is wrong there any more: the instruction is simply tried again.
+    if (fault >= 0) view.setInt32(pointer + Header.exitCode, EngineExit.stepped, true);
+    else this.fail(view.getInt32(pointer + Header.exitOffset, true), low, high, access, fault);
+  }
+
+  spend(units: number): boolean {
+    this.debt += Math.ceil(units);
+    return this.debt >= LARGEST_DEBT;
+  }
+
+  goTo(low: number, high: number): void {
+    const { view, pointer } = this;
+    view.setInt32(pointer + Header.exitCode, EngineExit.goTo, true);
+    view.setInt32(pointer + Header.exitPayload, low, true);
+    view.setInt32(pointer + Header.exitPayload + 4, high, true);
   }
 
   private slowLoad(low: number, high: number, info: number): number {

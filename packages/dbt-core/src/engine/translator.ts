@@ -7,6 +7,7 @@ import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
+import type { EntryCode } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import type { FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
@@ -37,6 +38,8 @@ export interface CodeView {
   readonly fetch: (virtualAddress: number) => number;
   /** Heap mode (translation mode and alias number) for code on this physical page seen at this virtual address. */
   heapMode(page: number, virtualAddress: number): number;
+  /** What somebody put ahead of the guest's code at this virtual address, which is on this physical page. */
+  entryCode(page: number, virtualAddress: number): EntryCode | undefined;
   readonly mode: number;
   readonly narrow: boolean;
   /** The soft TLB that this code goes by. */
@@ -108,8 +111,12 @@ export class Translator<F extends FragmentPort> {
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
-    // Cold code is not worth having twice; hot code is, for the loops it may be part of.
-    const isEntry = (target: number): boolean => this.heap.at(view.fetch(target), target & PAGE_MASK).length > 0;
+    // Cold code is not worth having twice; hot code is, for the loops it may be part of. Entry code must be met.
+    const isEntry = (target: number): boolean => {
+      const page = view.fetch(target);
+      if (tier === 0 && this.heap.at(page, target & PAGE_MASK).length > 0) return true;
+      return page >= 0 && view.entryCode(page, target) !== undefined;
+    };
     this.emitter.begin();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
@@ -126,7 +133,8 @@ export class Translator<F extends FragmentPort> {
         regionInstructions,
         view.fetch,
         this.builder,
-        tier === 0 ? isEntry : undefined,
+        isEntry,
+        view.entryCode(page, entry),
       );
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;

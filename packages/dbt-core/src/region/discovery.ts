@@ -7,6 +7,7 @@
  */
 import { blockKey, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
+import type { EntryCode } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
 
 const PAGE_SHIFT = 12;
@@ -75,6 +76,7 @@ export class RegionDiscovery {
   private instructionLimit = 0;
   private stepping = false;
   private isEntry: IsEntry | undefined = undefined;
+  private entryCode: EntryCode | undefined = undefined;
   private fetch: FetchPage = () => ABSENT;
   /** Set when the entry's own instruction cannot be fetched: the address that faults. */
   faultAddress = -1;
@@ -89,7 +91,7 @@ export class RegionDiscovery {
 
   /**
    * Lifts the region at `address`, of at most so many instructions, into `builder`; it ends where `isEntry` says that a
-   * region begins already. Returns false when its first instruction cannot be fetched.
+   * region begins already, and begins with `entryCode`. Returns false when its first instruction cannot be fetched.
    */
   discover(
     address: number,
@@ -98,8 +100,10 @@ export class RegionDiscovery {
     fetch: FetchPage,
     builder: RegionBuilder,
     isEntry?: IsEntry,
+    entryCode?: EntryCode,
   ): boolean {
     this.isEntry = isEntry;
+    this.entryCode = entryCode;
     this.instructionLimit = limit;
     this.stepping = false;
     return this.lift(address, mode, fetch, builder);
@@ -108,6 +112,7 @@ export class RegionDiscovery {
   /** Lifts the one instruction at `address`; behind it the region leaves with `EngineExit.stepped`. */
   discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
     this.isEntry = undefined;
+    this.entryCode = undefined;
     this.instructionLimit = 1;
     this.stepping = true;
     return this.lift(address, mode, fetch, builder);
@@ -129,6 +134,7 @@ export class RegionDiscovery {
     this.checksGuards = !this.stepping && this.pages.some((page) => page >= 0 && this.memory.isCheckedOnUse(page));
     builder.reset();
     this.frontend.beginRegion(builder, mode);
+    this.entryCode?.lift(builder);
     this.orderBlocks();
     for (const block of this.order) this.liftedAs[block] = this.liftBlock(block, builder);
     if (this.stepping) leaveAfterOneRound(builder);
@@ -144,6 +150,9 @@ export class RegionDiscovery {
       seen |= 1 << (place >> PAGE_SHIFT);
       seen |= 1 << ((place + this.lengths[record] - 1) >> PAGE_SHIFT);
     }
+    const entryCodeEnd = this.entryCodeEnd();
+    for (let place = this.entryPlace; place < entryCodeEnd; place += PAGE_BYTES - (place % PAGE_BYTES))
+      seen |= 1 << (place >> PAGE_SHIFT);
     for (let index = 0; index < WINDOW_PAGES; index++) {
       if ((seen & (1 << index)) !== 0) result.push({ distance: index - PAGES_BEFORE, page: this.pages[index] });
     }
@@ -162,6 +171,9 @@ export class RegionDiscovery {
       granules[first >> 5] |= 1 << (first & 31);
       granules[last >> 5] |= 1 << (last & 31);
     }
+    const entryCodeEnd = this.entryCodeEnd();
+    for (let granule = this.entryPlace >> GRANULE_SHIFT; granule << GRANULE_SHIFT < entryCodeEnd; granule++)
+      granules[granule >> 5] |= 1 << (granule & 31);
     const ranges: { page: number; start: number; end: number }[] = [];
     const perPage = PAGE_BYTES >> GRANULE_SHIFT;
     for (let granule = 0; granule < WINDOW_PAGES * perPage; granule++) {
@@ -178,6 +190,14 @@ export class RegionDiscovery {
       else ranges.push({ page, start, end });
     }
     return ranges;
+  }
+
+  /** Place behind the source bytes of the entry code, as far as their pages are there; `entryPlace` without any. */
+  private entryCodeEnd(): number {
+    const end = this.entryPlace + (this.entryCode?.sourceBytes ?? 0);
+    let reached = this.entryPlace;
+    while (reached < end && this.pageReady(reached >> PAGE_SHIFT)) reached += PAGE_BYTES - (reached % PAGE_BYTES);
+    return Math.min(reached, end);
   }
 
   // Decoding.

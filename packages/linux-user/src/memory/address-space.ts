@@ -5,7 +5,7 @@
 // Invariants: every present entry lies in a mapping and holds its page once; an entry's WRITE bit is set only when
 // this space alone may store there, or the mapping is shared; the engine hears of an entry's end before it ends.
 
-import type { Access, AddressSpacePort, EngineContext } from "../engine-port.ts";
+import type { Access, AddressSpacePort, EngineContext, FileMapping, FilePlace } from "../engine-port.ts";
 import {
   ACCESS_EXECUTE,
   ACCESS_WRITE,
@@ -76,6 +76,21 @@ export class AddressSpace implements AddressSpacePort {
     const entry = this.table.get(virtualAddress);
     if ((entry & NEEDED_BIT[access]) !== 0) return ((entry >> ENTRY_SHIFT) << 2) | (entry & 3);
     return this.#fault(virtualAddress, access, entry);
+  }
+
+  fileAt(virtualAddress: number): FilePlace | undefined {
+    const mapping = this.mappings.find(virtualAddress);
+    if (mapping === undefined || mapping.file === null) return undefined;
+    const offset = mapping.fileOffset + (virtualAddress - mapping.start);
+    const page = this.table.get(virtualAddress) >> ENTRY_SHIFT;
+    if (page === 0 || mapping.file.pages.get(Math.floor(offset / PAGE_BYTES)) !== page) return undefined;
+    return { contents: mapping.file.source, offset };
+  }
+
+  *fileMappings(): Generator<FileMapping> {
+    for (const { file, fileOffset, start, end } of this.mappings) {
+      if (file !== null) yield { contents: file.source, offset: fileOffset, start, end };
+    }
   }
 
   #fault(virtualAddress: number, access: Access, entry: number): number {

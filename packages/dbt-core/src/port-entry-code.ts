@@ -1,0 +1,29 @@
+/**
+ * Code of somebody's own ahead of the guest's at some address: what a native twin of a guest function is called by.
+ *
+ * A region that has it begins there. It may go on with the guest's code (`GUEST_CODE`), or end by itself; it may be
+ * the place, too, where a guest function returns to that was called from outside the translator. It is part of the
+ * region: found in the code heap by the address, linked like any other, discarded when its source bytes change.
+ */
+import { blockKey, type RegionBuilder } from "./ir/region.ts";
+
+export interface EntryCode {
+  /** Guest bytes from the entry on that it stands for; they are guarded like those that were decoded. */
+  readonly sourceBytes: number;
+  /**
+   * Appends blocks to an empty region: the first is where it begins. Their keys are `entryBlock(n)`, or part 3 of an
+   * instruction, which no guest instruction has.
+   */
+  lift(builder: RegionBuilder): void;
+}
+
+/** Key of the guest's own first block. */
+export const GUEST_CODE: number = blockKey(0);
+
+/** Further than any region reaches. */
+const OUT_OF_REACH = -(2 ** 28);
+
+/** Key of the nth block of entry code. */
+export function entryBlock(index: number): number {
+  return blockKey(OUT_OF_REACH + index);
+}

@@ -1,0 +1,16 @@
+/** The twins there are. */
+import type { NativeFunction } from "../native-function.ts";
+import { checksumFunctions } from "./checksum-functions.ts";
+import { memoryFunctions } from "./memory-functions.ts";
+import { sortFunctions } from "./sort-functions.ts";
+import { stringFunctions } from "./string-functions.ts";
+
+export const twins: readonly NativeFunction[] = [
+  ...memoryFunctions,
+  ...stringFunctions,
+  ...sortFunctions,
+  ...checksumFunctions,
+];
+
+/** Those that made programs faster wherever they were measured (docs/native-bindings.md). */
+export const defaultTwins: readonly string[] = ["memcpy", "memmove", "mempcpy", "memset"];
