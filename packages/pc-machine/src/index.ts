@@ -25,3 +25,4 @@ export { Serial } from "./platform/serial.ts";
 export type { SerialBackend } from "./platform/serial.ts";
 export { PciRoot } from "./pci/pci-root.ts";
 export * from "./disk/index.ts";
+export { writeAcpiTables } from "./acpi/tables.ts";
