@@ -367,7 +367,9 @@ export class Secondary {
     this.#uncommitted.delete(epoch);
     this.#record({ kind: "commit", epoch, complete, note: entry.note! }, () => {
       this.#committing = false;
-      if (connection === this.#connection) this.#send({ kind: "committed", epoch });
+      // Not to whoever connected since, whose session has not begun.
+      const isHeard = connection === this.#connection && this.#phase === "following";
+      if (isHeard) this.#send({ kind: "committed", epoch });
       this.#event({ kind: "committed", epoch, complete });
       if (this.#phase === "promoting" || this.#phase === "promoted") return;
       this.#elect();

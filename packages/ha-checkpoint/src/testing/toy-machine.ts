@@ -32,7 +32,7 @@ export interface Reply {
   readonly client: number;
   readonly sequence: number;
   readonly value: number;
-  /** The machine never heard of requests that it must have answered. */
+  /** The machine never heard of requests that it must have answered; the value is the last sequence it knows. */
   readonly reset: boolean;
   /** Where in the machine's history it was said. */
   readonly node: number;
@@ -240,7 +240,7 @@ export class ToyMachine implements Checkpointable {
       this.#step();
       const last = this.#client(client, 0);
       const pending = this.#client(client, 2);
-      if (sequence > Math.max(last, pending) + 1) return this.#reply(client, sequence, 0, true);
+      if (sequence > Math.max(last, pending) + 1) return this.#reply(client, sequence, last, true);
       if (sequence === pending) return;
       if (sequence === last) return this.#reply(client, sequence, this.#client(client, 1));
       if (sequence !== last + 1) return;
