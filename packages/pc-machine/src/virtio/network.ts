@@ -88,7 +88,7 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
     const chains = this.#room(headerBytes + frame.length);
     if (chains === undefined) {
       this.#starved = true;
-      queue.wantsNotifications = true;
+      queue.listen();
       return false;
     }
     const message = new Uint8Array(headerBytes + frame.length);
@@ -114,7 +114,7 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
     const queue = this.queue(receiveQueue);
     if (queue === undefined) return undefined;
     // New buffers are of interest only while a frame waits for one.
-    queue.wantsNotifications = false;
+    queue.ignore();
     if (!this.#starved) return undefined;
     this.#starved = false;
     return this.#port.receivable();

@@ -60,10 +60,10 @@ export class SplitQueue {
   /** Of the next entry of the available ring, and of the used ring; they run on modulo 65536. */
   #available = 0;
   #used = 0;
-  /** `#used` at the last interrupt, and `#available` as last shown to the driver. */
+  /** `#used` at the last interrupt, and the driver's index that it was last asked to notify at. */
   #signalled = 0;
   #shown = 0;
-  #wantsNotifications = true;
+  #listening = true;
   readonly #scratch = new Uint8Array(8);
   readonly #scratchView = new DataView(this.#scratch.buffer);
 
@@ -152,16 +152,20 @@ export class SplitQueue {
     return flags !== undefined && (flags & flagSuppressed) === 0;
   }
 
-  /**
-   * Whether the driver need notify of new chains (2.7.10). Only a hint: it may notify all the same. After turning
-   * notifications on, look for chains that came before.
-   */
-  set wantsNotifications(wants: boolean) {
-    if (this.#broken || wants === this.#wantsNotifications) return;
-    this.#wantsNotifications = wants;
+  /** Asks to be notified of chains to come (2.7.10); look for those that came before. */
+  listen(): void {
+    if (this.#broken) return;
+    if (!this.#listening && !this.#queue.eventIndex) this.#write16(this.#queue.device, 0);
+    this.#listening = true;
+    this.#showAvailable();
+  }
+
+  /** Says that notifications are of no use now. Only a hint: the driver may notify all the same. */
+  ignore(): void {
+    if (this.#broken || !this.#listening) return;
+    this.#listening = false;
     // With event indices it is enough not to move the index on: it is behind what comes.
-    if (this.#queue.eventIndex) this.#showAvailable();
-    else this.#write16(this.#queue.device, wants ? 0 : flagSuppressed);
+    if (!this.#queue.eventIndex) this.#write16(this.#queue.device, flagSuppressed);
   }
 
   save(): StateRecord {
@@ -170,7 +174,7 @@ export class SplitQueue {
       used: this.#used,
       signalled: this.#signalled,
       shown: this.#shown,
-      wantsNotifications: this.#wantsNotifications,
+      listening: this.#listening,
       inFlight: [...this.#inFlight],
     };
   }
@@ -180,7 +184,7 @@ export class SplitQueue {
     this.#used = reader.integer("used", 0, 0xffff);
     this.#signalled = reader.integer("signalled", 0, 0xffff);
     this.#shown = reader.integer("shown", 0, 0xffff);
-    this.#wantsNotifications = reader.boolean("wantsNotifications");
+    this.#listening = reader.boolean("listening");
     this.#restored = [...new Set(reader.integers("inFlight", 0, this.size - 1))];
     this.#inFlight.clear();
     for (const head of this.#restored) this.#inFlight.add(head);
@@ -250,11 +254,13 @@ export class SplitQueue {
     return { address, count };
   }
 
-  /** Asks for a notification of the next chain (2.7.10: avail_event). */
+  /** Asks for a notification of the next chain to come (2.7.10: avail_event), whether or not some wait already. */
   #showAvailable(): void {
-    if (!this.#queue.eventIndex || !this.#wantsNotifications || this.#shown === this.#available) return;
-    this.#shown = this.#available;
-    this.#write16(this.#queue.device + ringHeaderBytes + 8 * this.size, this.#available);
+    if (!this.#queue.eventIndex || !this.#listening) return;
+    const index = this.#read16(this.#queue.driver + 2);
+    if (index === undefined || index === this.#shown) return;
+    this.#shown = index;
+    this.#write16(this.#queue.device + ringHeaderBytes + 8 * this.size, index);
   }
 
   #read16(address: number): number | undefined {

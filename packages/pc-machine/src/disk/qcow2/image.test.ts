@@ -73,7 +73,7 @@ describe("a qcow2 image that loses power", () => {
           // The last requests are still in flight when power goes.
           const pending = [flush(disk), write(disk, 3, 7, 251)];
           for (let sector = 3; sector < 10; sector++) possible[sector].push(251);
-          for (let turn = random.below(30); turn > 0; turn--) await Promise.resolve();
+          for (let turn = random.below(120); turn > 0; turn--) await Promise.resolve();
           file = await file.afterPowerLoss(() => random.chance(0.5));
           await Promise.all(pending);
         }
