@@ -26,3 +26,7 @@ export type { SerialBackend } from "./platform/serial.ts";
 export { PciRoot } from "./pci/pci-root.ts";
 export * from "./disk/index.ts";
 export { writeAcpiTables } from "./acpi/tables.ts";
+export { boot } from "./boot/boot.ts";
+export type { BootOptions } from "./boot/boot.ts";
+export { BootError } from "./boot/boot-error.ts";
+export type { BootFailure } from "./boot/boot-error.ts";
