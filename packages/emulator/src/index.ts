@@ -24,3 +24,4 @@ export {
 } from "@doppel/native-binding";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";
+export { MachineEngine, type MachineEngineOptions } from "./machine-engine.ts";

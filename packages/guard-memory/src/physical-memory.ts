@@ -83,6 +83,13 @@ export class PhysicalMemory {
     return this.fresh++;
   }
 
+  /** Takes all pages below `end` out of what can be allocated, for the caller to use. They are zero. */
+  reserve(end: number): void {
+    if (this.fresh !== 1) throw new Error("pages have been allocated already");
+    if (end > this.top) throw new RangeError(`${end} pages do not fit in a memory of ${this.totalPages}`);
+    this.fresh = end;
+  }
+
   freePage(page: number): void {
     if (this.guards.anyOnPage(page) || this.policies.isChecked(page)) this.dropPage(page);
     this.policies.forget(page);

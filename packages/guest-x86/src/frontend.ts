@@ -173,6 +173,8 @@ export class X86Frontend implements Frontend {
  */
 function isForbidden(instruction: Instruction, mode: number): boolean {
   const bits = formBits[instruction.form];
+  // In a machine's programs IOPL is what the supervisor made it.
+  if ((bits & FormBit.ioPrivileged) !== 0 && (mode & ModeBit.machine) !== 0) return false;
   return (bits & (FormBit.privileged | FormBit.ioPrivileged)) !== 0 && (mode & ModeBit.supervisor) === 0;
 }
 
@@ -186,6 +188,7 @@ function flowOfInstruction(instruction: Instruction, mode: number): number {
   if (mnemonic === Mnemonic.syscall || mnemonic === Mnemonic.sysenter) return CoreFlow.service;
   if (mnemonic === Mnemonic.int && (instruction.immediateLow & 0xff) === 0x80) return CoreFlow.service;
   if (loadsMxcsr(mnemonic)) return CoreFlow.service;
+  if (mnemonic === Mnemonic.sti && (mode & ModeBit.supervisor) !== 0) return CoreFlow.next;
   const outsideLong = (mode & ModeBit.long) === 0;
   if (outsideLong && instruction.operandWidth === 16) {
     // Truncated targets are found when the code runs.
@@ -215,6 +218,9 @@ function partsOfInstruction(instruction: Instruction, mode: number): number {
       return instruction.operandWidth === 64 ? 3 : 1;
     case Mnemonic.into:
       return 2;
+    case Mnemonic.sti:
+    case Mnemonic.popf:
+      return (mode & ModeBit.supervisor) !== 0 ? 2 : 1;
     case Mnemonic.fst:
     case Mnemonic.fstp:
     case Mnemonic.fist:

@@ -24,7 +24,15 @@ const BYTES_WIDTH = 32;
 
 /** As `doppel run` has it. */
 const layout: CodeLayout = {
-  tlb: { offset: Header.guestStateEnd, indexBits: 14, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
+  tlb: {
+    offset: Header.guestStateEnd,
+    indexBits: 14,
+    entryShift: 5,
+    readTag: 0,
+    writeTag: 8,
+    addend: 16,
+    pageShift: 12,
+  },
   jumpCache: { offset: Header.guestStateEnd + (32 << 14), indexBits: 12 },
 };
 

@@ -17,6 +17,8 @@ export interface HelperPort {
   random(cpu: number): number;
   /** The base a segment register gets by loading `selector`, or -1 where that raises #GP(selector). Absent: flat. */
   loadSegment?(cpu: number, segment: number, selector: number): number;
+  /** Whether an interrupt waits for the interrupt flag. Absent: never. */
+  interruptWaits?(cpu: number): boolean;
   /** What CPUID says of a leaf and subleaf. Absent: everything that is translated. */
   readonly cpuid?: (leaf: number, subleaf: number) => CpuidLeaf;
 }

@@ -10,6 +10,7 @@ export {
   type Mode,
   Operand,
   OperandKind,
+  registerRip,
   Segment,
 } from "./decode/index.ts";
 export { faultsInStack, wantedToWrite } from "./fault.ts";

@@ -48,6 +48,8 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
   /** Segment register, selector; not zero: #GP with the selector. */
   declare("loadSelector", 2, "none", segmentBases),
   declare("tscAux", 0, "none", "none"),
+  /** Whether an interrupt waits for the interrupt flag. */
+  declare("interruptWaits", 0, "none", "none"),
 ];
 
 /** Pages are the unit in which guest memory is contiguous. */
@@ -225,6 +227,8 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       view.setUint32(cpu + StateOffset.segmentBase + 8 * segment + 4, 0, true);
       return 0;
     },
+
+    interruptWaits: (cpu) => (port.interruptWaits?.(cpu) === true ? 1 : 0),
 
     tscAux: (cpu) => {
       refresh();

@@ -12,7 +12,7 @@
  *          8 tag bytes (1 empty, 0 in use); instruction and data pointers u64
  *   512    x87 registers R0..R7                         8 x 16 bytes (an MMX register is the low 8)
  *   640    the system bits of EFLAGS (i32), TSC_AUX (u32)
- *   648    privileged state, for whole machines         376 bytes
+ *   648    the GS base that SWAPGS swaps in             8 bytes
  *  1024    vector registers 0..31                       32 x 64 bytes (room for 512 bits)
  *  3072    scratch for helpers: x87 operands, images    512 bytes
  *  3584    vector operands A, B, result of helpers      3 x 64 bytes
@@ -41,7 +41,7 @@ export const StateOffset = {
   fpr: 512,
   systemFlags: 640,
   tscAux: 644,
-  privileged: 648,
+  kernelGsBase: 648,
   xmm: 1024,
   scratch: 3072,
   scratchLength: 512,
@@ -85,6 +85,7 @@ export const Slot = {
   x87Scratch: 58,
   /** The x87 control word in bits 0..15, the status word without TOP in bits 16..31. */
   fcwFsw: 59,
+  kernelGsBase: 60,
 } as const;
 
 export const registerNames = [
@@ -139,6 +140,7 @@ export const slots: readonly StateSlot[] = [
   { name: "vectorResult", offset: StateOffset.vectorOperands + 128, type: "v128" },
   { name: "x87Scratch", offset: StateOffset.scratch, type: "v128" },
   { name: "fcwFsw", offset: StateOffset.fcw, type: "i32" },
+  { name: "kernelGsBase", offset: StateOffset.kernelGsBase, type: "i64" },
 ];
 
 /** Translation modes: bits of the mode word a context runs in; part of what a fragment is keyed by. */
@@ -153,6 +155,8 @@ export const ModeBit = {
   segmented: 8,
   /** 16-bit code segment. */
   small: 16,
+  /** A whole machine: descriptor tables and I/O permissions are real, and whoever owns them is asked. */
+  machine: 32,
 } as const;
 
 /** Exit codes of x86 code; the engine's own are below 64. An exception is `exception + vector`, payload its error code. */
@@ -163,6 +167,8 @@ export const ExitCode = {
   halt: 101,
   /** A privileged instruction for the machine to carry out: payload its mnemonic. */
   privileged: 102,
+  /** The interrupt flag was set while an interrupt waits: payload 1 when one more instruction runs before it (STI). */
+  interruptWindow: 103,
 } as const;
 
 export const Vector = {
@@ -173,6 +179,10 @@ export const Vector = {
   bound: 5,
   invalidOpcode: 6,
   deviceNotAvailable: 7,
+  doubleFault: 8,
+  invalidTss: 10,
+  segmentNotPresent: 11,
+  stackFault: 12,
   generalProtection: 13,
   pageFault: 14,
   floatingPoint: 16,

@@ -30,3 +30,13 @@ export { boot } from "./boot/boot.ts";
 export type { BootOptions } from "./boot/boot.ts";
 export { BootError } from "./boot/boot-error.ts";
 export type { BootFailure } from "./boot/boot-error.ts";
+export { GuestRam, type PhysicalPages } from "./memory/guest-ram.ts";
+export { TripleFault } from "./cpu/delivery.ts";
+export { machineCpuid } from "./cpu/machine-cpuid.ts";
+export type { MsrOwner, WritableTimeStamps } from "./cpu/model-specific.ts";
+export {
+  Processor,
+  type ProcessorStatistics,
+  type ProcessorStop,
+  type ProcessorSurroundings,
+} from "./cpu/processor.ts";

@@ -49,16 +49,6 @@ export interface BusAccess {
   writeMemory(address: number, size: number, value: number): void;
 }
 
-/** What the processor asks the interrupt controllers (local APIC, 8259) when its interrupt flag is set. */
-export interface InterruptController {
-  /** Vector of the interrupt that is to be delivered next, by priority; -1 when there is none. Asked often. */
-  pendingVector(): number;
-  /** The processor takes the interrupt: moves it from requested to in service, and returns its vector. */
-  acknowledge(): number;
-  /** CR8, the task-priority register's upper half: 0 to 15. */
-  taskPriority: number;
-}
-
 /** How a boot loader hands the processor over: in 64-bit mode, paging on, interrupts off, descriptors flat. */
 export interface ProcessorStart {
   readonly rip: number;
@@ -69,14 +59,6 @@ export interface ProcessorStart {
   readonly gdt: { readonly base: number; readonly limit: number };
   readonly codeSelector: number;
   readonly dataSelector: number;
-}
-
-/** Model-specific registers that other parts of the machine own (local APIC base, TSC deadline, paravirtual clock). */
-export interface ModelSpecificRegisters {
-  /** Undefined where the register does not exist: RDMSR raises #GP. */
-  read(register: number): bigint | undefined;
-  /** False where the register does not exist or the value is refused: WRMSR raises #GP. */
-  write(register: number, value: bigint): boolean;
 }
 
 /** A level-triggered line; edge-triggered inputs look at its rises. */

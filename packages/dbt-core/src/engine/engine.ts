@@ -18,9 +18,15 @@ import {
   SPACE_WRITABLE,
   type SpacePort,
   type TablePort,
+<<<<<<< HEAD
   type TlbPort,
 } from "./ports.ts";
 import type { Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
+=======
+  type TlbFactory,
+} from "./ports.ts";
+import { emptyJumpCache, JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
+>>>>>>> 33bc8a2 (The processor of whole machines: paging, exceptions, interrupts, system instructions; Debian's kernel prints its first lines)
 import { type CodeView, Translator, type TranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
@@ -31,8 +37,6 @@ const TWO_32 = 2 ** 32;
 const ADDRESS_HALF: number = 2 ** 47;
 const HIGH_HALF = 0x8000;
 const HIGH_LIMIT = 0x10000;
-const JUMP_CACHE_BITS = 12;
-const JUMP_CACHE_ENTRY = 16;
 /** Table slots of the stubs. Slot 0 is nobody's: it means "by the jump cache" to the resolver. */
 const TRAP_SLOT = 1;
 const LEAVE_SLOT = 2;
@@ -41,8 +45,8 @@ const STEP_SLOT = 3;
 export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
-/** More than one instruction can use. */
-const STEP_BUDGET = 1 << 20;
+/** Enough to enter an instruction that runs alone, and not enough to jump from there. */
+const STEP_BUDGET = 1;
 
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
@@ -154,31 +158,6 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   }
 }
 
-/** Guest memory as code of some modes sees it; see `EngineOptions.views`. */
-class View {
-  readonly tlb: TlbPort;
-  readonly layout: CodeLayout;
-  readonly exports: SupportExports;
-  readonly imports: WebAssembly.Imports;
-  jumpCacheUsed = false;
-  lastMode = -1;
-  /** Virtual pages that code was linked from, to know which remaps concern links. */
-  readonly codePages: Set<number> = new Set();
-  /** Some of that code is not global. */
-  hasLocalCode = false;
-  /** Links that hold only for as long as pages are mapped as they are. */
-  readonly mappedLinks: number[] = [];
-  /** Where physical code pages are seen: their aliases get translations of their own. */
-  readonly seenAt: Map<number, number[]> = new Map();
-
-  constructor(tlb: TlbPort, layout: CodeLayout, exports: SupportExports, imports: WebAssembly.Imports) {
-    this.tlb = tlb;
-    this.layout = layout;
-    this.exports = exports;
-    this.imports = imports;
-  }
-}
-
 class EngineContext<F extends FragmentPort> implements Context, CodeView {
   readonly pointer: number;
   mode = 0;
@@ -283,13 +262,13 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   step(): number {
     const { exports } = this.selectView();
-    this.view.setInt32(this.pointer + Header.budget, STEP_BUDGET, true);
-    // What cannot be fetched faults when it runs.
-    this.prepareStep();
     for (;;) {
-      const code = this.enter(exports);
-      if (code !== EngineExit.retry) return code;
+      // What cannot be fetched faults when it runs.
       this.prepareStep();
+      this.view.setInt32(this.pointer + Header.budget, STEP_BUDGET, true);
+      const code = this.enter(exports);
+      // An indirect jump comes to the end of its budget.
+      if (code !== EngineExit.retry) return code === EngineExit.budget ? EngineExit.stepped : code;
     }
   }
 
@@ -501,7 +480,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   hostRange(low: number, high: number, length: number, write: boolean): number {
     if ((low & PAGE_MASK) + length > PAGE_BYTES) return 0;
-    const page = this.look(low, high, write ? 1 : 0);
+    const page = this.look(low, high | 0, write ? 1 : 0);
     if (page < 0) return 0;
     if (write && this.engine.options.memory.isGuarded(page)) return 0;
     return page * PAGE_BYTES + (low & PAGE_MASK);
@@ -637,7 +616,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const pages = Math.ceil((start + length) / PAGE_BYTES) - firstPage;
     for (const view of this.views) {
       view.tlb.flushRange(start | 0, Math.floor(start / TWO_32) | 0, pages);
-      if (concernsCode(view, firstPage, pages)) this.dropLinks(view);
+      if (view.concernsCode(firstPage, pages)) this.dropLinks(view);
     }
   }
 
@@ -673,21 +652,4 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.table.dispose();
     this.engine.removeContext(this);
   }
-}
-
-function concernsCode({ codePages }: View, firstPage: number, pages: number): boolean {
-  if (pages < codePages.size) {
-    for (let page = firstPage; page < firstPage + pages; page++) if (codePages.has(page)) return true;
-    return false;
-  }
-  for (const page of codePages) if (page >= firstPage && page < firstPage + pages) return true;
-  return false;
-}
-
-/** Entry n is for an address that hashes to another. */
-const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
-{
-  const entries = new DataView(emptyJumpCache.buffer);
-  for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++)
-    entries.setInt32(index * JUMP_CACHE_ENTRY, index ^ 1, true);
 }

@@ -5,7 +5,7 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
-import { blockKey, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { blockKey, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import type { EntryCode } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
@@ -457,16 +457,40 @@ const ENTRY = blockKey(0);
 /** A part that no frontend makes. */
 const ROUND_DONE = blockKey(0, 3);
 
-/** An instruction that is a loop may overwrite itself: alone, it goes round once, and is fetched again. */
+/**
+ * An instruction that runs alone leaves wherever it leads, and one that is a loop goes round once: it may overwrite
+ * itself, and is fetched again.
+ */
 function leaveAfterOneRound(builder: RegionBuilder): void {
-  let repeats = false;
+  const exits = new Set<number>();
+  /** The block to go to instead of the one with this key. */
+  const instead = (key: number): number => {
+    if (key !== ENTRY && keyOffset(key) === 0) return key;
+    const exit = key === ENTRY ? ROUND_DONE : key;
+    exits.add(exit);
+    return exit;
+  };
   for (const block of builder.blocks) {
-    if (block.terminator !== Terminator.jump && block.terminator !== Terminator.branch) continue;
-    if (block.target === ENTRY) block.target = ROUND_DONE;
-    if (block.terminator === Terminator.branch && block.next === ENTRY) block.next = ROUND_DONE;
-    repeats ||= block.target === ROUND_DONE || block.next === ROUND_DONE;
+    switch (block.terminator) {
+      case Terminator.jump:
+        block.target = instead(block.target);
+        break;
+      case Terminator.branch:
+        block.target = instead(block.target);
+        block.next = instead(block.next);
+        break;
+      case Terminator.service:
+        block.next = instead(block.next);
+        break;
+      case Terminator.call:
+        // The return address has been pushed.
+        block.terminator = Terminator.jump;
+        block.target = instead(block.target);
+        break;
+    }
   }
-  if (!repeats) return;
-  builder.beginBlock(ROUND_DONE);
-  builder.exit(EngineExit.stepped, 0, ENTRY);
+  for (const exit of exits) {
+    builder.beginBlock(exit);
+    builder.exit(EngineExit.stepped, 0, exit === ROUND_DONE ? ENTRY : exit);
+  }
 }

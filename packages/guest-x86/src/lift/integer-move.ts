@@ -2,20 +2,23 @@
  * Data movement: MOV and its extending forms, LEA, XCHG, BSWAP, the stack, flags to and from registers and stack,
  * CMOVcc and SETcc (Intel SDM vol. 1, 7.3.1, 7.3.11, 7.3.14).
  */
-import { Op } from "@doppel/dbt-core";
+import { blockKey, Op } from "@doppel/dbt-core";
 import { FlagBit } from "@doppel/lazy-flags";
 import { OperandKind, Segment } from "../decode/instruction.ts";
 import { RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS } from "../flags-word.ts";
 import { helperIndex } from "../helpers.ts";
-import { ModeBit, Slot, Vector } from "../state.ts";
+import { ExitCode, ModeBit, Slot, Vector } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
 
 const readSelectorHelper = helperIndex("readSelector");
 const loadSelectorHelper = helperIndex("loadSelector");
+const interruptWaitsHelper = helperIndex("interruptWaits");
 
 const mov: Lifter = (context, instruction) => {
   const { o0, o1 } = instruction;
-  if (o0.kind === OperandKind.segment) {
+  if (o0.kind === OperandKind.segment && (context.mode & ModeBit.machine) !== 0) {
+    context.privileged();
+  } else if (o0.kind === OperandKind.segment) {
     loadSegment(context, o0.register, context.readOperand(o1, 16));
   } else if (o1.kind === OperandKind.segment) {
     context.writeOperand(o0, readSelector(context, o1.register, o0.width));
@@ -104,6 +107,10 @@ const push: Lifter = (context, instruction) => {
 
 const pop: Lifter = (context, instruction) => {
   const { o0, operandWidth } = instruction;
+  if (o0.kind === OperandKind.segment && (context.mode & ModeBit.machine) !== 0) {
+    context.privileged();
+    return;
+  }
   const value = context.pop(operandWidth);
   // A memory operand's address is computed after the stack pointer has moved (SDM vol. 2, POP).
   if (o0.kind === OperandKind.segment) loadSegment(context, o0.register, context.toI32(value, operandWidth));
@@ -135,14 +142,30 @@ const pushf: Lifter = (context, instruction) => {
   context.push(context.fromI32(flagsWord(context), operandWidth), operandWidth);
 };
 
+/** Ends the first part of an instruction that may have set the interrupt flag: on to the second if an interrupt waits. */
+export function leaveIfInterruptWaits(context: LiftContext, isSet: number): void {
+  const { b } = context;
+  const waits = b.binary(Op.i32And, context.helper0(interruptWaitsHelper), isSet);
+  b.branch(waits, blockKey(b.instructionOffset, 1), blockKey(b.nextOffset));
+}
+
+/** In two parts, in the supervisor: the second leaves because an interrupt waits. */
 const popf: Lifter = (context, instruction) => {
   const { operandWidth } = instruction;
+  if (context.part === 1) {
+    context.b.exit(ExitCode.interruptWindow, 0, blockKey(context.b.nextOffset));
+    return;
+  }
   const word = context.toI32(context.pop(operandWidth), operandWidth);
   let mask =
     (context.mode & ModeBit.supervisor) !== 0 ? SYSTEM_FLAGS & ~(RFlags.virtual8086 | (3 << 19)) : USER_SYSTEM_FLAGS;
   mask &= ~RFlags.resume;
   if (operandWidth === 16) mask &= 0xffff;
   setFlagsWord(context, word, mask);
+  if ((context.mode & ModeBit.supervisor) !== 0) {
+    const { b } = context;
+    leaveIfInterruptWaits(context, b.binary(Op.i32And, b.binary(Op.i32ShrU, word, b.i32(9)), b.i32(1)));
+  }
 };
 
 /** The flags LAHF and SAHF move: SF ZF AF PF CF. */

@@ -5,7 +5,7 @@
 import { Op } from "@doppel/dbt-core";
 import { FlagBit } from "@doppel/lazy-flags";
 import { Segment } from "../decode/instruction.ts";
-import { Slot, Vector } from "../state.ts";
+import { ModeBit, Slot, Vector } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
 import { loadSegment } from "./integer-move.ts";
 
@@ -178,6 +178,10 @@ function loadFarPointer(segment: number): Lifter {
   return (context, instruction) => {
     const { b } = context;
     const { o0 } = instruction;
+    if ((context.mode & ModeBit.machine) !== 0) {
+      context.privileged();
+      return;
+    }
     const address = context.effectiveAddress();
     const offset = context.loadMemory(address, o0.width);
     const selector = context.loadMemory(b.binary(Op.i64Add, address, b.i64(o0.width / 8)), 16);

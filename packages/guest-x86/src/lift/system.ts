@@ -9,9 +9,11 @@ import { blockKey, Op } from "@doppel/dbt-core";
 import { FlagBit } from "@doppel/lazy-flags";
 import { helperIndex } from "../helpers.ts";
 import { Segment } from "../decode/instruction.ts";
-import { ExitCode, Slot } from "../state.ts";
+import { RFlags } from "../flags-word.ts";
+import { ExitCode, ModeBit, Slot } from "../state.ts";
 import { setZero } from "./atomic.ts";
 import type { Lifter } from "./context.ts";
+import { leaveIfInterruptWaits } from "./integer-move.ts";
 
 const cpuidHelper = helperIndex("cpuid");
 const timestampHelper = helperIndex("timestamp");
@@ -79,12 +81,43 @@ function writeBase(segment: number): Lifter {
   };
 }
 
-/** Descriptor queries: no descriptor is visible, so ZF is cleared. */
-const queryDescriptor: Lifter = (context) => setZero(context, context.b.i32(0));
+/** Descriptor queries. Outside a machine no descriptor is visible, so ZF is cleared. */
+const queryDescriptor: Lifter = (context) => {
+  if ((context.mode & ModeBit.machine) !== 0) context.privileged();
+  else setZero(context, context.b.i32(0));
+};
 
 const undefinedInstruction: Lifter = (context) => context.undefinedInstruction();
 
 const privileged: Lifter = (context) => context.privileged();
+
+// The interrupt flag. Where IOPL decides, the machine does.
+
+const cli: Lifter = (context) => {
+  const { b } = context;
+  if ((context.mode & ModeBit.supervisor) === 0) context.privileged();
+  else b.set(Slot.systemFlags, b.binary(Op.i32And, b.get(Slot.systemFlags), b.i32(~RFlags.interrupt)));
+};
+
+/** In two parts, in the supervisor: the second leaves because an interrupt waits. */
+const sti: Lifter = (context) => {
+  const { b } = context;
+  if ((context.mode & ModeBit.supervisor) === 0) {
+    context.privileged();
+  } else if (context.part === 0) {
+    b.set(Slot.systemFlags, b.binary(Op.i32Or, b.get(Slot.systemFlags), b.i32(RFlags.interrupt)));
+    leaveIfInterruptWaits(context, b.i32(1));
+  } else {
+    b.exit(ExitCode.interruptWindow, 1, blockKey(b.nextOffset));
+  }
+};
+
+const swapgs: Lifter = (context) => {
+  const { b } = context;
+  const base = b.get(Slot.segmentBase + Segment.gs);
+  b.set(Slot.segmentBase + Segment.gs, b.get(Slot.kernelGsBase));
+  b.set(Slot.kernelGsBase, base);
+};
 
 const hlt: Lifter = (context) => context.b.exit(ExitCode.halt, 0, blockKey(context.b.nextOffset));
 
@@ -129,8 +162,8 @@ export const system: Readonly<Record<string, Lifter>> = {
   wrpkru: undefinedInstruction,
   // The supervisor's.
   hlt,
-  cli: privileged,
-  sti: privileged,
+  cli,
+  sti,
   clac: privileged,
   stac: privileged,
   clts: privileged,
@@ -142,7 +175,7 @@ export const system: Readonly<Record<string, Lifter>> = {
   wbinvd: privileged,
   invlpg: privileged,
   invpcid: privileged,
-  swapgs: privileged,
+  swapgs,
   lgdt: privileged,
   sgdt: privileged,
   lidt: privileged,

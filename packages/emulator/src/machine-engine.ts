@@ -1,0 +1,93 @@
+/**
+ * The translator, its memory and its code heap, with one processor of a whole machine on them: what `UserEngine` is for
+ * programs. Guest-physical memory is a run of pages of the engine's memory.
+ */
+import { type Context, Engine, RESERVED_SLOTS } from "@doppel/dbt-core";
+import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShapeFor } from "@doppel/guard-memory";
+import { cpuidLevels, createHelpers, DEFAULT_CPUID_LEVEL, ModeBit, X86Frontend } from "@doppel/guest-x86";
+import {
+  type BusAccess,
+  GuestRam,
+  machineCpuid,
+  type MsrOwner,
+  Processor,
+  type ProcessorInterrupts,
+  type WritableTimeStamps,
+} from "@doppel/pc-machine";
+import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
+import { UnknownCpuError } from "./user-engine.ts";
+
+/** For context blocks and counters of regions, beside the guest's RAM. */
+const OWN_BYTES: number = 16 * 2 ** 20;
+/** RAM begins at this page of the engine's memory, at a multiple of 64 KiB. */
+const FIRST_RAM_PAGE = 16;
+const TRANSLATION_BUDGET = 1_000;
+/** The views of memory: programs' and the supervisor's. */
+const SUPERVISOR_VIEW = 1;
+
+export interface MachineEngineOptions {
+  readonly ramBytes: number;
+  /** 32 random bits. */
+  readonly random: () => number;
+  /** What the processor says it is: a name from `cpuidLevels`. */
+  readonly cpu?: string;
+  /** EAX of CPUID leaf 40000001H. */
+  readonly paravirtual?: number;
+  readonly bus: BusAccess;
+  readonly interrupts: ProcessorInterrupts;
+  readonly timeStamps: WritableTimeStamps;
+  readonly msrOwners?: readonly MsrOwner[];
+}
+
+export class MachineEngine {
+  readonly memory: PhysicalMemory;
+  readonly ram: GuestRam;
+  readonly heap: CodeHeap<WebAssembly.Module>;
+  readonly frontend: X86Frontend = new X86Frontend();
+  readonly translator: Engine<Fragment<WebAssembly.Module>>;
+  readonly processor: Processor;
+
+  constructor(options: MachineEngineOptions) {
+    const { ramBytes, timeStamps } = options;
+    const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
+    const level = cpuidLevels.find((candidate) => candidate.name === name);
+    if (level === undefined) throw new UnknownCpuError(name);
+    this.memory = new PhysicalMemory(FIRST_RAM_PAGE * PAGE_BYTES + ramBytes + OWN_BYTES);
+    this.memory.reserve(FIRST_RAM_PAGE + ramBytes / PAGE_BYTES);
+    this.ram = new GuestRam(this.memory, FIRST_RAM_PAGE, ramBytes);
+    this.heap = new CodeHeap(RESERVED_SLOTS);
+    let context: Context | undefined;
+    const helpers = createHelpers({
+      buffer: this.memory.memory.buffer,
+      hostRange: (_cpu, low, high, length, write) => context!.hostRange(low, high, length, write),
+      timestamp: () => Number(timeStamps.read()),
+      random: () => options.random(),
+      interruptWaits: () => this.processor.interruptWaits(),
+      cpuid: machineCpuid(level.cpuid, options.paravirtual === undefined ? {} : { paravirtual: options.paravirtual }),
+    });
+    const tlbShape = softTlbShapeFor(ramBytes);
+    this.translator = new Engine({
+      memory: this.memory,
+      tlb: { shape: tlbShape, create: (offset) => new SoftTlb(this.memory.words, offset, tlbShape) },
+      heap: this.heap,
+      createTable: () => new TrampolineTable(this.heap),
+      frontend: this.frontend,
+      granuleShift: GRANULE_SHIFT,
+      translationBudget: TRANSLATION_BUDGET,
+      views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
+      helpers,
+      service: (_context, code) => this.processor.leavesAt(code),
+    });
+    this.processor = new Processor({
+      ...options,
+      ram: this.ram,
+      view: this.memory.view,
+      bytes: this.memory.bytes,
+      createContext: (space) => {
+        context = this.translator.createContext(space);
+        if (context === undefined) throw new RangeError("no room for the processor beside the guest's memory");
+        return context;
+      },
+    });
+  }
+}

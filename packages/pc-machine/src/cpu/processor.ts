@@ -1,0 +1,470 @@
+/**
+ * One x86-64 processor of a whole machine: translated code runs until something needs the architecture — an exception,
+ * an interrupt, a privileged instruction — which is carried out here, and translated code goes on.
+ *
+ * The translator meets it as an address space (`translate`, devices), as the supervisor that services ask, and as the
+ * owner of the mode that code runs in. Between two calls of `run` all state is in the context block and in `Registers`.
+ */
+import { type Context, EngineExit, FAULT_NON_CANONICAL, Header, SPACE_DEVICE, type SpacePort } from "@doppel/dbt-core";
+import {
+  decode,
+  ExitCode,
+  faultsInStack,
+  Instruction,
+  ModeBit,
+  modeForMxcsr,
+  RFlags,
+  Service,
+  Vector,
+  wantedToWrite,
+} from "@doppel/guest-x86";
+import { type GuestRam, PAGE_BYTES } from "../memory/guest-ram.ts";
+import type { BusAccess, ProcessorInterrupts, ProcessorSignals, ProcessorStart } from "../ports.ts";
+import { EventDelivery } from "./delivery.ts";
+import { generalProtection, invalidOpcode, NO_ERROR_CODE, pageFault, ProcessorFault, stackFault } from "./fault.ts";
+import { LinearMemory } from "./linear-memory.ts";
+import { ModelSpecificRegisters, type MsrOwner, type WritableTimeStamps } from "./model-specific.ts";
+import { Operands } from "./operands.ts";
+import { HUGE_SHIFT, LARGE_SHIFT, PAGE_FAULT_BASE, PageWalker } from "./page-walk.ts";
+import { Cr0, Cr4, DescriptorBit, Efer, Registers, SegmentIndex } from "./registers.ts";
+import { Segmentation } from "./segments.ts";
+import { executeSystemInstruction, type ProcessorCore, syscall, sysenter } from "./system-instructions.ts";
+
+const RSI = 6;
+const RSP = 4;
+const TWO_32 = 2 ** 32;
+const NMI_VECTOR = 2;
+const INT80 = 0x80;
+const LONGEST_INSTRUCTION = 15;
+
+/** Exceptions whose error code the guest finds on its stack (SDM vol. 3, table 6-1). */
+const withErrorCode: ReadonlySet<number> = new Set<number>([
+  Vector.doubleFault,
+  Vector.invalidTss,
+  Vector.segmentNotPresent,
+  Vector.stackFault,
+  Vector.generalProtection,
+  Vector.pageFault,
+  Vector.alignmentCheck,
+]);
+
+export interface ProcessorSurroundings {
+  readonly ram: GuestRam;
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+  readonly bus: BusAccess;
+  readonly interrupts: ProcessorInterrupts;
+  readonly timeStamps: WritableTimeStamps;
+  /** Other owners of model-specific registers, beside the interrupt controller. */
+  readonly msrOwners?: readonly MsrOwner[];
+  /** The engine's context for this processor, which runs in the address space that the processor is. */
+  createContext(space: SpacePort): Context;
+}
+
+/** Why `run` came back. */
+export type ProcessorStop = "budget" | "halted";
+
+/** How often the parts of the architecture were needed. */
+export interface ProcessorStatistics {
+  exceptions: number;
+  pageFaults: number;
+  interrupts: number;
+  systemCalls: number;
+  /** By mnemonic, for instructions that left translated code. */
+  readonly instructions: Map<string, number>;
+  deviceReads: number;
+  deviceWrites: number;
+}
+
+export class Processor implements ProcessorCore, ProcessorSignals {
+  readonly registers: Registers;
+  readonly memory: LinearMemory;
+  readonly segments: Segmentation;
+  readonly operands: Operands;
+  readonly delivery: EventDelivery;
+  readonly msrs: ModelSpecificRegisters;
+  readonly bus: BusAccess;
+  readonly interrupts: ProcessorInterrupts;
+  readonly walker: PageWalker;
+  readonly context: Context;
+  readonly ram: GuestRam;
+  readonly statistics: ProcessorStatistics = {
+    exceptions: 0,
+    pageFaults: 0,
+    interrupts: 0,
+    systemCalls: 0,
+    instructions: new Map(),
+    deviceReads: 0,
+    deviceWrites: 0,
+  };
+  /** HLT: nothing runs until an interrupt. */
+  halted = false;
+  /** An interrupt may wait: looked at between instructions. */
+  private attention = true;
+  private nmiPending = false;
+  /** An NMI's handler runs until IRET; others wait. */
+  private nmiBlocked = false;
+  /** The next instruction runs before interrupts are taken. */
+  private shadow = false;
+  private mode = 0;
+  private readonly view: DataView;
+  private readonly bytes: Uint8Array;
+  private readonly instruction: Instruction = new Instruction();
+  private readonly code: Uint8Array = new Uint8Array(LONGEST_INSTRUCTION);
+
+  constructor(around: ProcessorSurroundings) {
+    const { ram, view, bytes, bus, interrupts } = around;
+    this.ram = ram;
+    this.view = view;
+    this.bytes = bytes;
+    this.bus = bus;
+    this.interrupts = interrupts;
+    // The walker needs the registers, which lie in the context, which needs the walker.
+    const space: SpacePort = {
+      translate: (address, access) => this.walker.translate(address, access),
+      readDevice: (size, host) => this.readDevice(size, host),
+      writeDevice: (size, host) => this.writeDevice(size, host),
+    };
+    this.context = around.createContext(space);
+    this.registers = new Registers(view, bytes, this.context.pointer);
+    this.walker = new PageWalker(this.registers, ram);
+    this.memory = new LinearMemory(this.registers, this.walker, ram, bus);
+    this.segments = new Segmentation(this.registers, this.memory);
+    this.operands = new Operands(this.registers, this.memory);
+    this.delivery = new EventDelivery(this.registers, this.memory, this.segments);
+    this.msrs = new ModelSpecificRegisters(this.registers, {
+      timeStamps: around.timeStamps,
+      owners: [interrupts, ...(around.msrOwners ?? [])],
+      modeChanged: () => this.modeChanged(),
+    });
+    this.registers.reset();
+    this.modeChanged();
+  }
+
+  /** As a boot loader leaves the processor: in 64-bit mode, with the descriptors it has put into memory. */
+  start(start: ProcessorStart): void {
+    const { registers, segments } = this;
+    registers.reset();
+    this.msrs.reset();
+    this.halted = this.shadow = this.nmiPending = this.nmiBlocked = false;
+    registers.cr0 = Cr0.pe | Cr0.mp | Cr0.et | Cr0.ne | Cr0.wp | Cr0.pg;
+    registers.cr4 = Cr4.pae | Cr4.osfxsr | Cr4.osxmmexcpt;
+    registers.efer = Efer.lme | Efer.lma | Efer.nxe;
+    registers.cr3 = start.cr3;
+    registers.gdtr.base = start.gdt.base;
+    registers.gdtr.limit = start.gdt.limit;
+    registers.idtr.limit = 0;
+    segments.enterCode(start.codeSelector);
+    for (const segment of [SegmentIndex.ds, SegmentIndex.es, SegmentIndex.ss])
+      segments.load(segment, start.dataSelector);
+    registers.rip = start.rip;
+    registers.setValue(RSP, start.rsp);
+    registers.setValue(RSI, start.rsi);
+    this.flushAll();
+    this.modeChanged();
+  }
+
+  // The loop.
+
+  /** Runs until about `budget` loops and calls are done, or the processor halts. Throws TripleFault. */
+  run(budget: number): ProcessorStop {
+    const { context, view } = this;
+    let left = budget;
+    while (left > 0) {
+      if (this.attention) this.takeInterrupts();
+      if (this.halted) return "halted";
+      context.mode = this.mode;
+      context.narrow = (this.mode & ModeBit.long) === 0;
+      let code: number;
+      if (this.shadow) {
+        this.shadow = false;
+        code = context.step();
+        left -= 1;
+        if (code === EngineExit.stepped) continue;
+      } else {
+        code = context.run(left);
+        left = view.getInt32(context.pointer + Header.budget, true);
+      }
+      if (code === EngineExit.budget) break;
+      try {
+        this.serve(code);
+      } catch (error) {
+        if (!(error instanceof ProcessorFault)) throw error;
+        this.raise(error.vector, error.errorCode);
+      }
+    }
+    return this.halted ? "halted" : "budget";
+  }
+
+  private get payload(): number {
+    return this.view.getInt32(this.context.pointer + Header.exitPayload, true);
+  }
+
+  private serve(code: number): void {
+    const { registers } = this;
+    switch (code) {
+      case EngineExit.service:
+        this.service(this.payload);
+        return;
+      case EngineExit.pageFault:
+        this.memoryFault(this.payload);
+        return;
+      case ExitCode.privileged:
+        this.execute();
+        return;
+      case ExitCode.halt:
+        if (registers.cpl !== 0) throw generalProtection();
+        this.halted = true;
+        this.attention = true;
+        return;
+      case ExitCode.interruptWindow:
+        // STI keeps interrupts off for one instruction more, POPF does not; the payload says.
+        this.shadow = this.payload !== 0;
+        this.attention = true;
+        return;
+      case ExitCode.interrupt:
+        this.deliver(this.payload, NO_ERROR_CODE, "program");
+        return;
+      default: {
+        const vector = code - ExitCode.exception;
+        if (vector === Vector.breakpoint || vector === Vector.overflow) this.deliver(vector, NO_ERROR_CODE, "program");
+        else this.raise(vector, withErrorCode.has(vector) ? this.payload : NO_ERROR_CODE);
+      }
+    }
+  }
+
+  private service(code: number): void {
+    if (code === Service.modeChange) this.modeChanged();
+    else if (code === Service.interrupt80) this.deliver(INT80, NO_ERROR_CODE, "program");
+    else if (code === Service.syscall || code === Service.sysenter) {
+      this.statistics.systemCalls++;
+      const { registers } = this;
+      const next = registers.rip;
+      try {
+        if (code === Service.syscall) syscall(this);
+        else sysenter(this);
+      } catch (error) {
+        // Faults of both are reported at the instruction; each has two bytes.
+        registers.rip = next - 2;
+        throw error;
+      }
+    }
+  }
+
+  /** Whether translated code has to leave at a service: always, but when MXCSR changed and the mode did not. */
+  leavesAt(code: number): boolean {
+    if (code !== Service.modeChange) return true;
+    const was = this.mode;
+    this.modeChanged();
+    return this.mode !== was;
+  }
+
+  private raise(vector: number, errorCode: number): void {
+    this.statistics.exceptions++;
+    this.deliver(vector, errorCode, "exception");
+  }
+
+  private deliver(vector: number, errorCode: number, source: "program" | "exception" | "hardware"): void {
+    const next = this.registers.rip;
+    this.shadow = false;
+    if (source === "program") {
+      // A fault on the way is reported at the instruction that asked.
+      const length = vector === Vector.breakpoint || vector === Vector.overflow ? 1 : 2;
+      this.delivery.deliver(vector, errorCode, source, next - length);
+    } else {
+      this.delivery.deliver(vector, errorCode, source);
+    }
+    this.modeChanged();
+  }
+
+  // Interrupts.
+
+  interruptsChanged(): void {
+    this.attention = true;
+  }
+
+  nonMaskableInterrupt(): void {
+    this.nmiPending = true;
+    this.attention = true;
+  }
+
+  /** INIT of the only processor there is: the platform resets the machine instead. */
+  init(): void {}
+
+  startUp(_vector: number): void {}
+
+  /** Whether an interrupt waits for the interrupt flag: asked by translated code that has just set it. */
+  interruptWaits(): boolean {
+    return this.attention && (this.interrupts.pending() || this.nmiPending);
+  }
+
+  private takeInterrupts(): void {
+    if (this.shadow) return;
+    if (this.nmiPending && !this.nmiBlocked) {
+      this.nmiPending = false;
+      this.nmiBlocked = true;
+      this.halted = false;
+      this.deliver(NMI_VECTOR, NO_ERROR_CODE, "hardware");
+      return;
+    }
+    if (!this.interrupts.pending()) {
+      this.attention = false;
+      return;
+    }
+    if (!this.registers.interruptsEnabled) return;
+    const vector = this.interrupts.acknowledge();
+    if (vector < 0) return;
+    this.halted = false;
+    this.statistics.interrupts++;
+    this.deliver(vector, NO_ERROR_CODE, "hardware");
+  }
+
+  shadowInterrupts(): void {
+    this.shadow = true;
+  }
+
+  // Exits of translated code.
+
+  private memoryFault(fault: number): void {
+    const { view, context, registers } = this;
+    const low = view.getInt32(context.pointer + Header.faultAddress, true);
+    const high = view.getInt32(context.pointer + Header.faultAddress + 4, true);
+    const access = view.getInt32(context.pointer + Header.faultAccess, true);
+    if (fault === SPACE_DEVICE) throw generalProtection();
+    const length = access === 2 ? 0 : this.fetchInstruction(registers.rip);
+    const bits = registers.long ? 64 : 32;
+    if (fault === FAULT_NON_CANONICAL)
+      throw length > 0 && faultsInStack(this.code, 0, length, bits) ? stackFault(0) : generalProtection();
+    let errorCode = PAGE_FAULT_BASE - fault;
+    if (access === 0 && length > 0 && wantedToWrite(this.code, 0, length, bits)) {
+      // It is a write that fails, then, which may fail for a better reason.
+      const answer = this.walker.translate(high * TWO_32 + (low >>> 0), 1);
+      if (answer <= PAGE_FAULT_BASE) errorCode = PAGE_FAULT_BASE - answer;
+    }
+    registers.cr2Low = low;
+    registers.cr2High = high;
+    this.statistics.pageFaults++;
+    throw pageFault(errorCode);
+  }
+
+  /** Copies the bytes at `rip`, as many as can be fetched, to `code`; returns how many. */
+  private fetchInstruction(rip: number): number {
+    let length = 0;
+    while (length < LONGEST_INSTRUCTION) {
+      const at = rip + length;
+      const answer = this.walker.translate(at, 2);
+      if (answer < 0) break;
+      const page = this.ram.pageOf(this.walker.physical);
+      const inPage = at & (PAGE_BYTES - 1);
+      const piece = Math.min(LONGEST_INSTRUCTION - length, PAGE_BYTES - inPage);
+      const from = page * PAGE_BYTES + inPage;
+      this.code.set(this.bytes.subarray(from, from + piece), length);
+      length += piece;
+    }
+    return length;
+  }
+
+  private execute(): void {
+    const { registers, instruction, statistics } = this;
+    const { rip } = registers;
+    const available = this.fetchInstruction(rip);
+    const width = registers.long ? 64 : (registers.attributes[SegmentIndex.cs] & DescriptorBit.big) !== 0 ? 32 : 16;
+    const length = decode(this.code, 0, available, width, instruction);
+    if (length <= 0) throw invalidOpcode();
+    const { name } = instruction;
+    statistics.instructions.set(name, (statistics.instructions.get(name) ?? 0) + 1);
+    registers.rip = registers.long ? rip + length : (rip + length) % TWO_32;
+    try {
+      executeSystemInstruction(this, instruction, rip);
+    } catch (error) {
+      if (error instanceof ProcessorFault) registers.rip = rip;
+      throw error;
+    }
+    if (name === "iret") this.nmiBlocked = false;
+    // Whatever it was, it may have let interrupts in.
+    if (registers.interruptsEnabled && this.interrupts.pending()) this.attention = true;
+  }
+
+  // Devices.
+
+  private readDevice(size: number, host: number): void {
+    const { physical } = this.walker;
+    const { view, bus } = this;
+    this.statistics.deviceReads++;
+    for (let done = 0; done < size;) {
+      const piece = size - done >= 4 ? 4 : size - done >= 2 ? 2 : 1;
+      const value = bus.readMemory(physical + done, piece);
+      if (piece === 4) view.setUint32(host + done, value, true);
+      else if (piece === 2) view.setUint16(host + done, value, true);
+      else view.setUint8(host + done, value);
+      done += piece;
+    }
+  }
+
+  private writeDevice(size: number, host: number): void {
+    const { physical } = this.walker;
+    const { view, bus } = this;
+    this.statistics.deviceWrites++;
+    for (let done = 0; done < size;) {
+      const piece = size - done >= 4 ? 4 : size - done >= 2 ? 2 : 1;
+      const value =
+        piece === 4
+          ? view.getUint32(host + done, true)
+          : piece === 2
+            ? view.getUint16(host + done, true)
+            : view.getUint8(host + done);
+      bus.writeMemory(physical + done, piece, value);
+      done += piece;
+    }
+    // An interrupt that this caused is taken soon.
+    if (this.attention) view.setInt32(this.context.pointer + Header.budget, 0, true);
+  }
+
+  // Translations and the mode they depend on.
+
+  flushAll(): void {
+    this.walker.largeRegions.clear();
+    this.walker.sawHugePage = false;
+    this.context.invalidateAll();
+  }
+
+  flushLocal(): void {
+    this.context.invalidateLocal();
+  }
+
+  /** INVLPG. Soft TLBs hold large pages in pieces of 4 KiB; all of them go. */
+  flushPage(address: number): void {
+    const { walker, context } = this;
+    if (walker.sawHugePage) {
+      const start = Math.floor(address / 2 ** HUGE_SHIFT) * 2 ** HUGE_SHIFT;
+      context.invalidate(start, 2 ** HUGE_SHIFT);
+      return;
+    }
+    const region = Math.floor(address / 2 ** LARGE_SHIFT);
+    if (walker.largeRegions.delete(region)) context.invalidate(region * 2 ** LARGE_SHIFT, 2 ** LARGE_SHIFT);
+    else context.invalidate(Math.floor(address / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES);
+  }
+
+  modeChanged(): void {
+    const { registers } = this;
+    let mode: number = ModeBit.machine | modeForMxcsr(registers.mxcsr);
+    if (registers.long) {
+      mode |= ModeBit.long;
+    } else {
+      if ((registers.attributes[SegmentIndex.cs] & DescriptorBit.big) === 0) mode |= ModeBit.small;
+      for (const segment of [SegmentIndex.es, SegmentIndex.cs, SegmentIndex.ss, SegmentIndex.ds])
+        if (registers.base(segment) !== 0) mode |= ModeBit.segmented;
+    }
+    if (registers.cpl !== 3) mode |= ModeBit.supervisor;
+    this.mode = mode;
+  }
+
+  /** A line for logs: where the processor is. */
+  describe(): string {
+    const { registers } = this;
+    const hex = (value: number): string => BigInt.asUintN(64, BigInt(value)).toString(16).padStart(16, "0");
+    return `RIP ${hex(registers.rip)} RSP ${hex(registers.value(RSP))} CPL ${registers.cpl} flags ${(
+      registers.flags & ~RFlags.fixed
+    ).toString(16)} CR2 ${hex(registers.cr2High * TWO_32 + (registers.cr2Low >>> 0))} CR3 ${hex(registers.cr3)}`;
+  }
+}
