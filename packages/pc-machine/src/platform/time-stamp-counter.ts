@@ -12,12 +12,15 @@ export class TimeStampCounter implements TimeStamps, Stateful {
   readonly version = 1;
   readonly hz: number;
   readonly #clock: MachineClock;
+  readonly #written: () => void;
   /** The counter's value when the clock was at 0, modulo 2^64. */
   #base = 0n;
 
-  constructor(clock: MachineClock, hz: number) {
+  /** @param written the guest, or a reset, has set the counter */
+  constructor(clock: MachineClock, hz: number, written: () => void = () => {}) {
     this.#clock = clock;
     this.hz = hz;
+    this.#written = written;
   }
 
   read(): bigint {
@@ -27,6 +30,7 @@ export class TimeStampCounter implements TimeStamps, Stateful {
   /** WRMSR to it. */
   write(value: bigint): void {
     this.#base = BigInt.asUintN(64, value - this.#elapsed());
+    this.#written();
   }
 
   timeOf(value: bigint): number {
