@@ -26,6 +26,7 @@ export const programs: readonly GuestProgram[] = [
   program("threads"),
   program("selfmod", { args: ["500"] }),
   program("echo", { args: ["one", "two words", ""] }),
+  program("purgeable", { args: ["3"] }),
   program("cat", { stdin: "a line\nand another\n" }),
 
   // The size argument scales a kernel's work linearly, but for fib (exponential) and matmul and mandelbrot (its powers).

@@ -32,4 +32,8 @@ export type { Link, LinkHandler } from "./failover/link.ts";
 export { defaultSettings } from "./failover/settings.ts";
 export type { OutputPort, PairEvent, PairPorts, PairSettings } from "./failover/settings.ts";
 export type { Standby, StandbyPhase } from "./failover/standby.ts";
+export { purgeableCall, purgeableLeaf, purgeableSignature, purgeableVersion } from "./purgeable/guest-call.ts";
+export type { CallArguments, CallResults } from "./purgeable/guest-call.ts";
+export { PurgeableRegistry } from "./purgeable/registry.ts";
+export type { CallError, CallResult, GuestMapping, RegionState } from "./purgeable/registry.ts";
 export type { Timers } from "./timers.ts";

@@ -1,11 +1,10 @@
-import { Clock, Random } from "@doppel/mirror-storage/testing";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { plainCodec } from "../epochs/codec.ts";
 import type { Codec } from "../epochs/codec.ts";
 import { encodeMessage } from "../epochs/messages.ts";
 import { History } from "../testing/history.ts";
-import { Network, Place } from "../testing/network.ts";
+import { Clock, Network, Place, Random } from "../testing/network.ts";
 import { ToyMachine } from "../testing/toy-machine.ts";
 import { decodeLeadership, encodeLeadership, LeadershipRegister } from "./arbiter.ts";
 import type { Arbiter, Leadership } from "./arbiter.ts";

@@ -1,8 +1,10 @@
 // Simulated hosts as far as a network and a clock know them: they die, are stopped, go on; connections between them delay,
 // stall and break.
-import type { Clock, Random } from "@doppel/mirror-storage/testing";
+import { Clock, Random } from "@doppel/mirror-storage/testing";
 import type { Link, LinkHandler } from "../failover/link.ts";
 import type { Timers } from "../timers.ts";
+
+export { Clock, Random };
 
 /** Where something happens: whatever is due there waits while it is stopped, and is forgotten when it dies. */
 export class Place {
