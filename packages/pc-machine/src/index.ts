@@ -40,3 +40,7 @@ export {
   type ProcessorStop,
   type ProcessorSurroundings,
 } from "./cpu/processor.ts";
+export { startSystem } from "./boot/firmware.ts";
+export { kvmClockFeatures } from "./platform/kvm-clock.ts";
+export { Platform } from "./platform/platform.ts";
+export type { PlatformOptions, ProcessorConnection } from "./platform/platform.ts";

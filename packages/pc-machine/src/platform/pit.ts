@@ -28,7 +28,7 @@ class Channel {
   #start = 0;
   #held: number | undefined;
   #triggered = false;
-  #gate = true;
+  #gate: boolean;
   /** Replaces `#count` when the period that is running ends (modes 2 and 3). */
   #nextCount = 0;
   #nextStart = never;
@@ -37,8 +37,9 @@ class Channel {
   #latchedCount: number | undefined;
   #latchedStatus: number | undefined;
 
-  constructor(clock: MachineClock) {
+  constructor(clock: MachineClock, gate: boolean) {
     this.#clock = clock;
+    this.#gate = gate;
   }
 
   get #isPeriodic(): boolean {
@@ -303,9 +304,7 @@ export class IntervalTimer implements Device {
   }
 
   #newChannels(): Channel[] {
-    const channels = [0, 1, 2].map(() => new Channel(this.#clock));
-    channels[2].setGate(false);
-    return channels;
+    return [true, true, false].map((gate) => new Channel(this.#clock, gate));
   }
 
   #control(value: number): void {
