@@ -338,5 +338,6 @@ describe.each(tiersAndPolicies)("%s, %s", (_tier, policy, translator) => {
     const { fragments, discarded } = toy.host.heap.statistics;
     expect(fragments - discarded).toBeLessThan(5);
     expect(toy.host.memory.freePages).toBeGreaterThan(600);
+    expect(toy.host.heap.slotCount).toBeLessThan(300);
   });
 });

@@ -7,12 +7,21 @@
  * - A *link slot* stands for "from this physical page, to that distance": the same number in all processes, leading
  *   where this process's mappings say. It begins as a trap in every table.
  * - A discarded fragment is in no index, and no link slot of any table leads to it.
+ * - Slots of what was discarded are used again only after `reclaim`, which is called where no fragment is running: until
+ *   then code that refers to them may still be on some stack.
  */
 
 /** A batch of fragments compiled together. `module` is whatever the composer instantiates per process. */
 export interface HeapModule<Module> {
   readonly id: number;
   readonly module: Module;
+  /** The home slots of its fragments: `count` from `firstSlot` on. */
+  readonly firstSlot: number;
+  readonly count: number;
+  /** Size, in whatever unit the heap's bound is in. */
+  readonly size: number;
+  /** Its fragments that are not discarded. */
+  readonly live: Set<Fragment<Module>>;
 }
 
 export interface Fragment<Module> {
@@ -31,6 +40,10 @@ export interface Fragment<Module> {
   readonly sources: readonly SourceRange[];
   /** It tests its guard bits whenever it is used, and may be stale. */
   readonly checked: boolean;
+  /** The link slots that its code goes through. */
+  readonly linkSlots: readonly number[];
+  /** The composer's own mark, handed back by `reclaim` when nothing runs the fragment any more. */
+  readonly counter: number;
   discarded: boolean;
 }
 
@@ -43,30 +56,73 @@ export interface SourceRange {
 /** What a table tells the heap it can do: put a trap back. */
 export interface TableOfProcess<Module> {
   unlinkFragment(fragment: Fragment<Module>): void;
-  growTo(slots: number): void;
+  /** The module is gone for good. */
+  forget(container: HeapModule<Module>): void;
+  /** Puts traps into link slots that nobody refers to any more. */
+  unlink(slots: readonly number[]): void;
+}
+
+export interface CodeHeapOptions {
+  /** Modules are evicted, the oldest first, when those that live are together larger than this. Default: no bound. */
+  readonly maximumSize?: number;
+}
+
+/** Once it is over its bound, the heap makes this much room. */
+const EVICTED_SHARE = 0.25;
+
+interface LinkSlot {
+  readonly from: number;
+  readonly distance: number;
+  /** Fragments whose code goes through it. */
+  users: number;
 }
 
 const PAGE_SHIFT = 12;
+/** Modules and slots; reclaiming costs a flush of every jump cache. */
+const GARBAGE_WORTH_COLLECTING = 64;
+
+export interface HeapStatistics {
+  fragments: number;
+  discarded: number;
+  /** Those of them that had to make room. */
+  evicted: number;
+  modules: number;
+  linkSlots: number;
+  slotsReclaimed: number;
+}
 
 export class CodeHeap<Module> {
   private readonly fragments: Map<number, Fragment<Module>[]> = new Map();
   private readonly bySourcePage: Map<number, Set<Fragment<Module>>> = new Map();
   private readonly linkSlots: Map<number, Map<number, number>> = new Map();
+  private readonly linkSlotOf: Map<number, LinkSlot> = new Map();
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
-  private readonly leaving: Set<number> = new Set();
+  private readonly modules: Set<HeapModule<Module>> = new Set();
+  /** Discarded since the last `reclaim`. */
+  private readonly discardedModules: HeapModule<Module>[] = [];
+  private readonly discardedCounters: number[] = [];
+  private unusedLinkSlots: number[] = [];
+  /** First home slots of ranges that are free, by length; free link slots. */
+  private readonly freeRanges: Map<number, number[]> = new Map();
+  private readonly freeLinkSlots: number[] = [];
+  private readonly maximumSize: number;
+  private size = 0;
   private nextSlot: number;
   private nextFragment = 1;
   private nextModule = 1;
-  readonly statistics: { fragments: number; discarded: number; modules: number; linkSlots: number } = {
+  readonly statistics: HeapStatistics = {
     fragments: 0,
     discarded: 0,
+    evicted: 0,
     modules: 0,
     linkSlots: 0,
+    slotsReclaimed: 0,
   };
 
   /** @param reservedSlots slots 0..n-1 belong to the composer in every table (stubs) */
-  constructor(reservedSlots: number) {
+  constructor(reservedSlots: number, options: CodeHeapOptions = {}) {
     this.nextSlot = reservedSlots;
+    this.maximumSize = options.maximumSize ?? Infinity;
   }
 
   get slotCount(): number {
@@ -92,16 +148,21 @@ export class CodeHeap<Module> {
     return this.fragments.get(CodeHeap.entryKey(page, offset)) ?? [];
   }
 
-  /** Consecutive home slots for a batch about to be compiled. */
+  /** Consecutive home slots for a batch about to be compiled; they go back with the module made for them. */
   reserveHomeSlots(count: number): number {
+    const recycled = this.freeRanges.get(count)?.pop();
+    if (recycled !== undefined) return recycled;
     const first = this.nextSlot;
     this.nextSlot += count;
     return first;
   }
 
-  addModule(module: Module): HeapModule<Module> {
+  addModule(module: Module, firstSlot: number, count: number, size = 0): HeapModule<Module> {
     this.statistics.modules++;
-    return { id: this.nextModule++, module };
+    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, live: new Set() };
+    this.modules.add(container);
+    this.size += size;
+    return container;
   }
 
   add(description: Omit<Fragment<Module>, "id" | "discarded">): Fragment<Module> {
@@ -115,6 +176,8 @@ export class CodeHeap<Module> {
       if (set === undefined) this.bySourcePage.set(source.page, (set = new Set()));
       set.add(fragment);
     }
+    fragment.container.live.add(fragment);
+    this.holdLinks(fragment.linkSlots);
     this.statistics.fragments++;
     return fragment;
   }
@@ -130,17 +193,28 @@ export class CodeHeap<Module> {
     if (slots === undefined) this.linkSlots.set(from, (slots = new Map()));
     let slot = slots.get(distance);
     if (slot === undefined) {
-      slot = this.nextSlot++;
+      slot = this.freeLinkSlots.pop() ?? this.nextSlot++;
       slots.set(distance, slot);
-      if (distance < 0 || distance >> PAGE_SHIFT !== 0) this.leaving.add(slot);
+      this.linkSlotOf.set(slot, { from, distance, users: 0 });
       this.statistics.linkSlots++;
     }
     return slot;
   }
 
+  /** Code that is no fragment goes through these link slots. */
+  holdLinks(slots: readonly number[]): void {
+    for (const slot of slots) this.linkSlotOf.get(slot)!.users++;
+  }
+
+  /** It is gone. */
+  releaseLinks(slots: readonly number[]): void {
+    for (const slot of slots) if (--this.linkSlotOf.get(slot)!.users === 0) this.unusedLinkSlots.push(slot);
+  }
+
   /** Whether a link slot leads out of the page it is of: the same distance may then mean another place. */
   leavesPage(slot: number): boolean {
-    return this.leaving.has(slot);
+    const { distance = 0 } = this.linkSlotOf.get(slot) ?? {};
+    return distance < 0 || distance >> PAGE_SHIFT !== 0;
   }
 
   /** Fragments made from any granule that these bytes touch. */
@@ -171,5 +245,67 @@ export class CodeHeap<Module> {
       if (set?.size === 0) this.bySourcePage.delete(source.page);
     }
     for (const table of this.tables) table.unlinkFragment(fragment);
+    this.release(fragment);
+  }
+
+  private release(fragment: Fragment<Module>): void {
+    const { container, linkSlots, counter } = fragment;
+    if (counter !== 0) this.discardedCounters.push(counter);
+    this.releaseLinks(linkSlots);
+    container.live.delete(fragment);
+    // The others of its batch keep the module, whose instances put all of its fragments into tables.
+    if (container.live.size > 0) return;
+    this.modules.delete(container);
+    this.size -= container.size;
+    this.discardedModules.push(container);
+  }
+
+  /** Discards the oldest modules when the heap is over its bound; code translated with care is the last to go. */
+  evict(): void {
+    if (this.size <= this.maximumSize) return;
+    const target = this.maximumSize * (1 - EVICTED_SHARE);
+    for (const careful of [false, true]) {
+      for (const container of this.modules) {
+        if (this.size <= target) return;
+        const fragments = [...container.live];
+        if (!careful && fragments.some((fragment) => fragment.tier > 0)) continue;
+        for (const fragment of fragments) this.discard(fragment);
+        this.statistics.evicted += fragments.length;
+      }
+    }
+  }
+
+  /** Whether `reclaim` has anything to do worth its while. */
+  get hasGarbage(): boolean {
+    return this.discardedModules.length + this.unusedLinkSlots.length >= GARBAGE_WORTH_COLLECTING;
+  }
+
+  /**
+   * Makes the slots of what was discarded free for new code. To be called where no fragment of any process is running;
+   * whoever remembers home slots (jump caches) has to forget them now.
+   * @returns the counters of the fragments that are gone
+   */
+  reclaim(): readonly number[] {
+    for (const container of this.discardedModules) {
+      let ranges = this.freeRanges.get(container.count);
+      if (ranges === undefined) this.freeRanges.set(container.count, (ranges = []));
+      ranges.push(container.firstSlot);
+      for (const table of this.tables) table.forget(container);
+      this.statistics.slotsReclaimed += container.count;
+    }
+    this.discardedModules.length = 0;
+    const unused = this.unusedLinkSlots.filter((slot) => this.linkSlotOf.get(slot)?.users === 0);
+    this.unusedLinkSlots = [];
+    for (const slot of new Set(unused)) {
+      const { from, distance } = this.linkSlotOf.get(slot)!;
+      const slots = this.linkSlots.get(from)!;
+      slots.delete(distance);
+      if (slots.size === 0) this.linkSlots.delete(from);
+      this.linkSlotOf.delete(slot);
+      this.freeLinkSlots.push(slot);
+      this.statistics.slotsReclaimed++;
+    }
+    for (const table of this.tables) table.unlink(unused);
+    return this.discardedCounters.splice(0);
   }
 }

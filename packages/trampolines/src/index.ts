@@ -1,2 +1,10 @@
-export { CodeHeap, type Fragment, type HeapModule, type SourceRange, type TableOfProcess } from "./code-heap.ts";
-export { type CopySlot, TrampolineTable } from "./trampoline-table.ts";
+export {
+  CodeHeap,
+  type CodeHeapOptions,
+  type Fragment,
+  type HeapModule,
+  type HeapStatistics,
+  type SourceRange,
+  type TableOfProcess,
+} from "./code-heap.ts";
+export { type CopySlot, type TableStatistics, TrampolineTable } from "./trampoline-table.ts";

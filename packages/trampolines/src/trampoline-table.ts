@@ -11,6 +11,13 @@ export type CopySlot = (to: number, from: number) => void;
 
 const GROWTH = 4096;
 
+export interface TableStatistics {
+  /** Times that a slot was led to a fragment. */
+  linked: number;
+  /** Modules instantiated for this table. */
+  instances: number;
+}
+
 export class TrampolineTable<Module> implements TableOfProcess<Module> {
   readonly table: WebAssembly.Table;
   private copySlot: CopySlot = () => {
@@ -20,7 +27,8 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   private readonly heap: CodeHeap<Module>;
   private readonly instantiated: Set<number> = new Set();
   private readonly slotsOf: Map<Fragment<Module>, Set<number>> = new Map();
-  readonly statistics: { linked: number; traps: number; instances: number } = { linked: 0, traps: 0, instances: 0 };
+  private readonly fragmentAt: Map<number, Fragment<Module>> = new Map();
+  readonly statistics: TableStatistics = { linked: 0, instances: 0 };
 
   constructor(heap: CodeHeap<Module>) {
     this.heap = heap;
@@ -42,17 +50,29 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     this.table.grow(wanted - this.table.length, this.table.get(this.trapSlot));
   }
 
-  /** Whether the module's fragments are in this table; `instantiate` puts them there if not. */
-  ensure(container: HeapModule<Module>, instantiate: (module: Module) => void): void {
-    if (this.instantiated.has(container.id)) return;
+  /** Whether the module's fragments were in this table already; `instantiate` puts them there if not. */
+  ensure(container: HeapModule<Module>, instantiate: (module: Module) => void): boolean {
+    if (this.instantiated.has(container.id)) return true;
     this.growTo(this.heap.slotCount);
     instantiate(container.module);
+    // Those of the batch that were discarded since must not be reached by their slots.
+    if (container.live.size < container.count) this.trapDiscarded(container);
     this.instantiated.add(container.id);
     this.statistics.instances++;
+    return false;
+  }
+
+  private trapDiscarded(container: HeapModule<Module>): void {
+    const live = new Set<number>();
+    for (const { homeSlot } of container.live) live.add(homeSlot);
+    for (let slot = container.firstSlot; slot < container.firstSlot + container.count; slot++)
+      if (!live.has(slot)) this.copySlot(slot, this.trapSlot);
   }
 
   link(slot: number, fragment: Fragment<Module>): void {
     this.copySlot(slot, fragment.homeSlot);
+    this.forgetSlot(slot);
+    this.fragmentAt.set(slot, fragment);
     let slots = this.slotsOf.get(fragment);
     if (slots === undefined) this.slotsOf.set(fragment, (slots = new Set()));
     slots.add(slot);
@@ -64,23 +84,44 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     if (this.instantiated.has(fragment.container.id)) this.copySlot(fragment.homeSlot, this.trapSlot);
     const slots = this.slotsOf.get(fragment);
     if (slots === undefined) return;
-    for (const slot of slots) this.copySlot(slot, this.trapSlot);
+    for (const slot of slots) {
+      this.copySlot(slot, this.trapSlot);
+      this.fragmentAt.delete(slot);
+    }
     this.slotsOf.delete(fragment);
+  }
+
+  forget(container: HeapModule<Module>): void {
+    this.instantiated.delete(container.id);
+  }
+
+  private forgetSlot(slot: number): void {
+    const fragment = this.fragmentAt.get(slot);
+    if (fragment === undefined) return;
+    this.fragmentAt.delete(slot);
+    const slots = this.slotsOf.get(fragment)!;
+    slots.delete(slot);
+    if (slots.size === 0) this.slotsOf.delete(fragment);
   }
 
   /** Traps in these link slots again. */
   unlink(slots: readonly number[]): void {
-    for (const slot of slots) this.copySlot(slot, this.trapSlot);
+    for (const slot of slots) {
+      if (slot < this.table.length) this.copySlot(slot, this.trapSlot);
+      this.forgetSlot(slot);
+    }
   }
 
   /** Traps in all link slots again. */
   unlinkAll(): void {
-    for (const slots of this.slotsOf.values()) for (const slot of slots) this.copySlot(slot, this.trapSlot);
+    for (const slot of this.fragmentAt.keys()) this.copySlot(slot, this.trapSlot);
+    this.fragmentAt.clear();
     this.slotsOf.clear();
   }
 
   dispose(): void {
     this.heap.detach(this);
     this.slotsOf.clear();
+    this.fragmentAt.clear();
   }
 }

@@ -120,15 +120,18 @@ function addFragment(
 ): HeapFragment {
   const page = place.page ?? 1;
   const offset = place.offset ?? 0;
+  const homeSlot = heap.reserveHomeSlots(1);
   return heap.add({
-    homeSlot: heap.reserveHomeSlots(1),
-    container: heap.addModule(returning(value)),
+    homeSlot,
+    container: heap.addModule(returning(value), homeSlot, 1, 10),
     page,
     offset,
     mode: 0,
     tier: 0,
     otherPages: [],
     checked: false,
+    linkSlots: [],
+    counter: 0,
     sources: [{ page, start: offset, end: offset + 10 }],
     ...place,
   });
@@ -278,5 +281,133 @@ describe("tables", () => {
     process.table.dispose();
     heap.discard(one);
     expect(process.through(slot)).toBe(5);
+  });
+});
+
+describe("T10 slots and room", () => {
+  const heapOf = (maximumSize?: number): CodeHeap<WebAssembly.Module> =>
+    new CodeHeap(RESERVED, maximumSize === undefined ? {} : { maximumSize });
+
+  test("slots of discarded code are used again only after reclaim, when they hold traps in every table", () => {
+    const heap = heapOf();
+    const [first, second] = [new Process(heap), new Process(heap)];
+    const target = addFragment(heap, 3);
+    const slot = heap.linkSlot(5, 0, 100);
+    const user = addFragment(heap, 4, { offset: 64, linkSlots: [slot] });
+    for (const process of [first, second]) process.link(slot, target);
+    heap.discard(user);
+    expect(heap.linkSlot(6, 0, 100)).not.toBe(slot);
+    expect(heap.reserveHomeSlots(1)).not.toBe(user.homeSlot);
+    // Until then, code that is on some stack may still go through it.
+    expect(first.through(slot)).toBe(3);
+    heap.reclaim();
+    expect([first.through(slot), second.through(slot)]).toEqual([0, 0]);
+    expect([heap.linkSlot(7, 0, 100), heap.reserveHomeSlots(1)]).toEqual([slot, user.homeSlot]);
+  });
+
+  test("a link slot that another fragment still goes through stays", () => {
+    const heap = heapOf();
+    const slot = heap.linkSlot(5, 0, 100);
+    const [one, other] = [0, 64].map((offset) => addFragment(heap, 1, { offset, linkSlots: [slot] }));
+    heap.discard(one);
+    heap.reclaim();
+    expect(heap.linkSlot(5, 0, 100)).toBe(slot);
+    heap.discard(other);
+    // Used again before it was reclaimed.
+    const third = addFragment(heap, 1, { offset: 128, linkSlots: [heap.linkSlot(5, 0, 100)] });
+    heap.reclaim();
+    expect(heap.linkSlot(5, 0, 100)).toBe(slot);
+    heap.discard(third);
+    heap.reclaim();
+    expect(heap.linkSlot(9, 0, 0)).toBe(slot);
+  });
+
+  test("a table that instantiates a batch late has traps for those of it that were discarded", () => {
+    const heap = heapOf();
+    const firstSlot = heap.reserveHomeSlots(2);
+    const container = heap.addModule(returning(7), firstSlot, 2, 10);
+    const common = { container, page: 1, mode: 0, tier: 0, otherPages: [], checked: false, linkSlots: [], counter: 0 };
+    const gone = heap.add({ ...common, homeSlot: firstSlot, offset: 0, sources: [{ page: 1, start: 0, end: 4 }] });
+    heap.add({ ...common, homeSlot: firstSlot + 1, offset: 8, sources: [{ page: 1, start: 8, end: 12 }] });
+    heap.discard(gone);
+    const late = new Process(heap);
+    late.table.ensure(container, (module) => {
+      const { exports } = new WebAssembly.Instance(module, { e: { t: late.table.table } });
+      for (const slot of [firstSlot, firstSlot + 1]) late.table.table.set(slot, exports["f"]);
+    });
+    expect([late.through(firstSlot), late.through(firstSlot + 1)]).toEqual([0, 7]);
+    // The batch keeps its slots for as long as one of it lives.
+    heap.reclaim();
+    expect(heap.reserveHomeSlots(2)).not.toBe(firstSlot);
+  });
+
+  test("a heap over its bound discards its oldest modules, and those translated with care last", () => {
+    const heap = heapOf(100);
+    const process = new Process(heap);
+    const fragments = Array.from({ length: 10 }, (_, index) =>
+      addFragment(heap, index + 1, { offset: 64 * index, tier: index === 0 ? 1 : 0 }),
+    );
+    const slots = fragments.map((_, index) => heap.linkSlot(9, 0, index));
+    fragments.forEach((fragment, index) => process.link(slots[index], fragment));
+    heap.evict();
+    expect(heap.statistics.evicted).toBe(0);
+    addFragment(heap, 11, { offset: 64 * 10 });
+    heap.evict();
+    // 110 of 100: down to 75, by the four oldest that are not hot.
+    expect(slots.map((slot) => process.through(slot))).toEqual([1, 0, 0, 0, 0, 6, 7, 8, 9, 10]);
+    expect(heap.statistics).toMatchObject({ evicted: 4, discarded: 4 });
+    for (let index = 11; index < 40; index++) {
+      addFragment(heap, 1, { offset: 64 * index, tier: 1 });
+      heap.evict();
+      heap.reclaim();
+    }
+    expect(heap.statistics.fragments - heap.statistics.discarded).toBeLessThanOrEqual(10);
+    expect(heap.slotCount).toBeLessThanOrEqual(RESERVED + 11 + 10 + 1);
+  });
+
+  test("whatever is made, linked, discarded and reclaimed, slots lead where they were led, or to the trap", () => {
+    const command = fc.record({
+      what: fc.constantFrom("make", "link", "discard", "reclaim", "evict"),
+      index: fc.nat(30),
+      other: fc.nat(30),
+    });
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 80 }), (list) => {
+        const heap = heapOf(120);
+        const processes = [new Process(heap), new Process(heap)];
+        const live: { fragment: HeapFragment; value: number }[] = [];
+        /** By process and slot: the value expected. */
+        const links = processes.map(() => new Map<number, HeapFragment>());
+        let made = 0;
+        for (const { what, index, other } of list) {
+          const chosen = live[index % Math.max(1, live.length)];
+          if (what === "make") {
+            const value = (made++ % 63) + 1;
+            const linkSlots = [heap.linkSlot(other % 4, 0, index)];
+            live.push({ fragment: addFragment(heap, value, { offset: 64 * (index % 60), linkSlots }), value });
+          } else if (what === "link" && chosen !== undefined) {
+            const user = live[other % live.length].fragment;
+            const slot = user.linkSlots[0];
+            processes[other % 2].link(slot, chosen.fragment);
+            links[other % 2].set(slot, chosen.fragment);
+          } else if (what === "discard" && chosen !== undefined) heap.discard(chosen.fragment);
+          else if (what === "reclaim") heap.reclaim();
+          else if (what === "evict") heap.evict();
+          for (let at = live.length - 1; at >= 0; at--) if (live[at].fragment.discarded) live.splice(at, 1);
+          for (const { fragment } of live) {
+            processes.forEach((process, number) => {
+              const expected = links[number].get(fragment.linkSlots[0]);
+              if (expected === undefined || process.table.table.length <= fragment.linkSlots[0]) return;
+              const got = process.through(fragment.linkSlots[0]);
+              const value = live.find((one) => one.fragment === expected)?.value;
+              expect([0, value]).toContain(got);
+            });
+          }
+          // No two live fragments have a slot in common.
+          expect(new Set(live.map(({ fragment }) => fragment.homeSlot)).size).toBe(live.length);
+        }
+      }),
+      { numRuns: 150 },
+    );
   });
 });

@@ -18,15 +18,9 @@ import {
   SPACE_WRITABLE,
   type SpacePort,
   type TablePort,
-<<<<<<< HEAD
-  type TlbPort,
 } from "./ports.ts";
 import type { Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
-=======
-  type TlbFactory,
-} from "./ports.ts";
 import { emptyJumpCache, JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
->>>>>>> 33bc8a2 (The processor of whole machines: paging, exceptions, interrupts, system instructions; Debian's kernel prints its first lines)
 import { type CodeView, Translator, type TranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
@@ -125,6 +119,19 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   /** Discards what was translated from this entry on: somebody has entry code for it now. */
   discardAt(page: number, offset: number): void {
     for (const fragment of [...this.options.heap.at(page, offset)]) this.discard(fragment);
+  }
+
+  /** Translated code that is running, in any context: nested runs. */
+  running = 0;
+
+  /** Where no translated code is running: keeps the heap within its bound, and gives slots back. */
+  collectGarbage(): void {
+    const { heap } = this.options;
+    if (this.running > 0) return;
+    heap.evict();
+    if (!heap.hasGarbage) return;
+    for (const counter of heap.reclaim()) this.translator.releaseCounter(counter);
+    for (const context of this.contexts.values()) context.flushJumpCaches();
   }
 
   private discardMadeFrom(page: number, offset: number, length: number, store: boolean): void {
@@ -252,6 +259,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const { exports } = this.selectView();
     view.setInt32(pointer + Header.budget, budget, true);
     for (;;) {
+      this.engine.collectGarbage();
       const code = this.enter(exports);
       if (code === EngineExit.retry) this.prepareStep();
       else if (code === EngineExit.stale) this.dropStale();
@@ -277,7 +285,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     view.setInt32(pointer + Header.exitCode, 0, true);
     const low = view.getInt32(pointer + Header.instructionPointer, true);
     const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
-    exports.run(pointer, low, high, CALL_DEPTH);
+    this.engine.running++;
+    try {
+      exports.run(pointer, low, high, CALL_DEPTH);
+    } finally {
+      this.engine.running--;
+    }
     this.forgetStep();
     if (this.debt > 0) {
       view.setInt32(pointer + Header.budget, view.getInt32(pointer + Header.budget, true) - this.debt, true);
@@ -299,16 +312,20 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private prepareStep(): void {
     const low = this.view.getInt32(this.pointer + Header.instructionPointer, true);
     const high = this.view.getInt32(this.pointer + Header.instructionPointer + 4, true);
-    const module = this.engine.translator.translateOne(high * TWO_32 + (low >>> 0), this, STEP_SLOT);
-    if (module === undefined) return;
+    const lone = this.engine.translator.translateOne(high * TWO_32 + (low >>> 0), this, STEP_SLOT);
+    if (lone === undefined) return;
     this.spendTranslation();
-    this.table.growTo(this.engine.options.heap.slotCount);
-    void new WebAssembly.Instance(module, this.current.imports);
+    const { heap } = this.engine.options;
+    heap.holdLinks(lone.linkSlots);
+    this.stepLinks = lone.linkSlots;
+    this.table.growTo(heap.slotCount);
+    void new WebAssembly.Instance(lone.module, this.current.imports);
     this.stepEntry = this.cacheJump(low, high, STEP_SLOT);
   }
 
   /** Jump-cache entry of an instruction that is to run alone, or 0. */
   private stepEntry = 0;
+  private stepLinks: readonly number[] = [];
 
   private forgetStep(): void {
     if (this.stepEntry === 0) return;
@@ -317,6 +334,13 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.view.setInt32(this.stepEntry, index ^ 1, true);
     this.view.setInt32(this.stepEntry + 4, 0, true);
     this.stepEntry = 0;
+    this.engine.options.heap.releaseLinks(this.stepLinks);
+    this.stepLinks = [];
+  }
+
+  /** Home slots that it remembers may be others' from now on. */
+  flushJumpCaches(): void {
+    for (const view of this.views) this.flushJumpCache(view);
   }
 
   /** Goes on where a helper said. */
@@ -412,7 +436,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (const { distance } of fragment.otherPages) codePages.add(virtualPage + distance);
     if (slot > 0) {
       this.table.link(slot, fragment);
-      if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.push(slot);
+      if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.add(slot);
     } else this.cacheJump(low, high, fragment.homeSlot);
     return fragment.homeSlot;
   }
@@ -640,8 +664,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   private dropLinks(view: View): void {
     this.codeChanged = true;
-    this.table.unlink(view.mappedLinks);
-    view.mappedLinks.length = 0;
+    this.table.unlink([...view.mappedLinks]);
+    view.mappedLinks.clear();
     this.flushJumpCache(view);
     view.codePages.clear();
     view.seenAt.clear();

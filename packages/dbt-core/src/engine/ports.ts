@@ -70,7 +70,8 @@ export interface HeapPort<F extends FragmentPort> {
   readonly slotCount: number;
   at(page: number, offset: number): readonly F[];
   reserveHomeSlots(count: number): number;
-  addModule(module: WebAssembly.Module): F["container"];
+  /** `size`: bytes of WebAssembly, which the heap may bound. */
+  addModule(module: WebAssembly.Module, firstSlot: number, count: number, size: number): F["container"];
   add(description: {
     homeSlot: number;
     container: F["container"];
@@ -81,18 +82,30 @@ export interface HeapPort<F extends FragmentPort> {
     otherPages: readonly { distance: number; page: number }[];
     sources: readonly SourceRange[];
     checked: boolean;
+    linkSlots: readonly number[];
+    /** Handed back by `reclaim`; 0: none. */
+    counter: number;
   }): F;
   linkSlot(page: number, mode: number, distance: number): number;
   /** Whether a link slot leads out of the page it is of: where to, is then for the page tables to say. */
   leavesPage(slot: number): boolean;
   madeFrom(page: number, offset: number, length: number, granuleShift: number): F[];
   discard(fragment: F): void;
+  /** Code that is no fragment goes, or does not go any more, through these link slots. */
+  holdLinks(slots: readonly number[]): void;
+  releaseLinks(slots: readonly number[]): void;
+  /** Discards fragments when there are too many. */
+  evict(): void;
+  readonly hasGarbage: boolean;
+  /** Makes the slots of what was discarded free for new code; called where no fragment is running. Returns counters. */
+  reclaim(): readonly number[];
 }
 
 export interface TablePort<F extends FragmentPort> {
   readonly table: WebAssembly.Table;
   setTrap(trapSlot: number, firstFree: number, copySlot: (to: number, from: number) => void): void;
-  ensure(container: F["container"], instantiate: (module: WebAssembly.Module) => void): void;
+  /** Whether the module was in this table already. */
+  ensure(container: F["container"], instantiate: (module: WebAssembly.Module) => void): boolean;
   growTo(slots: number): void;
   link(slot: number, fragment: F): void;
   /** Traps in these link slots again. */

@@ -5,6 +5,7 @@
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
+import type { LinkTarget } from "../emit/region-frame.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
 import type { EntryCode } from "../port-entry-code.ts";
@@ -67,6 +68,14 @@ interface Emitted {
   otherPages: { distance: number; page: number }[];
   sources: { page: number; start: number; end: number }[];
   checked: boolean;
+  linkSlots: number[];
+  counter: number;
+}
+
+/** An instruction that runs by itself, once. */
+export interface LoneInstruction {
+  readonly module: WebAssembly.Module;
+  readonly linkSlots: readonly number[];
 }
 
 export class Translator<F extends FragmentPort> {
@@ -162,53 +171,73 @@ export class Translator<F extends FragmentPort> {
    * A module that puts the one instruction at `address` into table slot `slot`, in no index and without guards: for an
    * instruction that writes where it stands itself. Undefined when it cannot be fetched.
    */
-  translateOne(address: number, view: CodeView, slot: number): WebAssembly.Module | undefined {
+  translateOne(address: number, view: CodeView, slot: number): LoneInstruction | undefined {
     const page = view.fetch(address);
     if (page < 0 || !this.discovery.discoverOne(address, view.mode, view.fetch, this.builder)) return undefined;
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
+    const linkSlots: number[] = [];
     this.emitter.begin();
-    this.emitter.addRegion(
-      this.builder,
-      { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      { narrowAddresses: view.narrow, counter: 0, tlb: view.tlb },
-    );
-    return new WebAssembly.Module(this.emitter.finish(slot));
+    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots), {
+      narrowAddresses: view.narrow,
+      counter: 0,
+      tlb: view.tlb,
+    });
+    return { module: new WebAssembly.Module(this.emitter.finish(slot)), linkSlots };
   }
 
   private emit(page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
     const sources = this.discovery.sourceRanges();
     const checked = this.discovery.checksGuards;
-    this.emitter.addRegion(
-      this.builder,
-      { slotFor: (target) => this.heap.linkSlot(page, mode, offset + target) },
-      {
-        narrowAddresses: view.narrow,
-        counter: tier === 0 ? this.newCounter() : 0,
-        tlb: view.tlb,
-        ...(checked ? { guards: guardMasks(sources, this.memory) } : {}),
-      },
-    );
+    const linkSlots: number[] = [];
+    const counter = tier === 0 ? this.newCounter() : 0;
+    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots), {
+      narrowAddresses: view.narrow,
+      counter,
+      tlb: view.tlb,
+      ...(checked ? { guards: guardMasks(sources, this.memory) } : {}),
+    });
     this.statistics.regions++;
     if (tier > 0) this.statistics.hotRegions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
-    return { page, offset, mode, tier, otherPages, sources, checked };
+    return { page, offset, mode, tier, otherPages, sources, checked, linkSlots, counter };
+  }
+
+  /** Link slots from a page, each noted once in `used`. */
+  private linkTarget(page: number, mode: number, offset: number, used: number[]): LinkTarget {
+    return {
+      slotFor: (target) => {
+        const slot = this.heap.linkSlot(page, mode, offset + target);
+        if (!used.includes(slot)) used.push(slot);
+        return slot;
+      },
+    };
   }
 
   private counters = 0;
   private countersLeft = 0;
+  private readonly freeCounters: number[] = [];
+
+  /** A count-down that no code uses any more. */
+  releaseCounter(counter: number): void {
+    this.freeCounters.push(counter);
+  }
 
   /** Byte offset of a fresh count-down in guest memory; 0, for a region that is never promoted, when that is full. */
   private newCounter(): number {
+    const counter = this.freeCounters.pop() ?? this.freshCounter();
+    if (counter !== 0) this.memory.view.setInt32(counter, this.options.promoteAfter, true);
+    return counter;
+  }
+
+  private freshCounter(): number {
     if (this.countersLeft === 0) {
       this.counters = this.memory.allocateBlock(1);
       if (this.counters === 0) return 0;
       this.countersLeft = PAGE_BYTES / 4;
     }
-    const counter = this.counters + 4 * --this.countersLeft;
-    this.memory.view.setInt32(counter, this.options.promoteAfter, true);
-    return counter;
+    return this.counters + 4 * --this.countersLeft;
   }
 
   private finish(batch: readonly Emitted[]): F {
@@ -216,7 +245,7 @@ export class Translator<F extends FragmentPort> {
     const firstSlot = heap.reserveHomeSlots(batch.length);
     const bytes = this.emitter.finish(firstSlot);
     const started = performance.now();
-    const container = heap.addModule(new WebAssembly.Module(bytes));
+    const container = heap.addModule(new WebAssembly.Module(bytes), firstSlot, batch.length, bytes.length);
     statistics.compileMs += performance.now() - started;
     statistics.modules++;
     statistics.wasmBytes += bytes.length;

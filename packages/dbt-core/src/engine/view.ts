@@ -19,7 +19,7 @@ export class View {
   /** Some of that code is not global. */
   hasLocalCode = false;
   /** Links that hold only for as long as pages are mapped as they are. */
-  readonly mappedLinks: number[] = [];
+  readonly mappedLinks: Set<number> = new Set();
   /** Where physical code pages are seen: their aliases get translations of their own. */
   readonly seenAt: Map<number, number[]> = new Map();
 

@@ -16,7 +16,7 @@ import {
   SoftTlb,
   softTlbShape,
 } from "@doppel/guard-memory";
-import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
+import { CodeHeap, type CodeHeapOptions, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { assemble, type Program, REGISTER_OFFSET, ToyFrontend } from "./toy-frontend.ts";
 
 type WasmFragment = Fragment<WebAssembly.Module>;
@@ -32,7 +32,7 @@ interface Mapping {
 
 export class ToyHost {
   readonly memory: PhysicalMemory;
-  readonly heap: CodeHeap<WebAssembly.Module> = new CodeHeap(RESERVED_SLOTS);
+  readonly heap: CodeHeap<WebAssembly.Module>;
   readonly engine: Engine<WasmFragment>;
   readonly tables: TrampolineTable<WebAssembly.Module>[] = [];
   /** Asked by `svc`; whether to leave. */
@@ -42,7 +42,9 @@ export class ToyHost {
     translator: NonNullable<EngineOptions<WasmFragment>["translator"]> = {},
     memoryBytes: number = 4 << 20,
     guardPolicy: GuardPolicyChoice = "by page",
+    heapOptions: CodeHeapOptions = {},
   ) {
+    this.heap = new CodeHeap(RESERVED_SLOTS, heapOptions);
     this.memory = new PhysicalMemory(memoryBytes, { guardPolicy });
     const { memory, heap } = this;
     this.engine = new Engine<WasmFragment>({

@@ -155,7 +155,10 @@ function describeStop({ code, detail }: Stop, pc: bigint, registers: readonly bi
 /** Plays a program in both worlds. Throws where they differ; returns how often they were compared. */
 export function play(seed: number, translator: { readonly promoteAfter: number }): number {
   const below = choices(seed);
-  const host = new ToyHost(translator, 1 << 20, guardPolicies[below(guardPolicies.length)]);
+  const host = new ToyHost(translator, 1 << 20, guardPolicies[below(guardPolicies.length)], {
+    // Often a heap that has to evict all the time.
+    maximumSize: below(2) === 0 ? Infinity : 2000 + below(20_000),
+  });
   const pages = Array.from({ length: PHYSICAL_PAGES }, () => host.memory.allocatePage());
   const physical = new Uint8Array(PHYSICAL_PAGES * 4096);
   randomCode(below, physical);
