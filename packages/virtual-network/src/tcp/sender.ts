@@ -162,8 +162,9 @@ export class TcpSender {
 
   #advance(acknowledgement: number): void {
     const count = sequenceDifference(acknowledgement, this.#unacknowledged);
+    // SYN has a sequence number too, and so has FIN.
+    this.#queue.drop(Math.min(this.#synAcknowledged ? count : count - 1, this.#queue.length));
     this.#synAcknowledged = true;
-    this.#queue.drop(Math.min(count, this.#queue.length));
     this.#unacknowledged = acknowledgement;
     this.#next = laterOf(this.#next, acknowledgement);
     this.#highest = laterOf(this.#highest, acknowledgement);
@@ -204,6 +205,7 @@ export class TcpSender {
 
   /** Data or FIN that was not sent, or is to be sent again. */
   #isWaiting(): boolean {
+    if (this.isFinAcknowledged) return false;
     const sent = sequenceDifference(this.#next, this.#unacknowledged);
     return sent < this.#queue.length || (this.#finQueued && sent === this.#queue.length);
   }
