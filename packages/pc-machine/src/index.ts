@@ -24,6 +24,7 @@ export { RealTimeClock } from "./platform/rtc.ts";
 export { Serial } from "./platform/serial.ts";
 export type { SerialBackend } from "./platform/serial.ts";
 export { PciRoot } from "./pci/pci-root.ts";
+export * from "./9p/index.ts";
 export * from "./disk/index.ts";
 export { writeAcpiTables } from "./acpi/tables.ts";
 export { boot } from "./boot/boot.ts";

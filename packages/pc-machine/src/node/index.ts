@@ -3,3 +3,4 @@ export { HostFile } from "./disk-file.ts";
 export type { HostFileOptions } from "./disk-file.ts";
 export { openDisk } from "./open-disk.ts";
 export type { DiskFormat, DiskOptions, OpenDisk } from "./open-disk.ts";
+export { openSharedFolder } from "./shared-folder.ts";

@@ -11,3 +11,5 @@ export type { NetworkOptions, NetworkPort, NetworkReceiver } from "./network.ts"
 export { VirtioPci } from "./pci-transport.ts";
 export { VirtioDevice } from "./virtio-device.ts";
 export type { Operation, QueueRegisters, VirtioKind, VirtioOptions } from "./virtio-device.ts";
+export { VirtioP9 } from "./9p.ts";
+export type { P9Options } from "./9p.ts";

@@ -1,0 +1,3 @@
+export { P9Server } from "./server.ts";
+export { Errno, ShareError } from "./share.ts";
+export type { ShareChanges, ShareEntry, ShareFile, ShareObject, ShareStat, ShareStatistics } from "./share.ts";
