@@ -224,7 +224,6 @@ export class VirtioBalloon extends VirtioDevice {
   #inflate(chain: Chain): void {
     const bytes = chain.read(0, Math.min(chain.readableBytes, maximumChainBytes) & ~3) ?? new Uint8Array(0);
     const view = new DataView(bytes.buffer);
-    const ramPages = Math.floor(this.memory.ramBytes / pageBytes);
     let first = 0;
     let count = 0;
     const release = (): void => {
@@ -232,7 +231,7 @@ export class VirtioBalloon extends VirtioDevice {
     };
     for (let at = 0; at < bytes.length; at += 4) {
       const page = view.getUint32(at, true);
-      if (page >= ramPages) continue;
+      if (this.memory.view(page * pageBytes, pageBytes) === undefined) continue;
       if (count > 0 && page === first + count) {
         count++;
         continue;
