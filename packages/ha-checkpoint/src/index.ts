@@ -12,6 +12,10 @@ export type {
 } from "./adapter/virtual-function.ts";
 export { maximumPageBytes } from "./checkpointable.ts";
 export type { Checkpointable, Standing } from "./checkpointable.ts";
+export { EdgeClient } from "./edge/edge-client.ts";
+export type { EdgeClientEvent, EdgeClientOptions } from "./edge/edge-client.ts";
+export { EdgeServer } from "./edge/edge-server.ts";
+export type { EdgeEvent, EdgeServerOptions } from "./edge/edge-server.ts";
 export { plainCodec } from "./epochs/codec.ts";
 export type { Codec } from "./epochs/codec.ts";
 export { MemoryReceiver } from "./epochs/memory-receiver.ts";
