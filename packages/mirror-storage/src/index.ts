@@ -1,6 +1,7 @@
 // A mirrored block device that goes back to the last checkpoint when its primary dies.
 export { failure, rangeError, succeeded, writeError } from "./block-device.ts";
 export type { BlockDevice, DeviceError, Done, FencedDevice, Geometry, Result, WriteOptions } from "./block-device.ts";
+export { crc32c } from "./crc32c.ts";
 export { journalSectors } from "./journal.ts";
 export type { Checksum } from "./journal.ts";
 export { maximumNoteBytes } from "./journal-records.ts";
