@@ -8,6 +8,7 @@ import { UsageError } from "./usage-error.ts";
 
 const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
   run: () => import("./run.ts"),
+  vm: () => import("./vm.ts"),
   inspect: () => import("./inspect/command.ts"),
   guest: () => import("./guest/command.ts"),
   bench: () => import("./bench.ts"),
@@ -17,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly str
 const USAGE = `usage: doppel COMMAND [ARG…]
 
   run [options] [--] PROGRAM [ARG…]   run a Linux program for x86-64 or i386
+  vm --kernel FILE [options]          boot a kernel on a whole machine
   inspect PROGRAM --function NAME     show what a function is translated to
   guest debian --out DIR              build a Linux system to boot, from Debian's packages
   bench [SUITE…]                      measure it beside the processor itself and other emulators

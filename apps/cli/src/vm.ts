@@ -1,0 +1,145 @@
+/** `doppel vm`: a whole machine that boots a kernel. */
+import * as fs from "node:fs";
+import { BootError, Machine, MachineFault } from "@doppel/emulator";
+import { parseOptions, systemMessage } from "./options.ts";
+import { UsageError } from "./usage-error.ts";
+
+const USAGE = `usage: doppel vm --kernel FILE [options]
+
+Boots a Linux kernel (bzImage) on a machine with one processor. The serial port is this terminal; Ctrl-A x ends.
+
+  --kernel FILE    the kernel
+  --initrd FILE    its initial RAM disk
+  --append TEXT    its command line; default "console=ttyS0"
+  --memory MIB     RAM; default 512
+  --no-reboot      a reset ends the machine
+  --stats          what the machine did, on standard error, when it ends
+`;
+
+const CONTROL_A = 1;
+
+function readFile(path: string): Uint8Array {
+  try {
+    return fs.readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${path}: ${systemMessage(error)}`);
+  }
+}
+
+/** The terminal, or whatever standard input and output are, as a serial line. */
+class StandardStreams {
+  private readonly queue: number[] = [];
+  private escaped = false;
+  private out: number[] = [];
+  /** Called when there is input. */
+  onInput: () => void = () => {};
+  onEnd: () => void = () => {};
+
+  open(): void {
+    const { stdin } = process;
+    if (stdin.isTTY) stdin.setRawMode(true);
+    stdin.on("data", (bytes: Buffer) => {
+      for (const byte of bytes) this.take(byte);
+      this.onInput();
+    });
+    // Without input the machine runs on.
+    stdin.on("error", () => {});
+  }
+
+  private take(byte: number): void {
+    if (this.escaped) {
+      this.escaped = false;
+      if (byte === 0x78) this.onEnd();
+      else this.queue.push(byte);
+    } else if (byte === CONTROL_A) this.escaped = true;
+    else this.queue.push(byte);
+  }
+
+  read(): number {
+    return this.queue.shift() ?? -1;
+  }
+
+  write(byte: number): boolean {
+    // One write for what the guest sends at once.
+    if (this.out.push(byte) === 1) setImmediate(() => this.flush());
+    return true;
+  }
+
+  flush(): void {
+    if (this.out.length === 0) return;
+    process.stdout.write(Uint8Array.from(this.out));
+    this.out = [];
+  }
+
+  close(): void {
+    this.flush();
+    if (process.stdin.isTTY) process.stdin.setRawMode(false);
+    process.stdin.pause();
+  }
+}
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseOptions("vm", args, {
+    kernel: { type: "string" },
+    initrd: { type: "string" },
+    append: { type: "string" },
+    memory: { type: "string" },
+    "no-reboot": { type: "boolean" },
+    stats: { type: "boolean" },
+    help: { type: "boolean" },
+  });
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (positionals.length > 0) throw new UsageError(`vm: what is ${positionals[0]}? doppel vm --help lists the options`);
+  if (values.kernel === undefined) throw new UsageError("vm: --kernel FILE is missing");
+  const mebibytes = Number(values.memory ?? "512");
+  if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4000)
+    throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
+  const streams = new StandardStreams();
+  let machine: Machine;
+  try {
+    machine = new Machine({
+      ramBytes: mebibytes * 2 ** 20,
+      kernel: readFile(values.kernel),
+      ...(values.initrd === undefined ? {} : { initrd: readFile(values.initrd) }),
+      commandLine: values.append ?? "console=ttyS0",
+      serial: streams,
+      endOnReset: values["no-reboot"] === true,
+    });
+  } catch (error) {
+    if (error instanceof BootError || error instanceof RangeError) throw new UsageError(`vm: ${error.message}`);
+    throw error;
+  }
+  streams.onInput = () => machine.platform.serial.ready();
+  const stopped = new Promise<"stopped">((resolve) => {
+    streams.onEnd = () => resolve("stopped");
+  });
+  streams.open();
+  try {
+    await Promise.race([machine.run(), stopped]);
+  } catch (error) {
+    if (!(error instanceof MachineFault)) throw error;
+    streams.flush();
+    process.stderr.write(`doppel: vm: ${error.message}\n`);
+    return 1;
+  } finally {
+    machine.pause();
+    streams.close();
+    if (values.stats === true) printStatistics(machine);
+  }
+  return 0;
+}
+
+function printStatistics({ engine }: Machine): void {
+  const { instructions, ...events } = engine.processor.statistics;
+  const rows = {
+    ...events,
+    ...engine.translator.statistics,
+    ...engine.translator.translator.statistics,
+    ...Object.fromEntries([...instructions].sort((a, b) => b[1] - a[1])),
+  };
+  for (const [name, count] of Object.entries(rows))
+    process.stderr.write(`${name.padEnd(20)} ${Math.round(count).toLocaleString("en")}\n`);
+}

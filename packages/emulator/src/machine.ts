@@ -1,0 +1,212 @@
+/**
+ * A whole x86-64 machine: a processor on the translator, RAM, and the platform around it, run in slices between which
+ * the host's own events happen.
+ *
+ * ```text
+ *   createMachine ──> Platform        buses, clocks, interrupt controllers, serial port, PCI
+ *              ├──> MachineEngine   translator, guest memory, processor
+ *              └──> the loop        timers ─> interrupts ─> guest code, until power-off
+ * ```
+ */
+import {
+  kvmClockFeatures,
+  Platform,
+  type ProcessorStart,
+  type SerialBackend,
+  startSystem,
+  SystemClock,
+} from "@doppel/pc-machine";
+import { type EmulatorHost, portableHost } from "./emulator.ts";
+import { MachineEngine } from "./machine-engine.ts";
+
+const MEBIBYTE = 2 ** 20;
+const DEFAULT_RAM_BYTES: number = 512 * MEBIBYTE;
+/** Loops and calls between two looks at the timers: well under a millisecond. */
+const TURN_BUDGET = 10_000;
+/** How long the guest runs before the host's events have a turn. */
+const SLICE_NS = 5e6;
+
+export interface MachineOptions {
+  /** RAM in bytes, a multiple of 64 KiB; default 512 MiB. */
+  readonly ramBytes?: number;
+  /** The processor that CPUID describes: a name from `cpuidLevels`. */
+  readonly cpu?: string;
+  /** A bzImage, or an ELF executable that starts in 64-bit mode. */
+  readonly kernel: Uint8Array;
+  readonly initrd?: Uint8Array;
+  readonly commandLine?: string;
+  /** Where the first serial port leads. */
+  readonly serial: SerialBackend;
+  readonly host?: EmulatorHost;
+  /** A reset ends the machine rather than starting it again. */
+  readonly endOnReset?: boolean;
+}
+
+/** How a machine ended by itself. */
+export type MachineEnd = "power-off" | "reset";
+
+export class Machine {
+  readonly platform: Platform;
+  readonly engine: MachineEngine;
+  private readonly options: MachineOptions;
+  private readonly host: EmulatorHost;
+  private end: MachineEnd | undefined;
+  private resetWanted = false;
+  private running = false;
+  private scheduled = false;
+  private cancelWait: (() => void) | undefined;
+  private settle: { resolve: (end: MachineEnd) => void; reject: (error: unknown) => void } | undefined;
+
+  /** Throws BootError for a kernel that cannot be started, RangeError for memory it cannot get. */
+  constructor(options: MachineOptions) {
+    this.options = options;
+    const { host = portableHost, ramBytes = DEFAULT_RAM_BYTES, cpu } = options;
+    this.host = host;
+    this.platform = new Platform({
+      clock: new SystemClock(() => host.monotonicNs()),
+      wallClock: () => Number(host.realtimeNs()) / 1e6,
+      machine: {
+        powerOff: () => {
+          this.end = "power-off";
+        },
+        reset: () => {
+          this.resetWanted = true;
+        },
+      },
+      serial: options.serial,
+    });
+    const random = new Uint32Array(1);
+    this.engine = new MachineEngine({
+      ramBytes,
+      ...(cpu === undefined ? {} : { cpu }),
+      paravirtual: kvmClockFeatures,
+      random: () => {
+        host.randomBytes(new Uint8Array(random.buffer));
+        return random[0];
+      },
+      bus: this.platform.bus,
+      interrupts: this.platform.localApic,
+      timeStamps: this.platform.timeStamps,
+      msrOwners: [this.platform.kvmClock],
+    });
+    const { processor, ram } = this.engine;
+    this.platform.connect({
+      memory: ram,
+      signals: {
+        interruptsChanged: () => {
+          processor.interruptsChanged();
+          this.wake();
+        },
+        nonMaskableInterrupt: () => {
+          processor.nonMaskableInterrupt();
+          this.wake();
+        },
+        init: () => processor.init(),
+        startUp: (vector) => processor.startUp(vector),
+      },
+    });
+    this.powerOn();
+  }
+
+  private powerOn(): void {
+    const { kernel, initrd, commandLine } = this.options;
+    const start: ProcessorStart = startSystem(this.platform, this.engine.ram, {
+      kernel,
+      ...(initrd === undefined ? {} : { initrd }),
+      ...(commandLine === undefined ? {} : { commandLine }),
+    });
+    this.engine.processor.start(start);
+  }
+
+  /**
+   * Runs until the guest powers the machine off (or resets it, where that is an end). Rejects with TripleFault when its
+   * processor can go on no more.
+   */
+  run(): Promise<MachineEnd> {
+    return new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+      this.resume();
+    });
+  }
+
+  /** Goes on after `pause`. */
+  resume(): void {
+    if (this.running) return;
+    this.running = true;
+    this.platform.clock.start();
+    this.schedule();
+  }
+
+  /** Stops between two instructions; the machine's time stands still until `resume`. */
+  pause(): void {
+    this.running = false;
+    this.platform.clock.stop();
+    this.cancelWait?.();
+    this.cancelWait = undefined;
+  }
+
+  /** Something happened that the guest may be waiting for. */
+  private wake(): void {
+    if (this.cancelWait === undefined) return;
+    this.cancelWait();
+    this.cancelWait = undefined;
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled || !this.running) return;
+    this.scheduled = true;
+    this.host.loop.defer(() => {
+      this.scheduled = false;
+      if (!this.running) return;
+      try {
+        this.slice();
+      } catch (error) {
+        this.pause();
+        this.settle?.reject(error);
+      }
+    });
+  }
+
+  /** Runs the guest until its time is up or it waits. */
+  private slice(): void {
+    const { clock } = this.platform;
+    const { processor } = this.engine;
+    const until = this.host.monotonicNs() + SLICE_NS;
+    do {
+      clock.runDue();
+      const stop = processor.run(TURN_BUDGET);
+      if (this.end !== undefined || this.resetWanted) {
+        this.finish();
+        return;
+      }
+      if (stop === "halted") {
+        const wait = clock.nextDeadline() - clock.now();
+        if (wait > 0) {
+          this.wait(wait);
+          return;
+        }
+      }
+    } while (this.host.monotonicNs() < until);
+    this.schedule();
+  }
+
+  private wait(ns: number): void {
+    this.cancelWait = this.host.loop.after(ns, () => {
+      this.cancelWait = undefined;
+      this.schedule();
+    });
+  }
+
+  private finish(): void {
+    if (this.end === undefined && this.options.endOnReset !== true) {
+      this.resetWanted = false;
+      this.platform.reset();
+      this.powerOn();
+      this.schedule();
+      return;
+    }
+    this.pause();
+    this.settle?.resolve(this.end ?? "reset");
+  }
+}
