@@ -6,6 +6,7 @@ import {
   cpuidLevels,
   DEFAULT_CPUID_LEVEL,
   defaultTwins,
+  type GuardChoice,
   MountError,
   type NativeFunction,
   type ProgramOptions,
@@ -29,6 +30,8 @@ const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
   --memory MIB            guest memory, 16 to 4096 (default 2048)
   --cpu LEVEL             what CPUID says the processor is (default ${DEFAULT_CPUID_LEVEL}; list: which there are)
   --bind NAME,…           functions of the guest that native twins replace (none, all; list: which there are)
+  --guards POLICY         how writes to translated code are noticed: by-page (default), fault-on-store,
+                          check-on-use, whole-pages
   --sandbox               no host file, variable or network beyond what is named
   --strace                print system calls on standard error
   --stats[=json]          print statistics at the end, on standard error
@@ -77,6 +80,7 @@ export async function run(args: readonly string[]): Promise<number> {
     network: !sandbox,
     memoryBytes: parseMemory(values.memory) * MEBIBYTE,
     cpu: parseCpu(values.cpu),
+    guards: parseGuards(values.guards),
     bindings: parseBindings(values.bind),
     bindingFailed: (binding, error) => printError(`doppel: the binding of ${binding} failed: ${String(error)}\n`),
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
@@ -125,7 +129,17 @@ async function report(
 
 function parse(args: readonly string[]) {
   // Options end at the program's name; what follows is the program's.
-  const valued = new Set(["--env", "--cwd", "--root", "--mount", "--memory", "--cpu", "--bind", "--stats-file"]);
+  const valued = new Set([
+    "--env",
+    "--cwd",
+    "--root",
+    "--mount",
+    "--memory",
+    "--cpu",
+    "--bind",
+    "--guards",
+    "--stats-file",
+  ]);
   let end = 0;
   while (end < args.length && args[end].startsWith("-")) {
     if (args[end] === "--") break;
@@ -144,6 +158,7 @@ function parse(args: readonly string[]) {
         memory: { type: "string", default: "2048" },
         cpu: { type: "string", default: DEFAULT_CPUID_LEVEL },
         bind: { type: "string" },
+        guards: { type: "string", default: "by-page" },
         sandbox: { type: "boolean", default: false },
         strace: { type: "boolean", default: false },
         stats: { type: "string" },
@@ -155,6 +170,19 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(`run: ${firstSentence((error as Error).message)}; doppel run --help lists the options`);
   }
+}
+
+const guardChoices: Readonly<Record<string, GuardChoice>> = {
+  "by-page": "by page",
+  "fault-on-store": "fault on store",
+  "check-on-use": "check on use",
+  "whole-pages": "whole pages",
+};
+
+function parseGuards(name: string): GuardChoice {
+  const choice = guardChoices[name];
+  if (choice === undefined) throw new UsageError(`--guards ${name}: there are ${Object.keys(guardChoices).join(", ")}`);
+  return choice;
 }
 
 function environmentOf(changes: readonly string[], sandbox: boolean): string[] {
@@ -170,7 +198,7 @@ function environmentOf(changes: readonly string[], sandbox: boolean): string[] {
 }
 
 /** As a shell does: a name without a slash is looked for on PATH. */
-function findProgram(name: string, environment: readonly string[], root: string | undefined): string {
+export function findProgram(name: string, environment: readonly string[], root: string | undefined): string {
   if (name.includes("/") || root === undefined) return name;
   const path = environment.find((variable) => variable.startsWith("PATH="))?.slice(5) ?? "/usr/bin:/bin";
   for (const directory of path.split(delimiter)) {

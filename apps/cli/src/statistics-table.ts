@@ -4,6 +4,7 @@ import type { EmulatorStatistics } from "@doppel/emulator";
 const KIBIBYTE = 1024;
 const MEBIBYTE = 2 ** 20;
 /** System calls named one by one; the rest are one line. */
+const PROCESSES_SHOWN = 20;
 const CALLS_SHOWN = 8;
 
 type Row = readonly [name: string, value: string, note?: string];
@@ -52,6 +53,18 @@ function bindingRows(bindings: EmulatorStatistics["bindings"]): Row[] {
   ];
 }
 
+/** What each of several processes had of the translations that all share. */
+function processRows(processes: EmulatorStatistics["codeUse"]): Row[] {
+  if (processes.length < 2) return [];
+  return processes
+    .slice(0, PROCESSES_SHOWN)
+    .map(({ pid, program, linked, traps, translated, ready }): Row => [
+      `  ${pid} ${program.slice(program.lastIndexOf("/") + 1)}`,
+      integer(linked),
+      `slots, ${integer(traps)} traps; ${integer(translated)} fragments translated, ${integer(ready)} found ready`,
+    ]);
+}
+
 function timeRows(timeMs: EmulatorStatistics["timeMs"]): Row[] {
   const stages: readonly Row[] = (
     [
@@ -85,6 +98,7 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
     ],
     ...bindingRows(statistics.bindings),
     ["processes", integer(processes)],
+    ...processRows(statistics.codeUse),
     ...callRows(statistics.systemCalls),
     ...timeRows(statistics.timeMs),
     ["memory", size(memory.residentPeakBytes), `largest process, of ${size(memory.guestBytes)}`],

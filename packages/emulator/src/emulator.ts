@@ -28,7 +28,7 @@ import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
 import { inputStream, outputStream } from "./streams.ts";
 import { systemDescription } from "./system-description.ts";
-import { UserEngine } from "./user-engine.ts";
+import { type GuardChoice, UserEngine } from "./user-engine.ts";
 
 const MEBIBYTE = 2 ** 20;
 const DEFAULT_MEMORY_BYTES: number = 1024 * MEBIBYTE;
@@ -46,6 +46,8 @@ export interface EmulatorHost {
 export interface EmulatorOptions {
   /** Guest-physical memory, 16 MiB to 4 GiB; default 1 GiB. Reserved, not used, until the guest touches it. */
   readonly memoryBytes?: number;
+  /** How writes to translated code are noticed; default: each page's own choice of policy, by granule. */
+  readonly guards?: GuardChoice;
   /** The processor that CPUID describes: a name from `cpuidLevels`. */
   readonly cpu?: string;
   /**
@@ -95,6 +97,7 @@ export function createEmulator(
     monotonicNs,
     random,
     ...(cpu === undefined ? {} : { cpu }),
+    ...(options.guards === undefined ? {} : { guards: options.guards }),
     native: { functions: bindings, bindPoints, ...(bindingFailed === undefined ? {} : { failed: bindingFailed }) },
   });
   const usage = new UsageObserver();

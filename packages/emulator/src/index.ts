@@ -11,7 +11,7 @@ export {
 export { combineObservers } from "./observers.ts";
 export type { EmulatorStatistics } from "./statistics.ts";
 export { inputStream, outputStream } from "./streams.ts";
-export { UnknownCpuError, UserEngine, type UserEngineOptions } from "./user-engine.ts";
+export { type GuardChoice, UnknownCpuError, UserEngine, type UserEngineOptions } from "./user-engine.ts";
 export { X86Cpu } from "./x86-cpu.ts";
 export { type NativeOptions } from "./native-layer.ts";
 export {

@@ -1,5 +1,13 @@
 /** Several observers of one kernel, and the one that adds up what processes used. */
-import type { KernelObserver } from "@doppel/linux-user";
+import type { CodeUse, KernelObserver } from "@doppel/linux-user";
+
+const PROCESSES_LISTED = 1000;
+
+/** What one process had of the translations that all share. */
+export interface ProcessCodeUse extends CodeUse {
+  readonly pid: number;
+  readonly program: string;
+}
 
 /** One observer that tells all of them, in order. */
 export function combineObservers(observers: readonly KernelObserver[]): KernelObserver {
@@ -22,9 +30,20 @@ export class UsageObserver implements KernelObserver {
   systemNs = 0;
   /** Of the largest process. */
   peakResidentPages = 0;
+  /** What the first of them had of the shared translations. */
+  readonly codeUse: ProcessCodeUse[] = [];
 
-  exit(process: { readonly userNs: number; readonly systemNs: number; readonly peakResidentPages: number }): void {
+  exit(process: {
+    readonly pid: number;
+    readonly executablePath: string;
+    readonly userNs: number;
+    readonly systemNs: number;
+    readonly peakResidentPages: number;
+    readonly codeUse: CodeUse | null;
+  }): void {
     this.processes++;
+    if (process.codeUse !== null && this.codeUse.length < PROCESSES_LISTED)
+      this.codeUse.push({ pid: process.pid, program: process.executablePath, ...process.codeUse });
     this.userNs += process.userNs;
     this.systemNs += process.systemNs;
     this.peakResidentPages = Math.max(this.peakResidentPages, process.peakResidentPages);

@@ -38,4 +38,14 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
   }),
   memory: z.strictObject({ guestBytes: count, residentPeakBytes: count, hostPeakBytes: count.exactOptional() }),
   processes: count,
+  codeUse: z.array(
+    z.strictObject({
+      pid: count,
+      program: z.string(),
+      linked: count,
+      traps: count,
+      translated: count,
+      ready: count,
+    }),
+  ),
 });

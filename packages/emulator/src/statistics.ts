@@ -4,7 +4,7 @@
  */
 import { PAGE_BYTES } from "@doppel/guard-memory";
 import type { LinuxKernel } from "@doppel/linux-user";
-import type { UsageObserver } from "./observers.ts";
+import type { ProcessCodeUse, UsageObserver } from "./observers.ts";
 import type { UserEngine } from "./user-engine.ts";
 
 export interface EmulatorStatistics {
@@ -76,6 +76,8 @@ export interface EmulatorStatistics {
   };
   /** Processes that ended. */
   readonly processes: number;
+  /** The first of them, in the order they ended: what each had of the translations that all share. */
+  readonly codeUse: readonly ProcessCodeUse[];
 }
 
 export interface StatisticsSources {
@@ -109,7 +111,7 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
       modules: translated.modules,
       wasmBytes: translated.wasmBytes,
     },
-    slots: { linked: engine.tables.reduce((sum, { linked }) => sum + linked, 0), resolves: ran.resolves },
+    slots: { linked: engine.translator.statistics.links, resolves: ran.resolves },
     flags: { ...flags, resolved: engine.flagsResolved },
     guards: { ...engine.memory.guardStatistics, discards: ran.discards, staleOnUse: ran.staleOnUse },
     bindings: Object.fromEntries(
@@ -132,5 +134,6 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
       residentPeakBytes: usage.peakResidentPages * PAGE_BYTES,
     },
     processes: usage.processes,
+    codeUse: usage.codeUse,
   };
 }

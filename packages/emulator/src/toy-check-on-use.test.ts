@@ -125,13 +125,15 @@ describe("G16 the policy is chosen per page while running", () => {
     expect([memory.isCheckedOnUse(toy.page(CODE)), memory.isCheckedOnUse(toy.page(ALIAS))]).toEqual([true, false]);
     expect(memory.guardStatistics).toMatchObject({ faults: 4, toCheckOnUse: 1, toFaultOnStore: 0 });
     expect(memory.guardStatistics.unprotected).toBeGreaterThan(3);
-    expect(memory.policies.pages()).toEqual([
+    expect(memory.guardedPages()).toEqual([
       {
         page: toy.page(CODE),
         policy: "check on use",
         faults: 4,
         unprotected: memory.guardStatistics.unprotected,
         changes: 1,
+        granules: 1,
+        freed: false,
       },
     ]);
   });

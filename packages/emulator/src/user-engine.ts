@@ -2,7 +2,14 @@
  * The translator, its memory and its code heap, as the Linux kernel's execution engine.
  */
 import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
-import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShapeFor } from "@doppel/guard-memory";
+import {
+  GRANULE_SHIFT,
+  PAGE_BYTES,
+  PhysicalMemory,
+  SoftTlb,
+  softTlbShapeFor,
+  type GuardPolicyChoice,
+} from "@doppel/guard-memory";
 import {
   cpuidLevels,
   createHelpers,
@@ -50,9 +57,21 @@ const EXCEPTION_REASON: Readonly<Record<number, ExitReason>> = {
 /** A translation takes about as long as so many rounds of a small loop: some 100 us. */
 const TRANSLATION_BUDGET = 5_000;
 
+/**
+ * A coherency policy for all pages, the choice of each page, or, to compare with, that choice with pages guarded whole
+ * instead of by granule.
+ */
+export type GuardChoice = GuardPolicyChoice | "whole pages";
+
+const DEFAULT_CODE_BYTES: number = 256 * 2 ** 20;
+
 export interface UserEngineOptions {
   /** Guest-physical memory in bytes. */
   readonly memoryBytes: number;
+  /** How writes to translated code are noticed; default "by page". */
+  readonly guards?: GuardChoice;
+  /** WebAssembly bytes of translations kept, beyond which the oldest go; default 256 MiB. */
+  readonly codeBytes?: number;
   /** 32 random bits. */
   readonly random: () => number;
   /** Nanoseconds of some monotonic clock, for the time-stamp counter. */
@@ -79,8 +98,6 @@ export class UserEngine implements ExecutionEngine {
   readonly frontend: X86Frontend = new X86Frontend();
   /** Times that translated code had the flags' record resolved. */
   flagsResolved = 0;
-  /** The counters of every table there has been. */
-  readonly tables: { readonly linked: number }[] = [];
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly extended: ExtendedState;
   readonly native: NativeLayer;
@@ -91,8 +108,12 @@ export class UserEngine implements ExecutionEngine {
     const level = cpuidLevels.find((candidate) => candidate.name === name);
     if (level === undefined) throw new UnknownCpuError(name);
     this.hwcap = level.cpuid(1, 0).edx >>> 0;
-    this.memory = new PhysicalMemory(options.memoryBytes);
-    this.heap = new CodeHeap(RESERVED_SLOTS);
+    const { guards = "by page" } = options;
+    this.memory = new PhysicalMemory(
+      options.memoryBytes,
+      guards === "whole pages" ? { wholePages: true } : { guardPolicy: guards },
+    );
+    this.heap = new CodeHeap(RESERVED_SLOTS, { maximumSize: options.codeBytes ?? DEFAULT_CODE_BYTES });
     this.extended = new ExtendedState(this.memory.memory.buffer);
     const helpers = createHelpers({
       buffer: this.memory.memory.buffer,
@@ -115,11 +136,7 @@ export class UserEngine implements ExecutionEngine {
       memory: this.memory,
       tlb: { shape: tlbShape, create: (offset) => new SoftTlb(this.memory.words, offset, tlbShape) },
       heap: this.heap,
-      createTable: () => {
-        const table = new TrampolineTable(this.heap);
-        this.tables.push(table.statistics);
-        return table;
-      },
+      createTable: () => new TrampolineTable(this.heap),
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
       ...(this.native.isEmpty
@@ -163,6 +180,9 @@ export class UserEngine implements ExecutionEngine {
 
 class UserContext implements EngineContext {
   readonly context: Context;
+  get codeUse(): EngineContext["codeUse"] {
+    return this.context.codeUse;
+  }
   readonly space: AddressSpacePort;
   current: X86Cpu | undefined;
   serve: EngineContext["serve"] = null;

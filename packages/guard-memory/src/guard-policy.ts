@@ -27,7 +27,14 @@ export interface PageGuards {
   readonly unprotected: number;
   /** Times the page changed its policy. */
   readonly changes: number;
+  /** Granules that are guarded now. */
+  readonly granules: number;
+  /** The page was given back since. */
+  readonly freed: boolean;
 }
+
+/** Pages that were given back and had stores to guarded granules are remembered up to this many. */
+const PAGES_REMEMBERED = 1000;
 
 interface PageRecord {
   checked: boolean;
@@ -45,6 +52,7 @@ export class GuardPolicies {
   private readonly choice: GuardPolicyChoice;
   /** Pages that something happened to. */
   private readonly records: Map<number, PageRecord> = new Map();
+  private readonly freed: PageGuards[] = [];
 
   constructor(choice: GuardPolicyChoice) {
     this.choice = choice;
@@ -86,20 +94,24 @@ export class GuardPolicies {
 
   /** The page has another content: it begins anew. */
   forget(page: number): void {
+    const record = this.records.get(page);
+    if (record === undefined) return;
+    if (this.freed.length < PAGES_REMEMBERED) this.freed.push(this.describe(page, record, 0, true));
     this.records.delete(page);
   }
 
-  /** Pages whose guards had to do with a store, in order. */
-  pages(): PageGuards[] {
-    return [...this.records]
-      .map(([page, { faults, unprotected, changes }]): PageGuards => ({
-        page,
-        policy: this.isChecked(page) ? "check on use" : "fault on store",
-        faults,
-        unprotected,
-        changes,
-      }))
-      .sort((left, right) => left.page - right.page);
+  /** Pages whose guards had to do with a store, in order; `granules` says how many of a page are guarded now. */
+  pages(granules: (page: number) => number): PageGuards[] {
+    return [
+      ...this.freed,
+      ...[...this.records].map(([page, record]) => this.describe(page, record, granules(page), false)),
+    ].sort((left, right) => left.page - right.page);
+  }
+
+  private describe(page: number, record: PageRecord, granules: number, freed: boolean): PageGuards {
+    const { faults, unprotected, changes } = record;
+    const policy = this.isChecked(page) ? "check on use" : "fault on store";
+    return { page, policy, faults, unprotected, changes, granules, freed };
   }
 
   private record(page: number): PageRecord {

@@ -5,7 +5,7 @@
  * start; the host's kernel provides its pages as they are touched, so reserving costs address space only.
  */
 import { GRANULE_BYTES, GUARD_WORD_BYTES, GuardBits, PAGE_BYTES, PAGE_SHIFT } from "./guard-bits.ts";
-import { GuardPolicies, type GuardPolicyChoice } from "./guard-policy.ts";
+import { GuardPolicies, type GuardPolicyChoice, type PageGuards } from "./guard-policy.ts";
 
 /**
  * Translations made from these bytes are to be discarded before it returns: the bytes are about to change (`store`), or
@@ -160,6 +160,11 @@ export class PhysicalMemory {
   /** Byte offset in memory of the page's guard word: a bit for each granule, the first lowest. */
   guardWordOffset(page: number): number {
     return this.guardWords + page * GUARD_WORD_BYTES;
+  }
+
+  /** The pages whose guards had to do with a store, and what became of them. */
+  guardedPages(): PageGuards[] {
+    return this.policies.pages((page) => this.guards.countOnPage(page));
   }
 
   /** Whether all granules of these bytes are guarded: what was made from them is what they are now. */

@@ -181,7 +181,19 @@ export interface EngineExit {
 }
 
 /** What the engine keeps for one process. */
+/** What an address space had of the translations that all share. */
+export interface CodeUse {
+  /** Jumps bound to translations, */
+  readonly linked: number;
+  /** after so many traps. */
+  readonly traps: number;
+  /** Translations made for it, and those that it found ready. */
+  readonly translated: number;
+  readonly ready: number;
+}
+
 export interface EngineContext {
+  readonly codeUse: CodeUse;
   createCpu(mode: GuestMode): GuestCpu;
   /**
    * Serves system calls without leaving translated code, which keeps the guest's calls on the host's stack. Called with

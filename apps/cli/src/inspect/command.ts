@@ -9,6 +9,7 @@ import { guestListing } from "./guest-listing.ts";
 import { ImageMemory } from "./image-memory.ts";
 
 const USAGE = `usage: doppel inspect PROGRAM --function NAME | --at ADDRESS [--guest] [--ir] [--wasm] [--cold]
+       doppel inspect --guards PROGRAM [ARG…]
 
 Shows the region that begins there: what the translator makes one WebAssembly function of.
 
@@ -19,6 +20,8 @@ Shows the region that begins there: what the translator makes one WebAssembly fu
   --wasm            the WebAssembly
                     (all three, when none is named)
   --cold            as the code is translated in haste, the first time it runs
+  --guards          runs the program, then says which pages of code were written to, under which policy they
+                    came out, and what it cost
 `;
 
 const EXIT_CANNOT_READ = 1;
@@ -26,6 +29,10 @@ const EXIT_CANNOT_READ = 1;
 const SUGGESTIONS = 5;
 
 export async function run(args: readonly string[]): Promise<number> {
+  if (args[0] === "--guards") {
+    const { inspectGuards } = await import("./guards.ts");
+    return await inspectGuards(args.slice(1));
+  }
   const { values, positionals } = parseOptions("inspect", args, {
     function: { type: "string" },
     at: { type: "string" },

@@ -38,6 +38,8 @@ export interface EngineOptions<F extends FragmentPort> {
 export interface EngineStatistics {
   /** Jumps that found a trap, or nothing in the jump cache. */
   resolves: number;
+  /** Slots led to fragments. */
+  links: number;
   /** Loads and stores whose inline check of the soft TLB failed. */
   tlbMisses: number;
   slowStores: number;
@@ -47,6 +49,17 @@ export interface EngineStatistics {
   /** Those of them that were found stale when they were about to be used. */
   staleOnUse: number;
   instantiateMs: number;
+}
+
+/** What one context had of the code heap that all share. */
+export interface CodeUse {
+  /** Slots led to fragments, */
+  linked: number;
+  /** after running into this many traps. */
+  traps: number;
+  /** Fragments translated for this context, and those that it found ready, made for another. */
+  translated: number;
+  ready: number;
 }
 
 /** One guest processor: its state block, soft TLB, jump cache, and the table of the address space it runs in. */
@@ -73,6 +86,7 @@ export interface Context {
   goTo(low: number, high: number): void;
   /** For a helper that works long: takes from the budget, once the region has left. Returns whether it should leave now. */
   spend(units: number): boolean;
+  readonly codeUse: Readonly<CodeUse>;
   /** Translations went away, or links to them, since somebody last set this to false. */
   codeChanged: boolean;
   /** Mappings of this range change or lose rights. */

@@ -19,7 +19,7 @@ import {
   type SpacePort,
   type TablePort,
 } from "./ports.ts";
-import type { Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
+import type { CodeUse, Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
 import { emptyJumpCache, JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
 import { type CodeView, Translator, type TranslatorOptions } from "./translator.ts";
 
@@ -57,6 +57,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   readonly translator: Translator<F>;
   readonly statistics: EngineStatistics = {
     resolves: 0,
+    links: 0,
     tlbMisses: 0,
     slowStores: 0,
     guardFaults: 0,
@@ -169,6 +170,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   readonly pointer: number;
   mode = 0;
   narrow = false;
+  readonly codeUse: CodeUse = { linked: 0, traps: 0, translated: 0, ready: 0 };
   private readonly engine: Engine<F>;
   private readonly space: SpacePort;
   private readonly table: TablePort<F>;
@@ -416,6 +418,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         break;
       }
     }
+    const found = fragment !== undefined;
     if (fragment === undefined) {
       this.spendTranslation();
       fragment = engine.translator.translate(address, this, tier);
@@ -425,17 +428,23 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       const fault = this.fetch(at);
       return this.cannotFetch(low, high, at | 0, Math.floor(at / TWO_32) | 0, fault < 0 ? fault : FAULT_NON_CANONICAL);
     }
-    this.table.ensure(fragment.container, (module) => {
+    const { codeUse } = this;
+    const hadIt = this.table.ensure(fragment.container, (module) => {
       const started = performance.now();
       void new WebAssembly.Instance(module, this.current.imports);
       engine.statistics.instantiateMs += performance.now() - started;
     });
+    if (!found) codeUse.translated += fragment.container.count;
+    else if (!hadIt) codeUse.ready += fragment.container.count;
     const { codePages, mappedLinks } = this.current;
     const virtualPage = Math.floor(address / PAGE_BYTES);
     codePages.add(virtualPage);
     for (const { distance } of fragment.otherPages) codePages.add(virtualPage + distance);
     if (slot > 0) {
       this.table.link(slot, fragment);
+      if (tier === 0) codeUse.traps++;
+      codeUse.linked++;
+      engine.statistics.links++;
       if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.add(slot);
     } else this.cacheJump(low, high, fragment.homeSlot);
     return fragment.homeSlot;

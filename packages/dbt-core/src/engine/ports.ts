@@ -64,6 +64,8 @@ export interface SourceRange {
 export interface ModulePort {
   readonly id: number;
   readonly module: WebAssembly.Module;
+  /** Fragments that it holds. */
+  readonly count: number;
 }
 
 export interface HeapPort<F extends FragmentPort> {

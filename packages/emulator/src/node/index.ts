@@ -2,5 +2,5 @@ export { nodeHost, type ProgramOptions, startProgram } from "./program.ts";
 export type { RunningProgram } from "../emulator.ts";
 export { MountError, StraceObserver } from "@doppel/linux-user";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
-export { UnknownCpuError } from "../user-engine.ts";
+export { type GuardChoice, UnknownCpuError } from "../user-engine.ts";
 export { defaultTwins, type NativeFunction, selectBindings, twins, UnknownBindingError } from "@doppel/native-binding";

@@ -60,6 +60,7 @@ function finishProcess(process: GuestProcess, last: GuestTask, status: number): 
   for (const timer of process.posixTimers.values()) timer.set(Infinity, 0);
   process.posixTimers.clear();
   process.peakResidentPages = process.space.peakResidentPages;
+  process.codeUse = process.space.engine?.codeUse ?? null;
   process.space.release();
   kernel.observer?.exit?.(process, status);
   if (process.session.leader === process) endSession(process);

@@ -3,6 +3,7 @@
 // Invariants: a process has at least one thread until it is a zombie; a zombie holds no memory and no files; it is
 // in the kernel's table until its parent has waited for it.
 
+import type { CodeUse } from "../engine-port.ts";
 import type {
   ControllingTerminal,
   MappingDescription,
@@ -85,6 +86,8 @@ export class GuestProcess implements Process {
   readonly intervalTimers: IntervalTimer[] = [];
   readonly posixTimers: Map<number, PosixTimer> = new Map();
   peakResidentPages = 0;
+  /** Of its last address space, once that is gone. */
+  codeUse: CodeUse | null = null;
   nice = 0;
   timerSlackNs = 50_000;
   keepCapabilities = false;

@@ -213,6 +213,7 @@ export class FakeContext implements EngineContext {
     this.invalidations.push([start, length]);
   }
 
+  readonly codeUse: EngineContext["codeUse"] = { linked: 0, traps: 0, translated: 0, ready: 0 };
   serve: EngineContext["serve"] = null;
 
   invalidateWrites(): void {}
