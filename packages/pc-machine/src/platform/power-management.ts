@@ -25,7 +25,9 @@ export const powerManagementPorts = { base: 0x600, count: 16, event: 0x600, cont
 export const sleepTypeOff = 5;
 
 const timerHz = 3_579_545;
-const Event = { timer: 0x0001, global: 0x0020, powerButton: 0x0100, wake: 0x8000 } as const;
+const Event = { timer: 0x0001, global: 0x0020, powerButton: 0x0100, sleepButton: 0x0200, clock: 0x0400 } as const;
+/** What can be enabled. The last two never happen: there is no such button, and the clock has an interrupt of its own. */
+const events: number = Event.timer | Event.global | Event.powerButton | Event.sleepButton | Event.clock;
 const Control = { acpiMode: 0x0001, sleepEnable: 0x2000 } as const;
 
 export class PowerManagement implements Device {
@@ -110,7 +112,7 @@ export class PowerManagement implements Device {
     if (offset < 2) {
       if (((value << shift) & Event.timer) !== 0) this.#seenHalves = this.#halves();
       this.#status &= ~(value << shift);
-    } else if (offset < 4) this.#enable = into(this.#enable) & (Event.timer | Event.global | Event.powerButton);
+    } else if (offset < 4) this.#enable = into(this.#enable) & events;
     else this.#writeControl(into(this.#control));
     this.#update();
   }
