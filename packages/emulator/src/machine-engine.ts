@@ -90,4 +90,14 @@ export class MachineEngine {
       },
     });
   }
+
+  /** From now on `ram` says which pages are written. Call it again for the next epoch. */
+  startDirtyLog(): void {
+    this.ram.startLog();
+    this.processor.context.invalidateWrites();
+  }
+
+  stopDirtyLog(): void {
+    this.ram.stopLog();
+  }
 }

@@ -19,7 +19,15 @@ import {
   wantedToWrite,
 } from "@doppel/guest-x86";
 import { type GuestRam, PAGE_BYTES } from "../memory/guest-ram.ts";
-import type { BusAccess, ProcessorInterrupts, ProcessorSignals, ProcessorStart } from "../ports.ts";
+import type {
+  BusAccess,
+  ProcessorInterrupts,
+  ProcessorSignals,
+  ProcessorStart,
+  Stateful,
+  StateRecord,
+} from "../ports.ts";
+import { RecordReader } from "../snapshot/record-reader.ts";
 import { EventDelivery } from "./delivery.ts";
 import { generalProtection, invalidOpcode, NO_ERROR_CODE, pageFault, ProcessorFault, stackFault } from "./fault.ts";
 import { LinearMemory } from "./linear-memory.ts";
@@ -27,6 +35,7 @@ import { ModelSpecificRegisters, type MsrOwner, type WritableTimeStamps } from "
 import { Operands } from "./operands.ts";
 import { HUGE_SHIFT, LARGE_SHIFT, PAGE_FAULT_BASE, PageWalker } from "./page-walk.ts";
 import { Cr0, Cr4, DescriptorBit, Efer, Registers, SegmentIndex } from "./registers.ts";
+import { loadRegisters, saveRegisters } from "./registers-state.ts";
 import { Segmentation } from "./segments.ts";
 import { executeSystemInstruction, type ProcessorCore, syscall, sysenter } from "./system-instructions.ts";
 
@@ -76,7 +85,9 @@ export interface ProcessorStatistics {
   deviceWrites: number;
 }
 
-export class Processor implements ProcessorCore, ProcessorSignals {
+export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
+  readonly id = "processor.0";
+  readonly version = 1;
   readonly registers: Registers;
   readonly memory: LinearMemory;
   readonly segments: Segmentation;
@@ -457,6 +468,39 @@ export class Processor implements ProcessorCore, ProcessorSignals {
     }
     if (registers.cpl !== 3) mode |= ModeBit.supervisor;
     this.mode = mode;
+  }
+
+  // Snapshots.
+
+  save(): StateRecord {
+    const { halted, shadow, nmiPending, nmiBlocked } = this;
+    return {
+      registers: saveRegisters(this.registers),
+      // Of the model-specific registers, those that only remember.
+      msrs: this.msrs.entries().map(([index, value]) => ({ index, value })),
+      halted,
+      shadow,
+      nmiPending,
+      nmiBlocked,
+    };
+  }
+
+  load(record: StateRecord, version: number): void {
+    const reader = new RecordReader(this.id, record, { found: version, known: this.version });
+    loadRegisters(this.registers, reader.record("registers"));
+    this.msrs.reset();
+    this.msrs.restore(
+      reader
+        .records("msrs")
+        .map((entry) => [entry.integer("index", 0, 0xffff_ffff), entry.bigint("value", 0n, 2n ** 64n - 1n)] as const),
+    );
+    this.halted = reader.boolean("halted");
+    this.shadow = reader.boolean("shadow");
+    this.nmiPending = reader.boolean("nmiPending");
+    this.nmiBlocked = reader.boolean("nmiBlocked");
+    this.attention = true;
+    this.flushAll();
+    this.modeChanged();
   }
 
   /** A line for logs: where the processor is. */

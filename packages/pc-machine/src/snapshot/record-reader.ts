@@ -72,6 +72,13 @@ export class RecordReader {
     });
   }
 
+  bigints(name: string, least: bigint, most: bigint, length?: number): bigint[] {
+    return this.#list(name, length).map((value, index) => {
+      if (typeof value === "bigint" && value >= least && value <= most) return value;
+      return this.#refuse(`${name}[${index}]`, `an integer of ${least} to ${most}`);
+    });
+  }
+
   booleans(name: string, length: number): boolean[] {
     return this.#list(name, length).map((value, index) => {
       return typeof value === "boolean" ? value : this.#refuse(`${name}[${index}]`, "true or false");
