@@ -81,6 +81,7 @@ const FLAG_NAMES: readonly Bits[] = [
     },
   ],
   [7, "ecx", { 3: "pku", 22: "rdpid" }],
+  [7, "edx", { 14: "serialize" }],
 ];
 
 function flags(cpuid: (leaf: number, subleaf: number) => CpuidLeaf): string {

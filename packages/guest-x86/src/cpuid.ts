@@ -92,7 +92,7 @@ const leaves: ReadonlyMap<number, CpuidLeaf> = new Map<number, CpuidLeaf>([
   [1, { eax: 0x206a7, ebx: (8 << 8) | (1 << 16), ecx: features1c, edx: features1d }],
   // "Leaf 4 says what the caches are".
   [2, { eax: 0xff01, ebx: 0, ecx: 0, edx: 0 }],
-  [7, { eax: 0, ebx: features7b, ecx: bits(22), edx: 0 }], // RDPID
+  [7, { eax: 0, ebx: features7b, ecx: bits(22), edx: bits(14) }], // RDPID; SERIALIZE
   [0x8000_0000, { eax: HIGHEST_EXTENDED | 0, ebx: 0, ecx: 0, edx: 0 }],
   // LAHF in 64-bit mode, LZCNT; SYSCALL, NX, RDTSCP, 64-bit mode.
   [0x8000_0001, { eax: 0, ebx: 0, ecx: bits(0, 5), edx: bits(11, 20, 27, 29) }],

@@ -47,6 +47,7 @@ const CPUID_BITS: Readonly<Record<string, Bit>> = {
   rdseed: [7, "ebx", 18],
   rdtscp: [0x8000_0001, "edx", 27],
   sep: [1, "edx", 11],
+  serialize: [7, "edx", 14],
   sha: [7, "ebx", 29],
   smap: [7, "ebx", 20],
   sse: [1, "edx", 25],

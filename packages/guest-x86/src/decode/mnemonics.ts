@@ -588,6 +588,7 @@ export const Mnemonic = {
   sha256rnds2: 561,
   sha256msg1: 562,
   sha256msg2: 563,
+  serialize: 564,
 } as const;
 
 export type MnemonicName = keyof typeof Mnemonic;

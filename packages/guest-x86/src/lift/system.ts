@@ -127,6 +127,8 @@ export const system: Readonly<Record<string, Lifter>> = {
   mfence: nothing,
   lfence: nothing,
   sfence: nothing,
+  // Stores to code are seen by whatever runs next; there is nothing else that runs ahead.
+  serialize: nothing,
   clflush: touch,
   clflushopt: touch,
   clwb: touch,

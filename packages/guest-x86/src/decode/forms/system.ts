@@ -26,6 +26,7 @@ clac     | NP 0F 01 CA    |          | 0=k      | smap     | cpl0
 stac     | NP 0F 01 CB    |          | 1=k      | smap     | cpl0
 xgetbv   | NP 0F 01 D0    |          |          | xsave
 xsetbv   | NP 0F 01 D1    |          |          | xsave    | cpl0 system
+serialize | NP 0F 01 E8   |          |          | serialize
 rdpkru   | NP 0F 01 EE    |          |          | pku
 wrpkru   | NP 0F 01 EF    |          |          | pku      | system
 swapgs   | 0F 01 F8       |          |          |          | cpl0 o64
