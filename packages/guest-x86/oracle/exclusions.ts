@@ -56,6 +56,7 @@ export const excludedMnemonics: Readonly<Partial<Record<MnemonicName, string>>> 
   xsavec64: extended,
   monitor: "processors differ in whether a program may execute it",
   mwait: "processors differ in whether a program may execute it",
+  serialize: "it leaves nothing to be compared, and few processors have it",
 };
 
 /** CPUID features the translated processor does not have: it raises #UD where this machine's may not. */
