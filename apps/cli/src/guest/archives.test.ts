@@ -79,7 +79,7 @@ describe("cpio", () => {
     tree.directory("empty");
     const archive = writeCpio(tree);
     expect(writeCpio(tree)).toEqual(archive);
-    const listing = execFileSync("busybox", ["cpio", "-tv"], { input: archive, encoding: "utf8" });
+    const listing = execFileSync("busybox", ["cpio", "-tv"], { input: archive, encoding: "utf8", stdio: "pipe" });
     expect(listing.replaceAll(/ +/g, " ").replaceAll(/ [\d-]+ [\d:]+ /g, " ")).toBe(
       [
         "drwxr-xr-x 0/0 0 empty",
