@@ -59,6 +59,8 @@ export interface ProcessorStart {
   readonly gdt: { readonly base: number; readonly limit: number };
   readonly codeSelector: number;
   readonly dataSelector: number;
+  /** Model-specific registers that firmware has set, by number. */
+  readonly msrs?: readonly (readonly [number, bigint])[];
 }
 
 /** A level-triggered line; edge-triggered inputs look at its rises. */

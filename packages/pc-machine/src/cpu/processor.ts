@@ -157,6 +157,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     const { registers, segments } = this;
     registers.reset();
     this.msrs.reset();
+    for (const [index, value] of start.msrs ?? []) this.msrs.write(index, value);
     this.halted = this.shadow = this.nmiPending = this.nmiBlocked = false;
     registers.cr0 = Cr0.pe | Cr0.mp | Cr0.et | Cr0.ne | Cr0.wp | Cr0.pg;
     registers.cr4 = Cr4.pae | Cr4.osfxsr | Cr4.osxmmexcpt;
