@@ -23,7 +23,7 @@ import {
   spawnProgram,
   type SyscallDefinition,
 } from "@doppel/linux-user";
-import { type BindPoint, type NativeFunction, selectBindings, twins } from "@doppel/native-binding";
+import { type BindPoint, defaultBindPoints, type NativeFunction, selectBindings, twins } from "@doppel/native-binding";
 import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
 import { inputStream, outputStream } from "./streams.ts";
@@ -91,7 +91,7 @@ export function createEmulator(
     return words[--unused];
   };
   const { memoryBytes = DEFAULT_MEMORY_BYTES, cpu, hooks = [], syscalls = allSyscalls } = options;
-  const { bindings = selectBindings(undefined, twins), bindPoints = [], bindingFailed } = options;
+  const { bindings = selectBindings(undefined, twins), bindPoints = defaultBindPoints, bindingFailed } = options;
   const engine = new UserEngine({
     memoryBytes,
     monotonicNs,

@@ -314,15 +314,19 @@ export class NativeLayer implements BindingSet {
   }
 
   private resolve(space: AddressSpacePort, symbol: LibrarySymbol): number | undefined {
+    const definedBy = new Set<FileContents>();
+    let resolved: number | undefined;
     for (const { contents, offset, start, end } of space.fileMappings?.() ?? []) {
       const elf = this.read(contents)?.elf;
       if (elf === undefined) continue;
+      if (elf.functions.some(({ name, dynamic }) => dynamic && name === symbol.name)) definedBy.add(contents);
       const names = new Set(elf.functions.map(({ name }) => name));
       const found = elf.functions.find((candidate) => !candidate.indirect && isMeant(symbol, candidate, elf, names));
       const address = found === undefined ? -1 : start + (found.offset - offset);
-      if (address >= start && address < end && space.translate(address, 2) >= 0) return address;
+      if (address >= start && address < end && space.translate(address, 2) >= 0) resolved = address;
     }
-    return undefined;
+    // Where several files define it, which of them the program means is the dynamic linker's knowledge.
+    return definedBy.size > 1 ? undefined : resolved;
   }
 
   // Running them.

@@ -113,6 +113,14 @@ export class SoftTlb {
     words[entry + GLOBAL_WORD] = global ? 1 : 0;
   }
 
+  /** Byte offset of the physical page that may be read (written) at an address, as translated code finds it; 0: a miss. */
+  find(low: number, high: number, write: boolean): number {
+    const { words } = this;
+    const entry = this.entry((low >>> PAGE_SHIFT) & this.mask);
+    const tag = write ? entry + WRITE_WORD : entry;
+    return words[tag] === (low & -(1 << PAGE_SHIFT)) && words[tag + 1] === high ? words[entry + HOST_WORD] : 0;
+  }
+
   private invalidate(tag: number): void {
     this.words[tag] = tag <= this.base + WRITE_WORD ? 1 << PAGE_SHIFT : 0;
     this.words[tag + 1] = 0;

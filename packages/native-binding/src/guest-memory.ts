@@ -71,6 +71,20 @@ export class GuestMemory {
     return host;
   }
 
+  /**
+   * Bytes, at most `limit`, from `address` on that lie together in `bytes`, too: pages that follow one another there
+   * are one piece. `host` is where the first one is.
+   */
+  run(address: number, host: number, limit: number, write: boolean): number {
+    let count = this.onPage(address);
+    while (count < limit) {
+      const next = write ? this.writable(address + count, 1) : this.readable(address + count, 1);
+      if (next === 0 || next !== host + count) break;
+      count += PAGE_BYTES;
+    }
+    return Math.min(count, limit);
+  }
+
   /** Whether all of a range may be written, and nothing was translated from it. */
   allWritable(address: number, length: number): boolean {
     for (let at = address; at < address + length; at += this.onPage(at)) {

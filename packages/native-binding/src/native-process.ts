@@ -91,7 +91,7 @@ export class NativeProcess implements CallSite, NativeCall {
     this.current = binding;
     const step = binding.start(this, this);
     const statistics = this.set.statistics(binding.name);
-    if (step === DECLINED) {
+    if (step === DECLINED || !this.canFollow(binding, step)) {
       statistics.declined++;
       return Outcome.guest;
     }
@@ -113,6 +113,13 @@ export class NativeProcess implements CallSite, NativeCall {
     const { prototype } = frame.callee === ORIGINAL ? binding : binding.callees![frame.callee];
     const result = prototype.readResult(this);
     return this.follow(binding, binding.resume(this, frame.state, result), stack, resumeAddress);
+  }
+
+  /** Whether there is anybody to call. */
+  private canFollow(binding: NativeFunction, step: ErasedStep): boolean {
+    if (!("call" in step) || step.address !== undefined || binding.callees?.[step.call]?.native !== undefined)
+      return true;
+    return this.standIn(`${binding.name}.${step.call}`) !== undefined;
   }
 
   private follow(binding: NativeFunction, first: ErasedStep, stack: number, resumeAddress: number): Outcome {

@@ -513,6 +513,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   hostRange(low: number, high: number, length: number, write: boolean): number {
     if ((low & PAGE_MASK) + length > PAGE_BYTES) return 0;
+    const known = this.current.tlb.find(low, high | 0, write);
+    if (known !== 0) return (known >>> 0) + (low & PAGE_MASK);
     const page = this.look(low, high | 0, write ? 1 : 0);
     if (page < 0) return 0;
     if (write && this.engine.options.memory.isGuarded(page)) return 0;

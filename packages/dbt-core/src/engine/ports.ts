@@ -29,6 +29,8 @@ export interface MemoryPort {
 }
 
 export interface TlbPort {
+  /** Byte offset of the page that may be read (written) at an address; 0 where it does not know one. */
+  find(low: number, high: number, write: boolean): number;
   fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global: boolean): void;
   flush(): void;
   /** Drops the entries that were not filled as global. */

@@ -11,7 +11,7 @@ import { glibc } from "./libraries.ts";
 /** Bytes of one unit of the time slice. */
 const BYTES_A_UNIT = 1024;
 /** Below this, a call of JavaScript costs more than it saves (docs/native-bindings.md). */
-const WORTHWHILE_COPY = 2048;
+const WORTHWHILE_COPY = 32768;
 const WORTHWHILE_SEARCH = 1024;
 
 const move = prototype(C.pointer, [C.pointer, C.pointer, C.size]);
@@ -30,16 +30,16 @@ function moveBytes(memory: GuestMemory, to: number, from: number, length: number
   if (!memory.allWritable(to, length) || !memory.allReadable(from, length)) return false;
   if (to <= from || to >= from + length) {
     for (let done = 0; done < length;) {
-      const count = Math.min(memory.onPage(to + done), memory.onPage(from + done), length - done);
-      const source = memory.readable(from + done, count);
-      bytes.copyWithin(memory.writable(to + done, count), source, source + count);
+      const target = memory.writable(to + done, 1);
+      const source = memory.readable(from + done, 1);
+      const rest = Math.min(memory.run(to + done, target, length - done, true), length - done);
+      const count = memory.run(from + done, source, rest, false);
+      bytes.copyWithin(target, source, source + count);
       done += count;
     }
   } else {
     for (let left = length; left > 0;) {
-      const intoTarget = (to + left - 1) % 4096;
-      const intoSource = (from + left - 1) % 4096;
-      const count = Math.min(intoTarget + 1, intoSource + 1, left);
+      const count = Math.min(((to + left - 1) % 4096) + 1, ((from + left - 1) % 4096) + 1, left);
       left -= count;
       const source = memory.readable(from + left, count);
       bytes.copyWithin(memory.writable(to + left, count), source, source + count);
@@ -65,8 +65,8 @@ function copying(name: string, atEnd: boolean): NativeFunction {
 function fill({ memory, spend }: NativeCall, to: number, value: number, length: number): number | Declined {
   if (!memory.allWritable(to, length)) return DECLINED;
   for (let at = to; at < to + length;) {
-    const count = Math.min(memory.onPage(at), to + length - at);
-    const host = memory.writable(at, count);
+    const host = memory.writable(at, 1);
+    const count = memory.run(at, host, to + length - at, true);
     memory.bytes.fill(value, host, host + count);
     at += count;
   }

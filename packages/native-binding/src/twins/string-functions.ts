@@ -4,7 +4,14 @@
  */
 import { C } from "../c-types.ts";
 import type { GuestMemory } from "../guest-memory.ts";
-import { type Declined, DECLINED, type NativeFunction, nativeFunction } from "../native-function.ts";
+import {
+  type BindPoint,
+  type Declined,
+  DECLINED,
+  type NativeFunction,
+  nativeFunction,
+  resumableFunction,
+} from "../native-function.ts";
 import { prototype } from "../prototype.ts";
 import { glibc } from "./libraries.ts";
 
@@ -86,7 +93,26 @@ function searching(name: string, last: boolean, endInstead: boolean): NativeFunc
   });
 }
 
+/** Memory for copies is the guest's to give. */
+const strdup = resumableFunction({
+  name: "strdup",
+  prototype: prototype(C.pointer, [C.pointer]),
+  symbols: [glibc("strdup"), glibc("__strdup")],
+  callees: { allocate: { prototype: prototype(C.pointer, [C.size]) } },
+  start: ({ memory }, text) => {
+    const size = length(memory, text, Infinity);
+    return size < 0 ? DECLINED : { call: "allocate", values: [size + 1] as const, state: { text } };
+  },
+  resume: ({ memory }, { text }: { text: number }, place) => {
+    if (place !== 0) copyString(memory, place, text);
+    return { returns: place };
+  },
+});
+
+export const defaultBindPoints: readonly BindPoint[] = [{ native: "strdup.allocate", guest: glibc("malloc") }];
+
 export const stringFunctions: readonly NativeFunction[] = [
+  strdup,
   nativeFunction({
     name: "strlen",
     prototype: inspect,
