@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { BootError, Machine, MachineFault } from "@doppel/emulator";
 import { parseOptions, systemMessage } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
+import { openDevices } from "./vm/devices.ts";
 
 const USAGE = `usage: doppel vm --kernel FILE [options]
 
@@ -12,6 +13,12 @@ Boots a Linux kernel (bzImage) on a machine with one processor. The serial port 
   --initrd FILE    its initial RAM disk
   --append TEXT    its command line; default "console=ttyS0"
   --memory MIB     RAM; default 512
+  --disk FILE[,format=raw|qcow2][,snapshot=on][,readonly=on]
+                   a disk image; with snapshot=on what is written is gone
+                   afterwards. May be given several times
+  --share DIR[,tag=NAME]
+                   a folder for the guest: mount -t 9p -o trans=virtio NAME ...;
+                   default "share"
   --no-reboot      a reset ends the machine
   --stats          what the machine did, on standard error, when it ends
 `;
@@ -84,6 +91,8 @@ export async function run(args: readonly string[]): Promise<number> {
     initrd: { type: "string" },
     append: { type: "string" },
     memory: { type: "string" },
+    disk: { type: "string", multiple: true },
+    share: { type: "string", multiple: true },
     "no-reboot": { type: "boolean" },
     stats: { type: "boolean" },
     help: { type: "boolean" },
@@ -98,6 +107,11 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4000)
     throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
   const streams = new StandardStreams();
+  const devices = await openDevices({
+    disks: values.disk ?? [],
+    shares: values.share ?? [],
+    onError: (message) => process.stderr.write(`doppel: vm: ${message}\r\n`),
+  });
   let machine: Machine;
   try {
     machine = new Machine({
@@ -106,9 +120,11 @@ export async function run(args: readonly string[]): Promise<number> {
       ...(values.initrd === undefined ? {} : { initrd: readFile(values.initrd) }),
       commandLine: values.append ?? "console=ttyS0",
       serial: streams,
+      devices: devices.makers,
       endOnReset: values["no-reboot"] === true,
     });
   } catch (error) {
+    await devices.close();
     if (error instanceof BootError || error instanceof RangeError) throw new UsageError(`vm: ${error.message}`);
     throw error;
   }
@@ -126,6 +142,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 1;
   } finally {
     machine.pause();
+    await Promise.all(machine.devices.map(({ device }) => device.quiesce()));
+    await devices.close();
     streams.close();
     if (values.stats === true) printStatistics(machine);
   }

@@ -9,12 +9,15 @@
  * ```
  */
 import {
+  type GuestMemory,
   kvmClockFeatures,
   Platform,
   type ProcessorStart,
   type SerialBackend,
   startSystem,
   SystemClock,
+  type VirtioDevice,
+  VirtioPci,
 } from "@doppel/pc-machine";
 import { type EmulatorHost, portableHost } from "./emulator.ts";
 import { MachineEngine } from "./machine-engine.ts";
@@ -37,10 +40,15 @@ export interface MachineOptions {
   readonly commandLine?: string;
   /** Where the first serial port leads. */
   readonly serial: SerialBackend;
+  /** Put on the PCI bus in this order, from slot 1 on. */
+  readonly devices?: readonly DeviceMaker[];
   readonly host?: EmulatorHost;
   /** A reset ends the machine rather than starting it again. */
   readonly endOnReset?: boolean;
 }
+
+/** Makes a device for a machine with that memory. */
+export type DeviceMaker = (memory: GuestMemory) => VirtioDevice;
 
 /** How a machine ended by itself. */
 export type MachineEnd = "power-off" | "reset";
@@ -48,6 +56,7 @@ export type MachineEnd = "power-off" | "reset";
 export class Machine {
   readonly platform: Platform;
   readonly engine: MachineEngine;
+  readonly devices: readonly VirtioPci[];
   private readonly options: MachineOptions;
   private readonly host: EmulatorHost;
   private end: MachineEnd | undefined;
@@ -105,6 +114,9 @@ export class Machine {
         startUp: (vector) => processor.startUp(vector),
       },
     });
+    this.devices = (options.devices ?? []).map(
+      (make, index) => new VirtioPci(this.platform.pci.slot(index + 1), make(ram)),
+    );
     this.powerOn();
   }
 
@@ -202,6 +214,7 @@ export class Machine {
     if (this.end === undefined && this.options.endOnReset !== true) {
       this.resetWanted = false;
       this.platform.reset();
+      for (const device of this.devices) device.reset();
       this.powerOn();
       this.schedule();
       return;

@@ -51,3 +51,4 @@ export type { SnapshotSink } from "./snapshot/chunks.ts";
 export { loadSnapshot, saveSnapshot } from "./snapshot/snapshot.ts";
 export type { LoadOptions, SnapshotMachine } from "./snapshot/snapshot.ts";
 export { decodeState, encodeState } from "./snapshot/state-codec.ts";
+export { clearFreePages } from "./memory/free-pages.ts";
