@@ -4,8 +4,10 @@
  */
 import { EngineExit, Header } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
-import { type LocalPool, Parameter } from "./region-frame.ts";
+import { type LocalPool, OTHER_ENTRY, Parameter } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
+
+const I64 = 0x7e;
 
 export class ContextEmitter {
   private out!: ByteWriter;
@@ -151,6 +153,47 @@ export class ContextEmitter {
     out.u8(Wasm.i32Const);
     out.s32(0);
     out.u8(Wasm.i32LtS);
+  }
+
+  /** The same at the guest address in a local. */
+  leaveOnBudgetAt(address: number): void {
+    const { out } = this;
+    this.storeConstant(Header.exitCode, EngineExit.budget);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.context);
+    out.u8(Wasm.localGet);
+    out.u32(address);
+    this.writeInstructionPointer();
+    this.storeBudget();
+    this.leave();
+  }
+
+  /** Puts the guest address that the region is entered at into a local: its own, or another (`OTHER_ENTRY`). */
+  enteredAt(local: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.slot);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.i32LtS);
+    out.u8(Wasm.if);
+    out.u8(I64);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.address);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.slot);
+    out.u8(Wasm.i32Const);
+    out.s32(OTHER_ENTRY);
+    out.u8(Wasm.i32Sub);
+    out.u8(Wasm.i64ExtendI32S);
+    out.u8(Wasm.i64Add);
+    this.narrow();
+    out.u8(Wasm.else);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.address);
+    out.u8(Wasm.end);
+    out.u8(Wasm.localSet);
+    out.u32(local);
   }
 
   /** Leaves because the budget is used up, at guest offset `offset`; everything is in the context block already. */

@@ -4,7 +4,7 @@
  * Structured code needs a reducible graph; an edge that would enter a loop elsewhere than at its header is made an
  * exit instead (it goes through a slot, to a region of its own).
  */
-import { type Block, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, type RegionBuilder, Terminator } from "../ir/region.ts";
 
 export class FlowGraph {
   /** Block indices in reverse postorder; unreachable blocks are absent. */
@@ -27,9 +27,15 @@ export class FlowGraph {
     return this.blockOfKey.get(key) ?? -1;
   }
 
+  private dispatchTargets: readonly number[] = [];
+
   /** The nth successor key of a block, or undefined. */
-  private successor(block: Block, edge: number): number | undefined {
+  successor(block: Block, edge: number): number | undefined {
     switch (block.terminator) {
+      case Terminator.jumpIndirect:
+        return edge === 0 && block.target === DISPATCH ? DISPATCH : undefined;
+      case Terminator.dispatch:
+        return this.dispatchTargets[edge];
       case Terminator.jump:
         return edge === 0 ? block.target : undefined;
       case Terminator.branch:
@@ -61,6 +67,7 @@ export class FlowGraph {
       this.children[index] = [];
       this.predecessors[index] = [];
     }
+    this.dispatchTargets = region.dispatchTargets;
     this.number(blocks);
     this.dominate();
     this.classify(blocks);

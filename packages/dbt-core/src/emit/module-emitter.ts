@@ -7,7 +7,8 @@ import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import type { CodeLayout } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
 import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
-import type { LinkTarget, RegionImports } from "./region-frame.ts";
+import { type LinkTarget, OTHER_ENTRY, Parameter, type RegionImports } from "./region-frame.ts";
+import { Wasm } from "./wasm-opcodes.ts";
 
 const SECTION = { custom: 0, type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
 const KIND = { function: 0, table: 1, memory: 2 } as const;
@@ -120,6 +121,39 @@ export class ModuleEmitter implements RegionImports {
     this.regionEmitter.hints.write(this.hints, codeStart);
     this.code.u32(this.body.length);
     this.code.raw(this.body.bytes, 0, this.body.length);
+    this.regionCount++;
+  }
+
+  /**
+   * Another way into the last region, which dispatches: at guest offset `offset`, with a table slot behind that of the
+   * region or entry before.
+   */
+  addEntry(offset: number, region: number, narrowAddresses: boolean): void {
+    const { body } = this;
+    body.reset();
+    body.u32(0);
+    body.u8(Wasm.localGet);
+    body.u32(Parameter.context);
+    body.u8(Wasm.localGet);
+    body.u32(Parameter.address);
+    body.u8(Wasm.i64Const);
+    body.s32(-offset);
+    body.u8(Wasm.i64Add);
+    if (narrowAddresses) {
+      body.u8(Wasm.i32WrapI64);
+      body.u8(Wasm.i64ExtendI32U);
+    }
+    body.u8(Wasm.i32Const);
+    body.s32(OTHER_ENTRY + offset);
+    body.u8(Wasm.localGet);
+    body.u32(Parameter.depth);
+    body.u8(Wasm.returnCall);
+    body.u32(FIXED_IMPORTS.length + this.helperImports.length + region);
+    body.u8(Wasm.end);
+    this.code.u32(body.length);
+    this.code.raw(body.bytes, 0, body.length);
+    this.hintStarts.push(this.hints.length);
+    this.hints.u32(0);
     this.regionCount++;
   }
 

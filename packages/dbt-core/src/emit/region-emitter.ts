@@ -10,10 +10,12 @@
  * A fault branches to a shared exit that spills what may be dirty, so the hot path carries no spills.
  */
 import { Op } from "../ir/op.ts";
-import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { JumpRing } from "../engine/jump-profile.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { ContextEmitter } from "./context-emitter.ts";
+import { type FaultExit, FaultExits } from "./fault-exits.ts";
 import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
@@ -27,10 +29,8 @@ import {
   Parameter,
   type RegionImports,
 } from "./region-frame.ts";
+import { hashTargets, type TargetHash } from "./target-hash.ts";
 import { ValueEmitter } from "./value-emitter.ts";
-
-/** Above this many distinct sets of dirty slots, further faulting blocks share one exit that spills them all. */
-const MAX_FAULT_EXITS = 12;
 
 export interface EmitOptions {
   /** Code addresses wrap at 32 bits. */
@@ -53,11 +53,6 @@ export interface GuardMask {
   readonly high: number;
 }
 
-interface FaultExit {
-  low: number;
-  high: number;
-}
-
 export class RegionEmitter {
   readonly graph: FlowGraph = new FlowGraph();
   readonly sets: SlotSets = new SlotSets();
@@ -72,8 +67,7 @@ export class RegionEmitter {
   private link!: LinkTarget;
   private options!: EmitOptions;
 
-  private readonly faultExits: FaultExit[] = [];
-  private faultExitOfBlock: Int32Array = new Int32Array(256);
+  private readonly faultExits: FaultExits = new FaultExits();
   /** Labels in scope, outermost first: block index for a merge or loop header, -1 - n for fault exit n, or `ANONYMOUS`. */
   private readonly labels: number[] = [];
   private cold = false;
@@ -102,7 +96,7 @@ export class RegionEmitter {
     this.graph.build(region);
     this.cold = options.counter > 0;
     this.sets.compute(region, this.graph, this.cold);
-    this.planFaultExits();
+    this.faultExits.plan(region, this.graph, this.sets, this.cold);
     this.locals.reset();
     this.values.begin(region, this.sets, code, this.cold);
     this.memory.begin(this.locals, code, imports, options.tlb);
@@ -114,18 +108,18 @@ export class RegionEmitter {
     this.hints.reset();
     this.labels.length = 0;
     this.entry();
-    for (let exit = this.faultExits.length - 1; exit >= 0; exit--) {
+    for (let exit = this.faultExits.list.length - 1; exit >= 0; exit--) {
       code.u8(Wasm.block);
       code.u8(BLOCK_EMPTY);
       this.labels.push(-1 - exit);
     }
     this.tree(0);
-    for (let exit = 0; exit < this.faultExits.length; exit++) {
+    for (let exit = 0; exit < this.faultExits.list.length; exit++) {
       code.u8(Wasm.end);
       this.labels.pop();
-      this.leaveAtFault(this.faultExits[exit]);
+      this.leaveAtFault(this.faultExits.list[exit]);
     }
-    if (this.faultExits.length === 0) code.u8(Wasm.unreachable);
+    if (this.faultExits.list.length === 0) code.u8(Wasm.unreachable);
     code.u8(Wasm.end);
 
     const start = out.length;
@@ -135,74 +129,12 @@ export class RegionEmitter {
     return codeStart;
   }
 
-  // Fault exits: one per distinct set of slots that may be dirty where something may fault.
-
-  private planFaultExits(): void {
-    const { graph, sets } = this;
-    this.faultExits.length = 0;
-    if (this.cold) {
-      // Nothing is dirty, ever: one exit serves all.
-      this.faultExits.push({ low: 0, high: 0 });
-      this.faultExitOfBlock.fill(0, 0, this.region.blocks.length);
-      return;
-    }
-    if (this.faultExitOfBlock.length < this.region.blocks.length) {
-      this.faultExitOfBlock = new Int32Array(this.region.blocks.length * 2);
-    }
-    for (const block of graph.order) {
-      const low = (sets.dirtyIn.low[block] | sets.writes.low[block]) >>> 0;
-      const high = (sets.dirtyIn.high[block] | sets.writes.high[block]) >>> 0;
-      if (!this.needsFaultExit(block)) continue;
-      let exit = this.faultExits.findIndex((candidate) => candidate.low === low && candidate.high === high);
-      if (exit < 0) {
-        exit = this.faultExits.length;
-        this.faultExits.push({ low, high });
-      }
-      this.faultExitOfBlock[block] = exit;
-    }
-    if (this.faultExits.length > MAX_FAULT_EXITS) this.mergeFaultExits();
-  }
-
-  /** One exit for all: every slot any block may have dirty, which then must be valid from each such block's start. */
-  private mergeFaultExits(): void {
-    let low = 0;
-    let high = 0;
-    for (const exit of this.faultExits) {
-      low |= exit.low;
-      high |= exit.high;
-    }
-    this.faultExits.length = 0;
-    this.faultExits.push({ low: low >>> 0, high: high >>> 0 });
-    for (const block of this.graph.order) this.faultExitOfBlock[block] = 0;
-    this.sets.requireEverywhere(this.region, this.graph, low, high);
-  }
-
-  private needsFaultExit(block: number): boolean {
-    if (this.sets.faults[block] === 1) return true;
-    const { terminator, target, next } = this.region.blocks[block];
-    const edges =
-      terminator === Terminator.jump
-        ? [target]
-        : terminator === Terminator.branch
-          ? [target, next]
-          : terminator === Terminator.call ||
-              terminator === Terminator.callIndirect ||
-              terminator === Terminator.service
-            ? [next]
-            : [];
-    return edges.some((key) => {
-      const to = this.graph.inside(block, key);
-      return to >= 0 && this.graph.isBackEdge(block, to);
-    });
-  }
-
   // Entry and exits.
 
   private entry(): void {
-    if (this.cold) {
-      this.countDown(0, Parameter.slot);
-      return;
-    }
+    if (this.cold) this.countDown(0, Parameter.slot);
+    if (this.graph.blockAt(DISPATCH) >= 0) this.context.enteredAt(this.result);
+    if (this.cold) return;
     this.context.loadBudget();
     for (let slot = 0; slot < this.region.slots.length; slot++) {
       if (this.sets.liveIn.has(0, slot)) this.values.loadSlot(slot);
@@ -350,7 +282,7 @@ export class RegionEmitter {
       this.openUnlikely();
       this.context.storeConstant(Header.exitCode, EngineExit.budget);
       this.context.storeConstant(Header.exitOffset, keyOffset(key));
-      this.branchTo(-1 - this.faultExitOfBlock[from], Wasm.br);
+      this.branchTo(-1 - this.faultExits.ofBlock[from], Wasm.br);
       this.close();
       this.branchTo(to, Wasm.br);
     } else if (graph.isMerge[to] === 1) {
@@ -428,7 +360,7 @@ export class RegionEmitter {
   }
 
   private faultDepth(block: number): number {
-    return this.labelDepth(-1 - this.faultExitOfBlock[block]);
+    return this.labelDepth(-1 - this.faultExits.ofBlock[block]);
   }
 
   private exitIf(block: number, node: number, offset: number): void {
@@ -438,7 +370,7 @@ export class RegionEmitter {
     this.context.storeConstant(Header.exitCode, region.immediate[node]);
     this.context.storeConstant(Header.exitPayload, region.y[node]);
     this.context.storeConstant(Header.exitOffset, offset);
-    this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
+    this.branchTo(-1 - this.faultExits.ofBlock[block], Wasm.br);
     this.close();
   }
 
@@ -463,7 +395,7 @@ export class RegionEmitter {
     this.openUnlikely();
     this.context.storeConstant(Header.exitCode, EngineExit.stale);
     this.context.storeConstant(Header.exitOffset, offset);
-    this.branchTo(-1 - this.faultExitOfBlock[block], Wasm.br);
+    this.branchTo(-1 - this.faultExits.ofBlock[block], Wasm.br);
     this.close();
   }
 
@@ -504,8 +436,24 @@ export class RegionEmitter {
         this.edge(index, block.next, false);
         this.close();
         break;
+      case Terminator.dispatch:
+        this.dispatch(index);
+        break;
       case Terminator.jumpIndirect: {
+        if (block.target === DISPATCH) {
+          this.values.push(block.value);
+          out.u8(Wasm.localSet);
+          out.u32(this.result);
+          this.context.spendOne();
+          this.openUnlikely();
+          this.spillBlock(index);
+          this.context.leaveOnBudgetAt(this.result);
+          this.close();
+          this.branchTo(this.graph.blockAt(DISPATCH), Wasm.br);
+          break;
+        }
         const target = this.values.toLocal(block.value);
+        if (this.cold) this.noteTarget(block.offset, target);
         this.spillBlock(index);
         this.context.storeBudget();
         this.jumpThroughCache(target, Wasm.returnCall);
@@ -553,6 +501,94 @@ export class RegionEmitter {
       default:
         throw new Error(`block ${block.key} does not end`);
     }
+  }
+
+  /** Notes where the indirect jump at guest offset `offset` goes. */
+  private noteTarget(offset: number, target: number): void {
+    const { out } = this;
+    const site = this.link.siteFor?.(offset) ?? 0;
+    if (site === 0) return;
+    if (this.count < 0) this.count = this.locals.permanent("i32");
+    out.u8(Wasm.i32Const);
+    out.s32(site);
+    out.u8(Wasm.i32Const);
+    out.s32(site);
+    out.u8(Wasm.i32Load);
+    out.u8(2);
+    out.u32(0);
+    out.u8(Wasm.i32Const);
+    out.s32(JumpRing.step);
+    out.u8(Wasm.i32Add);
+    out.u8(Wasm.i32Const);
+    out.s32(JumpRing.mask);
+    out.u8(Wasm.i32And);
+    out.u8(Wasm.localTee);
+    out.u32(this.count);
+    out.u8(Wasm.i32Store);
+    out.u8(2);
+    out.u32(0);
+    out.u8(Wasm.localGet);
+    out.u32(this.count);
+    out.u8(Wasm.localGet);
+    out.u32(target);
+    out.u8(Wasm.i32WrapI64);
+    out.u8(Wasm.i32Store);
+    out.u8(2);
+    out.u32(site + JumpRing.first);
+  }
+
+  /** To the region's block that is at the guest address in `result`. */
+  private dispatch(index: number): void {
+    const { out, region, context } = this;
+    const targets = region.dispatchTargets;
+    const hash = hashTargets(targets.map(keyOffset));
+    out.u8(Wasm.block);
+    out.u8(BLOCK_EMPTY);
+    this.labels.push(ANONYMOUS);
+    if (hash !== undefined) {
+      for (let count = 0; count < targets.length; count++) {
+        out.u8(Wasm.block);
+        out.u8(BLOCK_EMPTY);
+        this.labels.push(ANONYMOUS);
+      }
+      this.branchByTable(hash, targets.length);
+      targets.forEach((key, number) => {
+        this.close();
+        out.u8(Wasm.localGet);
+        out.u32(this.result);
+        context.pushAddress(keyOffset(key));
+        out.u8(Wasm.i64Ne);
+        this.hints.mark(out, false);
+        out.u8(Wasm.brIf);
+        out.u32(targets.length - 1 - number);
+        this.edge(index, key, false);
+      });
+    }
+    this.close();
+    this.spillBlock(index);
+    context.storeBudget();
+    this.jumpThroughCache(this.result, Wasm.returnCall);
+  }
+
+  /** Branches to label n for target n, the innermost being 0, and to the one around them for what is no target. */
+  private branchByTable({ multiplier, shift, table }: TargetHash, targets: number): void {
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(this.result);
+    out.u8(Wasm.localGet);
+    out.u32(Parameter.address);
+    out.u8(Wasm.i64Sub);
+    out.u8(Wasm.i32WrapI64);
+    out.u8(Wasm.i32Const);
+    out.s32(multiplier);
+    out.u8(Wasm.i32Mul);
+    out.u8(Wasm.i32Const);
+    out.s32(shift);
+    out.u8(Wasm.i32ShrU);
+    out.u8(Wasm.brTable);
+    out.u32(table.length);
+    for (const number of table) out.u32(number < 0 ? targets : number);
+    out.u32(targets);
   }
 
   private jumpThroughCache(target: number, opcode: number): void {
@@ -649,7 +685,7 @@ export class RegionEmitter {
   }
 
   private faultSpills(block: number, slot: number): boolean {
-    const exit = this.faultExits[this.faultExitOfBlock[block]];
+    const exit = this.faultExits.list[this.faultExits.ofBlock[block]];
     return slot < 32 ? (exit.low & (1 << slot)) !== 0 : (exit.high & (1 << (slot - 32))) !== 0;
   }
 }

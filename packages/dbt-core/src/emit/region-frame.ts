@@ -4,6 +4,9 @@ import type { ByteWriter } from "../wasm/byte-writer.ts";
 
 export const Parameter = { context: 0, address: 1, slot: 2, depth: 3, count: 4 } as const;
 
+/** A region that dispatches is entered at a guest offset other than 0 when its slot parameter is this and that offset. */
+export const OTHER_ENTRY: number = -(2 ** 30);
+
 /** Wasm's empty block type. */
 export const BLOCK_EMPTY = 0x40;
 
@@ -58,6 +61,8 @@ export class BranchHints {
 /** Gives the table slot for a direct transfer to a guest offset (relative to the region's entry). */
 export interface LinkTarget {
   slotFor(offset: number): number;
+  /** Byte offset in memory of the notes on the indirect jump at a guest offset; 0: none are taken. */
+  siteFor?(offset: number): number;
 }
 
 /** Code addresses wrap around, at least those of 32 bits: whatever goes as far as this may lead back. */

@@ -6,11 +6,21 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
-import { type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, type RegionBuilder, Terminator } from "../ir/region.ts";
 import type { FlowGraph } from "./flow-graph.ts";
 
 const MAY_FAULT: Uint8Array = Uint8Array.from(operations, (operation) => (operation.mayFault ? 1 : 0));
 const IS_GET: Uint8Array = Uint8Array.from(operations, (operation) => (operation.name.startsWith("getState") ? 1 : 0));
+
+/** Whether the block's successors get the state in locals, rather than in the context block as after calls. */
+function handsOn({ terminator }: Block): boolean {
+  return (
+    terminator === Terminator.jump ||
+    terminator === Terminator.branch ||
+    terminator === Terminator.jumpIndirect ||
+    terminator === Terminator.dispatch
+  );
+}
 
 /** Sets of up to 64 slots, one per block, as two words. */
 class SetArray {
@@ -157,8 +167,7 @@ export class SlotSets {
         let low = 0;
         let high = 0;
         for (const predecessor of graph.predecessors[index]) {
-          const { terminator } = region.blocks[predecessor];
-          if (terminator !== Terminator.jump && terminator !== Terminator.branch) continue;
+          if (!handsOn(region.blocks[predecessor])) continue;
           low |= dirtyIn.low[predecessor] | writes.low[predecessor];
           high |= dirtyIn.high[predecessor] | writes.high[predecessor];
         }
@@ -207,8 +216,10 @@ export class SlotSets {
         const block = region.blocks[index];
         let low = 0;
         let high = 0;
-        if (block.terminator === Terminator.jump || block.terminator === Terminator.branch) {
-          for (const key of block.terminator === Terminator.jump ? [block.target] : [block.target, block.next]) {
+        if (handsOn(block)) {
+          for (let edge = 0; ; edge++) {
+            const key = graph.successor(block, edge);
+            if (key === undefined) break;
             const successor = graph.inside(index, key);
             if (successor < 0) continue;
             low |= liveIn.low[successor];

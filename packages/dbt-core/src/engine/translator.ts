@@ -11,6 +11,7 @@ import type { CodeLayout, TlbLayout } from "../layout.ts";
 import type { EntryCode } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
+import { JumpProfile } from "./jump-profile.ts";
 import type { FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
 
 const PAGE_BYTES = 4096;
@@ -94,6 +95,7 @@ export class Translator<F extends FragmentPort> {
   private readonly builder: RegionBuilder;
   private readonly discovery: RegionDiscovery;
   private readonly emitter: ModuleEmitter;
+  private readonly jumps: JumpProfile;
   private readonly options: TranslatorOptions;
   /** Where the last failed translation faulted. */
   faultAddress = -1;
@@ -110,6 +112,7 @@ export class Translator<F extends FragmentPort> {
     this.options = options;
     this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
     this.discovery = new RegionDiscovery(frontend, memory);
+    this.jumps = new JumpProfile(memory);
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
   }
 
@@ -144,6 +147,7 @@ export class Translator<F extends FragmentPort> {
         this.builder,
         isEntry,
         view.entryCode(page, entry),
+        tier === 0 ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
       );
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
@@ -154,7 +158,9 @@ export class Translator<F extends FragmentPort> {
         }
         continue;
       }
-      batch.push(this.emit(page, offset, mode, tier, view));
+      const emitted = this.emit(entry, page, offset, mode, tier, view);
+      batch.push(emitted);
+      this.emitEntries(entry, emitted, batch, view);
       statistics.emitMs += performance.now() - discovered;
       if (batchRegions === 1) break;
       for (const exit of this.discovery.exits) {
@@ -186,12 +192,32 @@ export class Translator<F extends FragmentPort> {
     return { module: new WebAssembly.Module(this.emitter.finish(slot)), linkSlots };
   }
 
-  private emit(page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
+  /** Further ways into the region just emitted, in slots of their own behind its own. */
+  private emitEntries(address: number, region: Emitted, batch: Emitted[], view: CodeView): void {
+    for (const offset of this.discovery.entries) {
+      const entry = address + offset;
+      const page = view.fetch(entry);
+      const mode = view.heapMode(page, entry);
+      const known = this.heap.at(page, entry & PAGE_MASK);
+      if (known.some((fragment) => fragment.mode === mode && fragment.tier >= region.tier)) continue;
+      this.emitter.addEntry(offset, 0, view.narrow);
+      const moved = Math.floor(entry / PAGE_BYTES) - Math.floor(address / PAGE_BYTES);
+      const otherPages = this.discovery
+        .sourcePages()
+        .map((source) => ({ distance: source.distance - moved, page: source.page }))
+        .filter((source) => source.distance !== 0);
+      batch.push({ ...region, page, mode, offset: entry & PAGE_MASK, otherPages, linkSlots: [], counter: 0 });
+    }
+  }
+
+  private emit(address: number, page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
     const sources = this.discovery.sourceRanges();
     const checked = this.discovery.checksGuards;
     const linkSlots: number[] = [];
+    const siteFor = (target: number): number =>
+      this.jumps.site(view.fetch(address + target), (address + target) & PAGE_MASK);
     const counter = tier === 0 ? this.newCounter() : 0;
-    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots), {
+    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, siteFor), {
       narrowAddresses: view.narrow,
       counter,
       tlb: view.tlb,
@@ -205,8 +231,15 @@ export class Translator<F extends FragmentPort> {
   }
 
   /** Link slots from a page, each noted once in `used`. */
-  private linkTarget(page: number, mode: number, offset: number, used: number[]): LinkTarget {
+  private linkTarget(
+    page: number,
+    mode: number,
+    offset: number,
+    used: number[],
+    siteFor?: (offset: number) => number,
+  ): LinkTarget {
     return {
+      ...(siteFor === undefined ? {} : { siteFor }),
       slotFor: (target) => {
         const slot = this.heap.linkSlot(page, mode, offset + target);
         if (!used.includes(slot)) used.push(slot);

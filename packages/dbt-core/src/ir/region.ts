@@ -47,6 +47,8 @@ export const Terminator = {
   service: 7,
   /** Leaves the region with an exit code. */
   exit: 8,
+  /** Goes to the block of the region that is at a guest address known only at run time, or leaves when none is. */
+  dispatch: 9,
 } as const;
 
 /** A block's name: the guest offset of its first instruction and, within an instruction lifted in parts, the part. */
@@ -57,6 +59,13 @@ export function keyOffset(key: number): number {
   return Math.floor(key / 4);
 }
 
+/**
+ * The block that hands out indirect jumps within a region, always its first: entered by indirect jumps whose `target` it
+ * is, and from outside. So that a region with many of them, an interpreter's loop, has one loop header, not as many as
+ * there are ways through it.
+ */
+export const DISPATCH: number = blockKey(-(2 ** 40));
+
 export interface Block {
   readonly key: number;
   firstNode: number;
@@ -64,7 +73,10 @@ export interface Block {
   terminator: number;
   /** The condition, indirect target or returned-to address. */
   value: number;
-  /** Key of the jump's, call's or branch-taken target; exit code of an exit; service code of a service. */
+  /**
+   * Key of the jump's, call's or branch-taken target; exit code of an exit; service code of a service; DISPATCH for an
+   * indirect jump that may stay in the region.
+   */
   target: number;
   /** Key of the branch-not-taken target, or of where a call or service goes on. */
   next: number;
@@ -90,6 +102,8 @@ export class RegionBuilder {
   /** Arguments of helper calls. */
   callArguments: number[] = [];
   blocks: Block[] = [];
+  /** Keys of the blocks that the dispatch block knows. */
+  readonly dispatchTargets: number[] = [];
   readonly slots: readonly StateSlot[];
   readonly helpers: readonly HelperDeclaration[];
 
@@ -119,6 +133,7 @@ export class RegionBuilder {
     this.wideLength = 0;
     this.callArguments.length = 0;
     this.blocks.length = 0;
+    this.dispatchTargets.length = 0;
     this.block = undefined;
     this.instructionCount = 0;
   }
@@ -175,8 +190,15 @@ export class RegionBuilder {
   branch(condition: number, taken: number, notTaken: number): void {
     this.end(Terminator.branch, condition, taken, notTaken, 0);
   }
-  jumpIndirect(address: number): void {
-    this.end(Terminator.jumpIndirect, address, 0, 0, 0);
+  /** `dispatched`: the target may well be one that the region's dispatch block knows. */
+  jumpIndirect(address: number, dispatched = false): void {
+    this.end(Terminator.jumpIndirect, address, dispatched ? DISPATCH : 0, 0, 0);
+  }
+  /** Makes the region's first block one that dispatches to these keys; the first is where the region is entered. */
+  dispatch(targets: readonly number[]): void {
+    this.beginBlock(DISPATCH);
+    this.dispatchTargets.push(...targets);
+    this.end(Terminator.dispatch, NO_NODE, 0, 0, 0);
   }
   /** A guest call: the pushed return address (guest offset `next`) is where a matching `return` comes back to. */
   call(target: number, next: number): void {

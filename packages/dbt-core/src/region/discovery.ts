@@ -5,7 +5,7 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
-import { blockKey, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { blockKey, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import type { EntryCode } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
@@ -15,8 +15,8 @@ const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGE_MASK: number = PAGE_BYTES - 1;
 const GRANULE_SHIFT = 6;
 /** Pages before the entry's page, and in all. */
-const PAGES_BEFORE = 4;
-const WINDOW_PAGES = 12;
+const PAGES_BEFORE = 8;
+const WINDOW_PAGES = 24;
 const WINDOW_BYTES = WINDOW_PAGES * PAGE_BYTES;
 const ABSENT = -1;
 const UNKNOWN = -2;
@@ -26,6 +26,9 @@ export type FetchPage = (virtualAddress: number) => number;
 
 /** Whether a region begins at this address already. */
 export type IsEntry = (virtualAddress: number) => boolean;
+
+/** Distances from the indirect jump at this address to where it went lately, frequent ones first. */
+export type JumpDistances = (virtualAddress: number) => readonly number[];
 
 /** What discovery needs of memory. */
 export interface SourceMemory {
@@ -38,6 +41,8 @@ export interface SourceMemory {
 
 /** By granule of the window: not there; copied for a look; guarded, then copied. */
 const Granule = { absent: 0, seen: 1, guarded: 2 } as const;
+/** How many times as many instructions a region may have that dispatches: as an interpreter's loop, it is many in one. */
+const DISPATCH_FACTOR = 4;
 const GRANULE_BYTES = 1 << GRANULE_SHIFT;
 const GRANULES_PER_PAGE = PAGE_BYTES >> GRANULE_SHIFT;
 const LONGEST_INSTRUCTION = 15;
@@ -77,6 +82,13 @@ export class RegionDiscovery {
   private stepping = false;
   private isEntry: IsEntry | undefined = undefined;
   private entryCode: EntryCode | undefined = undefined;
+  private distances: JumpDistances | undefined = undefined;
+  /** Places that the region's indirect jumps went to. */
+  private readonly dispatched: number[] = [];
+  /** Places of those indirect jumps. */
+  private readonly dispatching: Set<number> = new Set();
+  /** Guest offsets of the region's other entries: the targets of its dispatch block but for its own entry. */
+  readonly entries: number[] = [];
   private fetch: FetchPage = () => ABSENT;
   /** Set when the entry's own instruction cannot be fetched: the address that faults. */
   faultAddress = -1;
@@ -91,7 +103,8 @@ export class RegionDiscovery {
 
   /**
    * Lifts the region at `address`, of at most so many instructions, into `builder`; it ends where `isEntry` says that a
-   * region begins already, and begins with `entryCode`. Returns false when its first instruction cannot be fetched.
+   * region begins already, begins with `entryCode`, and takes in where its indirect jumps went lately as `distances` says.
+   * Returns false when its first instruction cannot be fetched.
    */
   discover(
     address: number,
@@ -101,9 +114,11 @@ export class RegionDiscovery {
     builder: RegionBuilder,
     isEntry?: IsEntry,
     entryCode?: EntryCode,
+    distances?: JumpDistances,
   ): boolean {
     this.isEntry = isEntry;
     this.entryCode = entryCode;
+    this.distances = entryCode === undefined ? distances : undefined;
     this.instructionLimit = limit;
     this.stepping = false;
     return this.lift(address, mode, fetch, builder);
@@ -113,6 +128,7 @@ export class RegionDiscovery {
   discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
     this.isEntry = undefined;
     this.entryCode = undefined;
+    this.distances = undefined;
     this.instructionLimit = 1;
     this.stepping = true;
     return this.lift(address, mode, fetch, builder);
@@ -128,6 +144,9 @@ export class RegionDiscovery {
     this.recordCount = 0;
     this.blockCount = 0;
     this.exits.length = 0;
+    this.dispatched.length = 0;
+    this.dispatching.clear();
+    this.entries.length = 0;
     this.faultAddress = -1;
     this.decodeAll(mode);
     if (this.recordCount === 0) return false;
@@ -136,6 +155,7 @@ export class RegionDiscovery {
     this.frontend.beginRegion(builder, mode);
     this.entryCode?.lift(builder);
     this.orderBlocks();
+    this.beginDispatch(builder);
     for (const block of this.order) this.liftedAs[block] = this.liftBlock(block, builder);
     if (this.stepping) leaveAfterOneRound(builder);
     return true;
@@ -311,11 +331,36 @@ export class RegionDiscovery {
           if (!this.isDecoded(target)) pending.push(target);
         }
         if (flow === Flow.call) this.exits.push(target - this.entryPlace);
+        if (flow === Flow.indirectJump) this.followIndirect(place);
         if (flow === Flow.jump || flow === Flow.return || flow === Flow.indirectJump || flow === Flow.stop) break;
         this.markLeader(next);
         place = next;
         blockStart = true;
       }
+    }
+  }
+
+  /** Takes where an indirect jump went lately into the region, the most frequent place to be decoded next. */
+  private followIndirect(place: number): void {
+    const distances = this.distances?.(this.entryAddress + place - this.entryPlace) ?? [];
+    for (const distance of distances.toReversed()) {
+      const target = place + distance;
+      if (target < 0 || target >= WINDOW_BYTES) continue;
+      this.dispatching.add(place);
+      if (this.dispatched.length === 0) this.instructionLimit *= DISPATCH_FACTOR;
+      if (!this.dispatched.includes(target)) this.dispatched.push(target);
+      this.markLeader(target);
+      if (!this.isDecoded(target)) this.pending.push(target);
+    }
+  }
+
+  /** When there are places that indirect jumps go to, the region is entered through a block that dispatches to them. */
+  private beginDispatch(builder: RegionBuilder): void {
+    for (const place of this.dispatched) {
+      if (place !== this.entryPlace && this.isDecoded(place)) this.entries.push(place - this.entryPlace);
+    }
+    if (this.dispatched.some((place) => this.isDecoded(place))) {
+      builder.dispatch([0, ...this.entries].map((offset) => blockKey(offset)));
     }
   }
 
@@ -365,10 +410,33 @@ export class RegionDiscovery {
     const { stack, order } = this;
     order.length = 0;
     stack.length = 0;
-    const blocksSeen = this.region;
     const first = this.enterBlock(this.entryPlace);
-    this.liftedAs[first] = -2;
     stack.push(first, 0);
+    this.walk();
+    for (const place of this.dispatched) {
+      if (!this.isDecoded(place)) continue;
+      let block = this.blockOf(place);
+      if (block < 0) {
+        block = this.enterBlock(place);
+        stack.push(block, 0);
+        this.walk();
+      }
+      this.predecessors[block].push(-1);
+    }
+    order.reverse();
+    for (const block of order) this.liftedAs[block] = -1;
+  }
+
+  /** The block that begins at a place, or -1. */
+  private blockOf(place: number): number {
+    const block = this.blockAt[place];
+    const exists = block < this.blockCount && this.firstPlace[block] === place && this.leaderFor[place] === this.region;
+    return exists ? block : -1;
+  }
+
+  /** Enters what is reached from the blocks on the stack; each goes into `order` behind what comes after it. */
+  private walk(): void {
+    const { stack, order } = this;
     while (stack.length > 0) {
       const edge = stack[stack.length - 1];
       const block = stack[stack.length - 2];
@@ -383,17 +451,14 @@ export class RegionDiscovery {
         this.exits.push(place - this.entryPlace);
         continue;
       }
-      const known = this.blockAt[place];
-      const exists =
-        known < this.blockCount && this.firstPlace[known] === place && this.leaderFor[place] === blocksSeen;
+      const known = this.blockOf(place);
+      const exists = known >= 0;
       const next = exists ? known : this.enterBlock(place);
       const inParts = this.frontend.parts(this.recordAt[this.lastPlace[block]]) > 1;
       this.predecessors[next].push(inParts ? -1 : block);
       if (inParts) this.predecessors[block].push(-1);
       if (!exists) stack.push(next, 0);
     }
-    order.reverse();
-    for (const block of order) this.liftedAs[block] = -1;
   }
 
   private readonly known: number[] = [];
@@ -447,6 +512,14 @@ export class RegionDiscovery {
       const next = blockKey(last + this.lengths[this.recordAt[last]] - entryPlace);
       if (this.stepping) builder.exit(EngineExit.stepped, 0, next);
       else builder.jump(next);
+    }
+    const ended = builder.blocks[index];
+    if (
+      ended.terminator === Terminator.jumpIndirect &&
+      this.dispatching.has(last) &&
+      builder.dispatchTargets.length > 0
+    ) {
+      ended.target = DISPATCH;
     }
     frontend.endBlock(builder);
     return index;

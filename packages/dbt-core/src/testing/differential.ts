@@ -2,7 +2,8 @@
 import { ImportModule, ModuleEmitter } from "../emit/module-emitter.ts";
 import { FlowGraph } from "../emit/flow-graph.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
-import type { RegionBuilder } from "../ir/region.ts";
+import { OTHER_ENTRY } from "../emit/region-frame.ts";
+import { keyOffset, type RegionBuilder } from "../ir/region.ts";
 import { type CodeLayout, Header } from "../layout.ts";
 import { formatFunction, formatRegion, readModule } from "../text/index.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
@@ -276,13 +277,16 @@ export class DifferentialTest {
       ? BigInt(random.chance(0.5) ? random.i32() >>> 0 : random.below(2000))
       : BigInt.asIntN(64, random.i64());
     const depth = random.below(3);
+    const { dispatchTargets } = region;
+    const otherwise = hot === 1 && dispatchTargets.length > 0 && random.chance(0.5);
+    const slot = otherwise ? OTHER_ENTRY + keyOffset(random.pick(dispatchTargets)) : 7;
     const counter = hot === 1 ? undefined : random.below(12);
     this.executed++;
 
     reference.begin(runSeed);
     const expected = interpret(region, graph, reference, {
       address,
-      slot: 7,
+      slot,
       depth,
       narrow,
       slotFor: slotsOf(links),
@@ -294,7 +298,7 @@ export class DifferentialTest {
     const code = emitted.table.get(Slot.firstRegion + 2 * index + hot) as RegionFunction;
     let actual: bigint;
     try {
-      actual = code(Place.context, address, 7, depth);
+      actual = code(Place.context, address, slot, depth);
     } catch (error) {
       return String(error);
     }

@@ -8,7 +8,8 @@
 import type { FlowGraph } from "../emit/flow-graph.ts";
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
-import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { OTHER_ENTRY } from "../emit/region-frame.ts";
 import { EngineExit, Header } from "../layout.ts";
 import { evaluatePure, type Value } from "./pure-evaluator.ts";
 
@@ -71,6 +72,8 @@ class Interpreter {
   private readonly options: RunOptions;
   private readonly values: Value[] = [];
   private counter: number | undefined;
+  /** Where the dispatch block is to go. */
+  private target: bigint;
 
   constructor(region: RegionBuilder, graph: FlowGraph, around: Surroundings, options: RunOptions) {
     this.region = region;
@@ -78,6 +81,7 @@ class Interpreter {
     this.around = around;
     this.options = options;
     this.counter = options.counter;
+    this.target = options.slot < 0 ? this.at(options.slot - OTHER_ENTRY) : options.address;
   }
 
   run(): bigint {
@@ -236,7 +240,14 @@ class Interpreter {
         return this.edge(index, block.target);
       case Terminator.branch:
         return this.edge(index, this.values[block.value] !== 0 ? block.target : block.next);
+      case Terminator.dispatch:
+        return this.dispatch();
       case Terminator.jumpIndirect:
+        if (block.target === DISPATCH) {
+          this.target = this.values[block.value] as bigint;
+          if (this.spends()) return this.budgetExit(this.target);
+          return this.graph.blockAt(DISPATCH);
+        }
         return this.jump(this.values[block.value] as bigint, depth, undefined);
       case Terminator.call:
       case Terminator.callIndirect:
@@ -254,6 +265,11 @@ class Interpreter {
       default:
         throw new Error(`block ${block.key} does not end`);
     }
+  }
+
+  private dispatch(): number | bigint {
+    const key = this.region.dispatchTargets.find((candidate) => this.at(keyOffset(candidate)) === this.target);
+    return key === undefined ? this.jump(this.target, this.options.depth, undefined) : this.graph.blockAt(key);
   }
 
   private edge(from: number, key: number): number | bigint {

@@ -4,7 +4,7 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations, type ValueType } from "../ir/operations.ts";
-import { blockKey, type HelperDeclaration, RegionBuilder, type StateSlot } from "../ir/region.ts";
+import { blockKey, type HelperDeclaration, keyOffset, RegionBuilder, type StateSlot } from "../ir/region.ts";
 import type { Random } from "./random.ts";
 
 const PAGE_BYTES = 4096;
@@ -145,6 +145,9 @@ class RegionMaker {
     const offsets = [0];
     while (offsets.length < count) offsets.push(...places.splice(random.below(places.length), 1));
     this.targets = offsets.map((offset) => blockKey(offset));
+    if (random.chance(0.3)) {
+      b.dispatch(this.targets.filter((key) => key === 0 || random.chance(0.6)));
+    }
     for (const offset of offsets) this.blocks(offset);
     return b;
   }
@@ -319,12 +322,21 @@ class RegionMaker {
     return random.chance(0.88) ? random.pick(this.targets) : blockKey(random.pick(this.outside));
   }
 
+  /** In a region that dispatches, mostly to one of its blocks. */
+  private jumpIndirect(): void {
+    const { b, random } = this;
+    const dispatches = b.dispatchTargets.length > 0 && random.chance(0.9);
+    const inside = dispatches && random.chance(0.8);
+    const address = inside ? b.address(keyOffset(random.pick(this.targets))) : this.value("i64", 1);
+    b.jumpIndirect(address, dispatches);
+  }
+
   private terminate(): void {
     const { b, random } = this;
-    const kind = random.below(100);
+    const kind = b.dispatchTargets.length > 0 && random.chance(0.3) ? 66 : random.below(100);
     if (kind < 22) b.jump(this.target());
     else if (kind < 66) b.branch(this.condition(), this.target(), this.target());
-    else if (kind < 70) b.jumpIndirect(this.value("i64", 1));
+    else if (kind < 70) this.jumpIndirect();
     else if (kind < 79) b.call(random.chance(0.3) ? this.target() : blockKey(random.pick(this.outside)), this.target());
     else if (kind < 83) b.callIndirect(this.value("i64", 1), this.target());
     else if (kind < 87) b.return(this.value("i64", 2));

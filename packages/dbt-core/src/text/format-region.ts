@@ -14,7 +14,7 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
-import { type Block, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 
 /** Shown where they are used. */
 const INLINED: ReadonlySet<number> = new Set([Op.i32Const, Op.i64Const, Op.v128Const, Op.regionBase]);
@@ -26,6 +26,7 @@ function offsetName(offset: number): string {
 
 /** A block's name: its guest offset, and the part where an instruction has several. */
 function keyName(key: number): string {
+  if (key === DISPATCH) return "dispatch";
   const part = ((key % 4) + 4) % 4;
   return part === 0 ? offsetName(keyOffset(key)) : `${offsetName(keyOffset(key))}.${part}`;
 }
@@ -147,7 +148,9 @@ class RegionText {
       case Terminator.branch:
         return `branch ${value}, ${target}, ${next}`;
       case Terminator.jumpIndirect:
-        return `jump to ${value}`;
+        return block.target === DISPATCH ? `dispatch to ${value}` : `jump to ${value}`;
+      case Terminator.dispatch:
+        return `dispatch, to ${this.#region.dispatchTargets.map(keyName).join(", ")} or elsewhere`;
       case Terminator.call:
         return `call ${target}, then ${next}`;
       case Terminator.callIndirect:
