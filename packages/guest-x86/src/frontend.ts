@@ -99,15 +99,14 @@ export class X86Frontend implements Frontend {
 
   beginRegion(builder: RegionBuilder, mode: number): void {
     this.mode = mode;
-    this.block = -1;
     if (this.context === undefined) this.context = new LiftContext(builder, this.record(0));
     this.context.b = builder;
     this.context.mode = mode;
   }
 
   beginBlock(builder: RegionBuilder, predecessors: readonly number[] | undefined): void {
-    this.block++;
-    if (this.block === this.summaries.length) {
+    this.block = builder.blocks.length - 1;
+    if (this.block >= this.summaries.length) {
       const larger = new Int32Array(this.block * 2);
       larger.set(this.summaries);
       this.summaries = larger;

@@ -160,7 +160,7 @@ export class Translator<F extends FragmentPort> {
       }
       const emitted = this.emit(entry, page, offset, mode, tier, view);
       batch.push(emitted);
-      this.emitEntries(entry, emitted, batch, view);
+      this.emitEntries(entry, batch, view);
       statistics.emitMs += performance.now() - discovered;
       if (batchRegions === 1) break;
       for (const exit of this.discovery.exits) {
@@ -193,14 +193,16 @@ export class Translator<F extends FragmentPort> {
   }
 
   /** Further ways into the region just emitted, in slots of their own behind its own. */
-  private emitEntries(address: number, region: Emitted, batch: Emitted[], view: CodeView): void {
+  private emitEntries(address: number, batch: Emitted[], view: CodeView): void {
+    const index = batch.length - 1;
+    const region = batch[index];
     for (const offset of this.discovery.entries) {
       const entry = address + offset;
       const page = view.fetch(entry);
       const mode = view.heapMode(page, entry);
       const known = this.heap.at(page, entry & PAGE_MASK);
       if (known.some((fragment) => fragment.mode === mode && fragment.tier >= region.tier)) continue;
-      this.emitter.addEntry(offset, 0, view.narrow);
+      this.emitter.addEntry(offset, index, view.narrow);
       const moved = Math.floor(entry / PAGE_BYTES) - Math.floor(address / PAGE_BYTES);
       const otherPages = this.discovery
         .sourcePages()
