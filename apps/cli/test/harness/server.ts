@@ -39,7 +39,7 @@ export class Background implements AsyncDisposable {
   readonly #printed: (() => void)[] = [];
   #running = true;
 
-  constructor(argv: readonly string[], cwd: string) {
+  constructor(argv: readonly string[], cwd: string, patienceMs: number = PATIENCE_MS) {
     const [file = "", ...args] = argv;
     this.#process = spawn(file, args, { cwd, env: environment(cwd), stdio: ["pipe", "pipe", "pipe"] });
     const add = (chunk: Buffer): void => {
@@ -48,7 +48,7 @@ export class Background implements AsyncDisposable {
     };
     this.#process.stdout?.on("data", add);
     this.#process.stderr?.on("data", add);
-    const killer = setTimeout(() => this.#process.kill("SIGKILL"), PATIENCE_MS);
+    const killer = setTimeout(() => this.#process.kill("SIGKILL"), patienceMs);
     this.ended = new Promise((resolve) => {
       this.#process.once("close", (code, signal) => {
         clearTimeout(killer);
@@ -57,6 +57,10 @@ export class Background implements AsyncDisposable {
         for (const listener of this.#printed) listener();
       });
     });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
   }
 
   write(text: string): void {

@@ -4,7 +4,7 @@ import type { PageCache } from "../kernel/memory.ts";
 import type { Task } from "../kernel/task.ts";
 import type { SyscallResult } from "../kernel/wait.ts";
 import { anonymousInode } from "../vfs/anonymous.ts";
-import { failed, O_APPEND, S_IFIFO, S_IFREG, S_IFSOCK, type Failure } from "../vfs/constants.ts";
+import { failed, O_APPEND, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, type Failure } from "../vfs/constants.ts";
 import type { HostStream } from "../vfs/host.ts";
 import { Inode, type FileStatus, type Filesystem } from "../vfs/inode.ts";
 import { OpenFile, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./open-file.ts";
@@ -21,12 +21,15 @@ export class HostStreamFile extends OpenFile {
   constructor(stream: HostStream, flags: number, name: string) {
     super(flags);
     this.#stream = stream;
-    this.inode = anonymousInode((stream.kind === "socket" ? S_IFSOCK : S_IFIFO) | 0o600);
+    // A socket of the host's is a pipe, too: bytes go through it, calls for sockets do not.
+    this.inode = anonymousInode(S_IFIFO | 0o600);
     this.name = name;
   }
 
   override status(): FileStatus | Failure {
-    return this.#stream.status();
+    const status = this.#stream.status();
+    if (failed(status) || (status.mode & S_IFMT) !== S_IFSOCK) return status;
+    return { ...status, mode: (status.mode & ~S_IFMT) | S_IFIFO };
   }
 
   #listen(): void {
@@ -116,7 +119,9 @@ class InheritedInode extends Inode {
   }
 
   override status(): FileStatus | Failure {
-    return this.#stream.status();
+    const status = this.#stream.status();
+    if (failed(status) || (status.mode & S_IFMT) !== S_IFSOCK) return status;
+    return { ...status, mode: (status.mode & ~S_IFMT) | S_IFIFO };
   }
 
   override open(): Failure {
