@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly str
   vm: () => import("./vm.ts"),
   inspect: () => import("./inspect/command.ts"),
   guest: () => import("./guest/command.ts"),
+  pair: () => import("./pair/command.ts"),
   bench: () => import("./bench.ts"),
   doctor: () => import("./doctor.ts"),
 };
@@ -21,6 +22,7 @@ const USAGE = `usage: doppel COMMAND [ARG…]
   vm --kernel FILE [options]          boot a kernel on a whole machine
   inspect PROGRAM --function NAME     show what a function is translated to
   guest debian --out DIR              build a Linux system to boot, from Debian's packages
+  pair COMMAND                        a machine on two hosts, that outlives either
   bench [SUITE…]                      measure it beside the processor itself and other emulators
   doctor                              say what this machine has and lacks
 

@@ -74,6 +74,10 @@ describe("held output", () => {
     let ready = 0;
     const adapter = makeAdapter({ ready: () => ready++ });
     const port = adapter.addFunction({ mac: guest, protection: checkpointed });
+    // With nothing to send there is nothing to tell.
+    port.goUnprotected(1);
+    port.protect();
+    expect(ready).toBe(0);
     send(port, 1, 2);
     port.seal(1);
     expect(drain(adapter)).toEqual([]);

@@ -94,7 +94,7 @@ export class Adapter {
   }
 
   #tellReady(): void {
-    if (this.#wasReady) return;
+    if (this.#wasReady || !this.hasFrames) return;
     this.#wasReady = true;
     this.#options.ready?.();
   }

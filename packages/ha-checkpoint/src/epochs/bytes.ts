@@ -111,7 +111,8 @@ export class ByteReader {
     const length = this.u32();
     if (length > maximum) this.failed = true;
     const at = this.#take(length);
-    return at === undefined ? new Uint8Array() : this.#bytes.slice(at, at + length);
+    // Not `slice`, which copies nothing when these are a Buffer of Node's.
+    return at === undefined ? new Uint8Array() : new Uint8Array(this.#bytes.subarray(at, at + length));
   }
 
   text(maximumBytes: number): string {

@@ -295,6 +295,20 @@ describe("a session", () => {
   });
 });
 
+it("C2 a page that was received is a copy, of Node's buffers as well", () => {
+  const bytes = Buffer.concat([new Uint8Array([3, 0, 0, 0, 1]), new Uint8Array(pageBytes)]);
+  const contents: Uint8Array[] = [];
+  readPageRecords(
+    bytes,
+    pageBytes,
+    pageCount,
+    () => new Uint8Array(pageBytes),
+    ({ content }) => contents.push(content),
+  );
+  bytes.fill(9);
+  expect(contents[0].every((byte) => byte === 0)).toBe(true);
+});
+
 describe("lies", () => {
   const raw = (bytes: number[]): { rawBytes: number; data: Uint8Array } => ({
     rawBytes: bytes.length,

@@ -272,7 +272,7 @@ export class FrameReader {
       frames.push(bytes.subarray(at + 4, at + 4 + length));
       at += 4 + length;
     }
-    this.#pending = bytes.slice(at);
+    this.#pending = new Uint8Array(bytes.subarray(at));
     return frames;
   }
 }

@@ -128,7 +128,8 @@ export function readPageRecords(
     if (kind === kinds.zero) each({ page, content: new Uint8Array(pageBytes) });
     else if (kind === kinds.whole) {
       if (at + pageBytes > bytes.length) return "a page is cut short";
-      each({ page, content: bytes.slice(at, at + pageBytes) });
+      // Not `slice`, which copies nothing when these are a Buffer of Node's.
+      each({ page, content: new Uint8Array(bytes.subarray(at, at + pageBytes)) });
       at += pageBytes;
     } else if (kind === kinds.diff) {
       const length = at + 4 <= bytes.length ? view.getUint32(at, true) : -1;

@@ -48,7 +48,7 @@ describe.each<[string, Codec]>([
     const raw = new Uint8Array(100_000).fill(7);
     const small = await new Promise<Uint8Array>((resolve) => codec.compress(raw, resolve));
     expect(small.length).toBeLessThan(1000);
-    expect(await decompress(small, raw.length)).toEqual(Buffer.from(raw));
+    expect(await decompress(small, raw.length)).toEqual(raw);
     expect(await decompress(small, raw.length - 1)).toBeUndefined();
     expect(await decompress(small, raw.length + 1)).toBeUndefined();
     expect(await decompress(randomBytes(50), 50)).toBeUndefined();
@@ -60,9 +60,11 @@ describe("links", () => {
   const keys = new Map([["A", randomBytes(32)]]);
   const frame = encodeMessage({ kind: "committed", epoch: 9 });
 
+  let callbacks = 0;
   const connect = (port: number, name: string, key: Uint8Array): Promise<string> =>
     new Promise((resolve) => {
       dial({ host: "127.0.0.1", port }, name, key, (link, reason) => {
+        callbacks++;
         if (link === undefined) {
           resolve(`failed: ${reason}`);
           return undefined;
@@ -93,6 +95,9 @@ describe("links", () => {
     expect(names).toEqual(["A"]);
     expect(rejected).toHaveLength(2);
     listener.close();
+    expect(await connect(1, "A", keys.get("A")!)).toMatch(/^failed/);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(callbacks).toBe(4);
   });
 });
 

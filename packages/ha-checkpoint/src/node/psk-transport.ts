@@ -91,6 +91,10 @@ export function dial(
   });
   const giveUp = setTimeout(() => socket.destroy(new Error("no answer")), handshakeMs);
   const fail = (error?: Error): void => {
+    // An error is followed by the end.
+    socket.off("error", fail);
+    socket.off("close", fail);
+    socket.on("error", () => undefined);
     clearTimeout(giveUp);
     socket.destroy();
     done(undefined, error?.message ?? "the connection ended");
@@ -127,7 +131,8 @@ function attach(socket: TLSSocket, open: (link: Link) => LinkHandler | undefined
   };
   const handler = open(link);
   socket.on("data", (chunk: Uint8Array) => {
-    const frames = isOpen ? reader.push(chunk) : [];
+    // As plain bytes: a Buffer's methods differ where it matters.
+    const frames = isOpen ? reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length)) : [];
     if (frames === undefined) {
       reason = "the peer sent what is no frame";
       socket.destroy();

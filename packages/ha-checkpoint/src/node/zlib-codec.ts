@@ -12,7 +12,7 @@ export const zstdCodec: Codec = {
     }),
   decompress: (bytes, rawBytes, done) =>
     zstdDecompress(bytes, { maxOutputLength: Math.max(1, rawBytes) }, (error, raw) => {
-      done(error === null && raw.length === rawBytes ? raw : undefined);
+      done(error === null && raw.length === rawBytes ? plain(raw) : undefined);
     }),
 };
 
@@ -26,6 +26,9 @@ export const deflateCodec: Codec = {
     }),
   decompress: (bytes, rawBytes, done) =>
     inflateRaw(bytes, { maxOutputLength: Math.max(1, rawBytes) }, (error, raw) => {
-      done(error === null && raw.length === rawBytes ? raw : undefined);
+      done(error === null && raw.length === rawBytes ? plain(raw) : undefined);
     }),
 };
+
+/** A Buffer's `slice` is no copy, and whoever is given bytes may rely on one. */
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -5,8 +5,6 @@ import type { Reply, Request } from "./toy-machine.ts";
 export interface ClientPorts {
   readonly send: (frame: Uint8Array) => void;
   readonly violate: (text: string) => void;
-  /** How often the machine was started from its disk so far: it may have forgotten the client then. */
-  readonly coldStarts: () => number;
   /** Whether the machine has a disk. */
   readonly remembers: boolean;
 }
@@ -20,6 +18,7 @@ export class Client {
   #possible: Set<number> = new Set([0]);
   /** The last of its puts that was acknowledged. */
   #acknowledged = 0;
+  /** How often the machine had been started from its disk, and may have forgotten the client, at the last answer. */
   #coldStarts = 0;
   answered = 0;
   resets = 0;
@@ -45,11 +44,12 @@ export class Client {
     if (this.#request !== undefined) this.#ports.send(encodeRequest(this.#request));
   }
 
-  receive(reply: Reply): void {
+  /** `coldStarts`: how many there had been when the reply passed the edge. */
+  receive(reply: Reply, coldStarts: number): void {
     const request = this.#request;
     if (request === undefined || reply.sequence !== request.sequence) return;
-    if (reply.reset) return this.#reset(reply);
-    this.#coldStarts = this.#ports.coldStarts();
+    if (reply.reset) return this.#reset(reply, coldStarts);
+    this.#coldStarts = coldStarts;
     this.#request = undefined;
     this.answered++;
     const { value } = request;
@@ -66,13 +66,14 @@ export class Client {
   }
 
   /** The machine does not know the client any more as it should: allowed after it was started from its disk only. */
-  #reset(reply: Reply): void {
-    if (this.#ports.coldStarts() === this.#coldStarts) {
+  #reset(reply: Reply, coldStarts: number): void {
+    if (coldStarts === this.#coldStarts) {
       return this.#ports.violate(`client ${this.#number} lost its connection`);
     }
-    this.#coldStarts = this.#ports.coldStarts();
+    this.#coldStarts = coldStarts;
     if (!this.#ports.remembers) {
-      this.#possible = new Set([0]);
+      // What was asked before may still arrive, and be done then.
+      this.#possible.add(0);
       this.#acknowledged = 0;
     } else if (reply.value < this.#acknowledged) {
       this.#ports.violate(`client ${this.#number} was told that put ${this.#acknowledged} is kept, and it is not`);

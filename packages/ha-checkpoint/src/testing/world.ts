@@ -130,7 +130,6 @@ export class World {
         new Client(number, {
           send: (frame) => this.#toMachine(frame),
           violate: (text) => this.violate(text),
-          coldStarts: () => this.coldStarts,
           remembers: options.topology !== "diskless",
         }),
     );
@@ -376,7 +375,8 @@ export class World {
     this.#newest = later;
     const client = this.clients[reply.client];
     if (client === undefined) return;
-    this.edge.later(this.network.travelTime, () => client.receive(reply));
+    const { coldStarts } = this;
+    this.edge.later(this.network.travelTime, () => client.receive(reply, coldStarts));
   }
 
   /** The edge knows no better than to send it to all. */

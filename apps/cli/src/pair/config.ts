@@ -1,0 +1,97 @@
+// The configuration of a pair: one YAML file, the same on all its hosts, and a folder of keys.
+import { readFileSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { UsageError } from "../usage-error.ts";
+
+const name = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/, "letters, digits and hyphens, at most 63");
+const port = z.int().min(0).max(65_535);
+const address = z.string().min(1);
+const milliseconds = z.number().positive().max(60_000);
+
+const schema: z.ZodType<PairConfig> = z.strictObject({
+  pair: name,
+  /** Folder of the keys that this host has. */
+  keys: z.string().default("keys"),
+  edge: z.strictObject({
+    address,
+    port,
+    /** Where the edge keeps who leads. */
+    directory: z.string(),
+    /** Connections to the first port are the machine's, at the second. */
+    forwards: z.array(z.strictObject({ address: address.default("127.0.0.1"), port, machinePort: port })).default([]),
+  }),
+  /** Etcd in the place of the arbiter in the edge. */
+  etcd: z.strictObject({ endpoints: z.array(z.url()).min(1) }).optional(),
+  machine: z.strictObject({
+    kind: z.literal("model"),
+    mac: z.string().default("02:64:70:00:00:01"),
+    address: z.ipv4().default("10.0.2.15"),
+    port: port.default(7000),
+  }),
+  /** Where the machine is first. */
+  initial: name,
+  hosts: z.record(name, z.strictObject({ address, port, directory: z.string() })),
+  timing: z
+    .strictObject({
+      intervalMs: milliseconds.default(50),
+      heartbeatMs: milliseconds.default(50),
+      leaderTimeoutMs: milliseconds.default(400),
+      standbyTimeoutMs: milliseconds.default(600),
+      coldStartAfterMs: milliseconds.optional(),
+    })
+    .prefault({}),
+});
+
+/** Of three kinds of process, all read the same. */
+export interface PairConfig {
+  readonly pair: string;
+  readonly keys: string;
+  readonly edge: {
+    readonly address: string;
+    readonly port: number;
+    readonly directory: string;
+    readonly forwards: readonly { readonly address: string; readonly port: number; readonly machinePort: number }[];
+  };
+  readonly etcd?: { readonly endpoints: readonly string[] } | undefined;
+  readonly machine: { readonly kind: "model"; readonly mac: string; readonly address: string; readonly port: number };
+  readonly initial: string;
+  readonly hosts: Readonly<
+    Record<string, { readonly address: string; readonly port: number; readonly directory: string }>
+  >;
+  readonly timing: {
+    readonly intervalMs: number;
+    readonly heartbeatMs: number;
+    readonly leaderTimeoutMs: number;
+    readonly standbyTimeoutMs: number;
+    readonly coldStartAfterMs?: number | undefined;
+  };
+}
+
+export interface LoadedConfig {
+  readonly config: PairConfig;
+  /** Files of the configuration, from where it lies. */
+  readonly resolve: (path: string) => string;
+}
+
+/** @throws UsageError that says what is wrong with it, and where */
+export function loadConfig(path: string): LoadedConfig {
+  let document: unknown;
+  try {
+    document = parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new UsageError(`${path}: ${(error as Error).message.split("\n")[0]}`);
+  }
+  const result = schema.safeParse(document);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
+    throw new UsageError(`${path}: ${problems.join("; ")}`);
+  }
+  const config = result.data;
+  if (config.hosts[config.initial] === undefined) {
+    throw new UsageError(`${path}: initial: there is no host ${config.initial}`);
+  }
+  if (Object.keys(config.hosts).length < 2) throw new UsageError(`${path}: hosts: a pair has two, or more`);
+  return { config, resolve: (file) => (isAbsolute(file) ? file : join(dirname(path), file)) };
+}

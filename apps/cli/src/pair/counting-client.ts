@@ -1,0 +1,65 @@
+// A client that increments a number over one TCP connection, and holds every answer to the one before it: an increment that
+// is answered twice, lost, or taken back shows.
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+
+export class CountingClient {
+  readonly #socket: Socket;
+  readonly #key: string;
+  #text = "";
+  #answer: ((line: string) => void) | undefined;
+  /** Increments that were answered. */
+  answered = 0;
+  /** How often the connection ended. */
+  resets = 0;
+  longestGapMs = 0;
+  readonly complaints: string[] = [];
+
+  constructor(port: number, key: string) {
+    this.#key = key;
+    this.#socket = connect(port, "127.0.0.1");
+    this.#socket.setNoDelay(true);
+    this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk.toString()));
+    this.#socket.on("error", () => undefined);
+    this.#socket.on("close", () => this.#ended());
+  }
+
+  #receive(chunk: string): void {
+    this.#text += chunk;
+    for (let end = this.#text.indexOf("\n"); end >= 0; end = this.#text.indexOf("\n")) {
+      const line = this.#text.slice(0, end);
+      this.#text = this.#text.slice(end + 1);
+      const answer = this.#answer;
+      this.#answer = undefined;
+      if (answer === undefined) this.complaints.push(`"${line}" was not asked for`);
+      answer?.(line);
+    }
+  }
+
+  #ended(): void {
+    this.resets++;
+    this.#answer?.("connection ended");
+  }
+
+  ask(line: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#socket.write(`${line}\n`);
+    });
+  }
+
+  async count(times: number): Promise<void> {
+    for (let at = 0; at < times && this.resets === 0; at++) {
+      const asked = performance.now();
+      const line = await this.ask(`incr ${this.#key}`);
+      this.longestGapMs = Math.max(this.longestGapMs, performance.now() - asked);
+      this.answered++;
+      if (line !== String(this.answered)) this.complaints.push(`answer ${this.answered} was "${line}"`);
+    }
+  }
+
+  close(): void {
+    this.#socket.removeAllListeners("close");
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,98 @@
+// The edge of a pair as a process: where clients connect, who may lead, and whose frames pass.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { EdgeServer } from "@doppel/ha-checkpoint";
+import type { EdgeEvent } from "@doppel/ha-checkpoint";
+import { EtcdArbiter, FileRegister, listen, nodeTimers } from "@doppel/ha-checkpoint/node";
+import { createCable, Gateway, parseAddress } from "@doppel/virtual-network";
+import { nodeClock, nodeHostNetwork, random32 } from "@doppel/virtual-network/node";
+import { UsageError } from "../usage-error.ts";
+import type { LoadedConfig } from "./config.ts";
+import { serveControl } from "./control.ts";
+import { EDGE, keysOf } from "./keys.ts";
+
+/** How often an arbiter elsewhere is asked who leads. */
+const POLL_MS = 50;
+
+/** Runs until it is told to stop. */
+export async function runEdge({ config, resolve }: LoadedConfig, log: (event: unknown) => void): Promise<void> {
+  const { edge, machine, timing, pair, hosts, etcd } = config;
+  mkdirSync(resolve(edge.directory), { recursive: true, mode: 0o700 });
+  const register = new FileRegister(join(resolve(edge.directory), "leadership"));
+  const record = etcd === undefined ? await register.load() : undefined;
+  const timers = nodeTimers();
+  const [near, far] = createCable();
+  const server = new EdgeServer({
+    pair,
+    mac: machine.mac,
+    record,
+    save: (next, done) => {
+      void save(register, next, done);
+    },
+    timers,
+    heartbeatMs: timing.heartbeatMs,
+    timeoutMs: timing.standbyTimeoutMs,
+    deliver: (frame) => near.send(frame),
+    event: (event: EdgeEvent) => log(event),
+  });
+  near.onReceive((frame) => server.toMachine(frame));
+  const gateway = new Gateway({ port: far, host: nodeHostNetwork(), clock: nodeClock(), random32 });
+  const guest = parseAddress(machine.address);
+  if (guest === undefined) throw new UsageError(`machine.address: ${machine.address} is no IPv4 address`);
+  for (const { address, port, machinePort } of edge.forwards) {
+    await gateway.forward({ protocol: "tcp", host: { address, port }, guest, guestPort: machinePort });
+  }
+  const keys = keysOf(resolve(config.keys), EDGE, Object.keys(hosts));
+  const at = { host: edge.address, port: edge.port };
+  const listener = await listen(
+    at,
+    keys,
+    (link, name) => server.accept(link, name),
+    (text) => log({ kind: "not-authenticated", text }),
+  );
+  const cancelPolling = etcd === undefined ? (): void => undefined : follow(server, pair, etcd.endpoints);
+  await new Promise<void>((stopped) => {
+    const control = serveControl(join(resolve(edge.directory), "control.sock"), (command) => {
+      if (command === "stop") {
+        cancelPolling();
+        control.close();
+        stopped();
+        return { stopping: true };
+      }
+      const { record: leadership, hosts: connected, framesIn, framesOut, framesLost, staleFrames } = server;
+      return { role: "edge", leadership, connected, framesIn, framesOut, framesLost, staleFrames };
+    });
+    log({ kind: "ready", port: listener.port });
+  });
+  listener.close();
+  gateway.close();
+}
+
+async function save(
+  register: FileRegister,
+  record: Parameters<FileRegister["save"]>[0],
+  done: (error: string | undefined) => void,
+): Promise<void> {
+  let error: string | undefined;
+  try {
+    await register.save(record);
+  } catch (failure) {
+    error = (failure as Error).message;
+  }
+  done(error);
+}
+
+/** Learns who leads from an arbiter that is elsewhere. */
+function follow(server: EdgeServer, pair: string, endpoints: readonly string[]): () => void {
+  const arbiter = new EtcdArbiter({ endpoints, key: etcdKey(pair), timeoutMs: 1000 });
+  let timer: NodeJS.Timeout | undefined;
+  const poll = (): void =>
+    arbiter.read((answer) => {
+      if (answer.ok && answer.record !== undefined) server.observe(answer.record);
+      timer = setTimeout(poll, POLL_MS);
+    });
+  poll();
+  return () => clearTimeout(timer);
+}
+
+export const etcdKey = (pair: string): string => `/doppel/pairs/${pair}`;

@@ -1,0 +1,271 @@
+// A host of a pair as a process: leads or follows, as the arbiter has it.
+import { randomInt } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Adapter, defaultSettings, EdgeClient, Host } from "@doppel/ha-checkpoint";
+import type { Arbiter, DiskRoles, EpochCounts, PairEvent } from "@doppel/ha-checkpoint";
+import { dial, EtcdArbiter, listen, nodeTimers, zstdCodec } from "@doppel/ha-checkpoint/node";
+import { decodeMessage, encodeMessage, journalSectors, Primary, Secondary } from "@doppel/mirror-storage";
+import type { BlockDevice, Message } from "@doppel/mirror-storage";
+import { FileDevice } from "@doppel/mirror-storage/node";
+import type { LoadedConfig } from "./config.ts";
+import { serveControl } from "./control.ts";
+import { etcdKey } from "./edge-process.ts";
+import { EDGE, keyOf, keysOf } from "./keys.ts";
+import { ENTRIES, ENTRY_BYTES, ModelMachine } from "./model-machine.ts";
+
+const SECTORS_PER_BLOCK = 8;
+/** Of the machine's largest request. */
+const REQUEST_BYTES = 64 * 1024;
+const BUFFER_BLOCKS = 512;
+const ADAPTER_BYTES = 16 << 20;
+/** Released frames in a row while an ordinary machine's wait. */
+const BURST = 32;
+/** How long what the last epochs cost is remembered, for percentiles. */
+const HISTORY = 1000;
+
+/** Runs until it is told to stop. Returns false if it cannot go on and should be started anew. */
+export async function runHost(
+  { config, resolve }: LoadedConfig,
+  name: string,
+  log: (event: unknown) => void,
+): Promise<boolean> {
+  const { edge, machine: machineConfig, timing, pair, etcd } = config;
+  const own = config.hosts[name];
+  const others = Object.keys(config.hosts).filter((other) => other !== name);
+  const directory = resolve(own.directory);
+  const keysFolder = resolve(config.keys);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const timers = nodeTimers();
+  const statistics = new Statistics();
+  let ended: (again: boolean) => void = () => undefined;
+
+  const adapter: Adapter = new Adapter({
+    buffered: ["epochs"],
+    maximumBytes: ADAPTER_BYTES,
+    burst: BURST,
+    ready: () => setImmediate(() => drain(adapter, client)),
+  });
+  const output = adapter.addFunction(
+    { mac: machineConfig.mac, protection: { kind: "checkpointed", technology: "epochs" } },
+    { checkpointWanted: () => host.leader?.wantCheckpoint() },
+  );
+  const { mac, address, port } = machineConfig;
+  const machine = new ModelMachine({ mac, address, port, transmit: (frame) => output.send(frame) });
+  const client: EdgeClient = new EdgeClient({
+    pair,
+    host: name,
+    timers,
+    heartbeatMs: timing.heartbeatMs,
+    timeoutMs: timing.leaderTimeoutMs,
+    retryMs: defaultSettings.retryMs,
+    dial: (done) => dial({ host: edge.address, port: edge.port }, name, keyOf(keysFolder, name, EDGE), done),
+    receive: (frame) => {
+      if (host.leader !== undefined) machine.receive(frame);
+    },
+    event: (event) => log(event),
+  });
+  const arbiter: Arbiter =
+    etcd === undefined
+      ? client
+      : new EtcdArbiter({ endpoints: etcd.endpoints, key: etcdKey(pair), timeoutMs: timing.leaderTimeoutMs });
+  const settings = { ...defaultSettings, ...timing, pair, host: name };
+  const host: Host<Message> = new Host<Message>(
+    { ...settings, coldStartAfterMs: timing.coldStartAfterMs },
+    {
+      machine,
+      outputs: [output],
+      codec: zstdCodec,
+      timers,
+      arbiter,
+      disk: await diskOf(directory, machine),
+      event: (event) => {
+        statistics.note(event);
+        if (event.kind !== "sent" && event.kind !== "resumed" && event.kind !== "captured") log(event);
+        if (event.kind === "failed") ended(true);
+      },
+      dial: (to, done) => {
+        const target = config.hosts[to];
+        if (target === undefined) timers.after(0, () => done(undefined));
+        else dial({ host: target.address, port: target.port }, name, keyOf(keysFolder, name, to), done);
+      },
+      boot: (done) => machine.boot(done),
+    },
+    { initial: name === config.initial },
+  );
+  const listener = await listen(
+    { host: own.address, port: own.port },
+    keysOf(keysFolder, name, others),
+    (link) => host.accept(link),
+    (text) => log({ kind: "not-authenticated", text }),
+  );
+  client.start();
+  host.start();
+  const again = await new Promise<boolean>((resolveEnd) => {
+    const control = serveControl(join(directory, "control.sock"), (command) => {
+      if (command === "stop") ended(false);
+      const { leader } = host;
+      if (command === "failover" && leader?.mode === "protected") leader.resign("a failover was asked for");
+      return {
+        ...describe(host, name),
+        heldFrames: output.heldFrames,
+        heldBytes: output.heldBytes,
+        ...statistics.summary(),
+      };
+    });
+    ended = (restart): void => {
+      control.close();
+      resolveEnd(restart);
+    };
+    log({ kind: "ready", host: name, port: listener.port });
+  });
+  host.end();
+  client.end();
+  listener.close();
+  return !again;
+}
+
+/** Hands frames to the edge as long as the connection takes them. */
+function drain(adapter: Adapter, client: EdgeClient): void {
+  while (adapter.hasFrames) {
+    // A connection that is behind: the adapter holds, bounded, and the machine's network card notices.
+    if (!client.isWritable) {
+      setTimeout(() => drain(adapter, client), 1);
+      return;
+    }
+    client.transmit(adapter.next()!);
+  }
+}
+
+async function diskOf(directory: string, machine: ModelMachine): Promise<DiskRoles<Message>> {
+  const sectors = { sectorSize: ENTRY_BYTES, sectorCount: ENTRIES };
+  const file = await FileDevice.open(join(directory, "disk"), sectors);
+  const journalLength = journalSectors(2 * BUFFER_BLOCKS, ENTRY_BYTES * SECTORS_PER_BLOCK, ENTRY_BYTES);
+  const journal = await FileDevice.open(join(directory, "journal"), {
+    sectorSize: ENTRY_BYTES,
+    sectorCount: journalLength,
+  });
+  const disk = new CountedDevice(file);
+  const common = { name: "disk", topology: "mirrored", sectorsPerBlock: SECTORS_PER_BLOCK, disk } as const;
+  return {
+    lead: (options) => {
+      const primary = new Primary({ ...common, ...options, maximumRequestBytes: REQUEST_BYTES });
+      machine.disk = primary;
+      return primary;
+    },
+    follow: (options) => {
+      const bounds = { rollbackBlocks: BUFFER_BLOCKS, writeBufferBlocks: BUFFER_BLOCKS, salt: randomInt(2 ** 32) };
+      return new Secondary({ ...common, ...options, ...bounds, journal });
+    },
+    whenIdle: (done) => disk.whenIdle(done),
+    encode: (message) => encodeMessage(message),
+    decode: (bytes) => decodeMessage(bytes.subarray(4)),
+  };
+}
+
+/** Knows when nothing is under way any more. */
+class CountedDevice implements BlockDevice {
+  readonly geometry: BlockDevice["geometry"];
+  readonly #device: BlockDevice;
+  #underWay = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(device: BlockDevice) {
+    this.geometry = device.geometry;
+    this.#device = device;
+  }
+
+  whenIdle(done: () => void): void {
+    if (this.#underWay === 0) done();
+    else this.#idle.push(done);
+  }
+
+  #counted<A>(done: (result: A) => void): (result: A) => void {
+    this.#underWay++;
+    return (result) => {
+      this.#underWay--;
+      done(result);
+      if (this.#underWay === 0) for (const idle of this.#idle.splice(0)) idle();
+    };
+  }
+
+  read: BlockDevice["read"] = (sector, count, done) => this.#device.read(sector, count, this.#counted(done));
+  write: BlockDevice["write"] = (sector, data, options, done) =>
+    this.#device.write(sector, data, options, this.#counted(done));
+  flush: BlockDevice["flush"] = (done) => this.#device.flush(this.#counted(done));
+  discard: BlockDevice["discard"] = (sector, count, options, done) =>
+    this.#device.discard(sector, count, options, this.#counted(done));
+}
+
+/** What this host is doing, for people and programs. */
+function describe(host: Host<Message>, name: string): Record<string, unknown> {
+  const { leader, standby } = host;
+  if (leader !== undefined) {
+    const { mode, record, pagesLeft, epochsInFlight } = leader;
+    return {
+      host: name,
+      role: "leader",
+      mode,
+      token: record.token,
+      standby: leader.standby,
+      pagesLeft,
+      epochsInFlight,
+    };
+  }
+  return { host: name, role: "standby", phase: standby?.phase, complete: standby?.complete, epoch: standby?.epoch };
+}
+
+/** What epochs cost, lately and in all. */
+class Statistics {
+  #epoch = 0;
+  #checkpoints = 0;
+  #behind = 0;
+  readonly #pausesMs: number[] = [];
+  readonly #latenciesMs: number[] = [];
+  readonly #capturedMs = new Map<number, number>();
+  #last: EpochCounts | undefined;
+  #sentBytes = 0;
+
+  note(event: PairEvent): void {
+    if (event.kind === "captured") this.#capturedMs.set(event.epoch, performance.now());
+    else if (event.kind === "resumed") push(this.#pausesMs, event.pauseMs);
+    else if (event.kind === "behind") this.#behind++;
+    else if (event.kind === "sent") {
+      this.#last = event.counts;
+      this.#sentBytes += event.counts.sentBytes + event.counts.stateBytes;
+    } else if (event.kind === "committed") {
+      this.#epoch = event.epoch;
+      this.#checkpoints++;
+      const captured = this.#capturedMs.get(event.epoch);
+      this.#capturedMs.delete(event.epoch);
+      if (captured !== undefined) push(this.#latenciesMs, performance.now() - captured);
+    } else if (event.kind === "unprotected" || event.kind === "deposed") this.#capturedMs.clear();
+  }
+
+  summary(): Record<string, unknown> {
+    return {
+      epoch: this.#epoch,
+      checkpoints: this.#checkpoints,
+      behind: this.#behind,
+      pauseMs: percentiles(this.#pausesMs),
+      commitMs: percentiles(this.#latenciesMs),
+      lastEpoch: this.#last,
+      sentBytes: this.#sentBytes,
+    };
+  }
+}
+
+function push(values: number[], value: number): void {
+  values.push(value);
+  if (values.length > HISTORY) values.shift();
+}
+
+function percentiles(values: readonly number[]): { p50: number; p99: number } | undefined {
+  if (values.length === 0) return undefined;
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number => {
+    const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    return Math.round(value * 100) / 100;
+  };
+  return { p50: at(0.5), p99: at(0.99) };
+}
