@@ -16,6 +16,11 @@ Boots a Linux kernel (bzImage) on a machine with one processor. The serial port 
   --disk FILE[,format=raw|qcow2][,snapshot=on][,readonly=on]
                    a disk image; with snapshot=on what is written is gone
                    afterwards. May be given several times
+  --net user[,forward=[ADDRESS:]PORT:PORT][,mac=MAC]
+                   a network card with a way out through this host; forward lets
+                   a port of this host lead to one of the guest's
+  --net switch=ADDRESS[,mac=MAC]
+                   a network card on a switch at HOST:PORT or unix:PATH
   --share DIR[,tag=NAME]
                    a folder for the guest: mount -t 9p -o trans=virtio NAME ...;
                    default "share"
@@ -92,6 +97,7 @@ export async function run(args: readonly string[]): Promise<number> {
     append: { type: "string" },
     memory: { type: "string" },
     disk: { type: "string", multiple: true },
+    net: { type: "string", multiple: true },
     share: { type: "string", multiple: true },
     "no-reboot": { type: "boolean" },
     stats: { type: "boolean" },
@@ -109,6 +115,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const streams = new StandardStreams();
   const devices = await openDevices({
     disks: values.disk ?? [],
+    networks: values.net ?? [],
     shares: values.share ?? [],
     onError: (message) => process.stderr.write(`doppel: vm: ${message}\r\n`),
   });
