@@ -2,7 +2,7 @@
  * RFLAGS as a word, read from and written to a context block: for signals, checkpoints, debuggers and helpers.
  * Layout of RFLAGS: Intel SDM vol. 1, 3.4.3.
  */
-import { FLAGS_MASK, flagsOf, normalisedRecord, type PackedRecord } from "@doppel/lazy-flags";
+import { FLAGS_MASK, flagsOf, normalisedRecord, OperationWord, type PackedRecord } from "@doppel/lazy-flags";
 import { StateOffset } from "./state.ts";
 
 export const RFlags = {
@@ -41,11 +41,20 @@ export const SYSTEM_FLAGS: number =
 export const USER_SYSTEM_FLAGS: number =
   RFlags.trap | RFlags.nestedTask | RFlags.alignmentCheck | RFlags.identification;
 
+/** The operation word of a record that holds a flags word, with carry set. */
+const GIVEN: number = normalisedRecord(RFlags.carry).operation;
+
 const record: PackedRecord = { operation: 0, a: 0n, b: 0n, result: 0n };
 
 /** CF, PF, AF, ZF, SF and OF of the context block at `cpu`, from its flags record. */
 export function readConditionFlags(view: DataView, cpu: number): number {
-  record.operation = view.getInt32(cpu + StateOffset.flagOperation, true);
+  const operation = view.getInt32(cpu + StateOffset.flagOperation, true);
+  // A word that was given, which is what system software leaves, is one already.
+  if ((operation | OperationWord.carry) === GIVEN) {
+    const others = view.getInt32(cpu + StateOffset.flagResult, true) & FLAGS_MASK & ~RFlags.carry;
+    return others | ((operation & OperationWord.carry) === 0 ? 0 : RFlags.carry);
+  }
+  record.operation = operation;
   record.a = view.getBigUint64(cpu + StateOffset.flagA, true);
   record.b = view.getBigUint64(cpu + StateOffset.flagB, true);
   record.result = view.getBigUint64(cpu + StateOffset.flagResult, true);
@@ -61,11 +70,12 @@ export function readFlags(view: DataView, cpu: number): number {
 
 /** Sets RFLAGS; the record becomes normalised. The caller masks what may be changed. */
 export function writeFlags(view: DataView, cpu: number, value: number): void {
-  const { operation, a, b, result } = normalisedRecord(value & FLAGS_MASK);
-  view.setInt32(cpu + StateOffset.flagOperation, operation, true);
-  view.setBigUint64(cpu + StateOffset.flagA, a, true);
-  view.setBigUint64(cpu + StateOffset.flagB, b, true);
-  view.setBigUint64(cpu + StateOffset.flagResult, result, true);
+  const carry = (value & RFlags.carry) === 0 ? 0 : OperationWord.carry;
+  view.setInt32(cpu + StateOffset.flagOperation, (GIVEN & ~OperationWord.carry) | carry, true);
+  view.setInt32(cpu + StateOffset.flagResult, value & FLAGS_MASK, true);
+  view.setInt32(cpu + StateOffset.flagResult + 4, 0, true);
+  // Nobody asks for these; they are what a normalised record has.
+  for (let at = StateOffset.flagA; at < StateOffset.flagResult; at += 4) view.setInt32(cpu + at, 0, true);
   view.setInt32(cpu + StateOffset.direction, (value & RFlags.direction) === 0 ? 0 : 1, true);
   view.setInt32(cpu + StateOffset.systemFlags, value & SYSTEM_FLAGS, true);
 }

@@ -165,7 +165,7 @@ export const ExitCode = {
   /** INT n: payload n. */
   interrupt: 100,
   halt: 101,
-  /** A privileged instruction for the machine to carry out: payload its mnemonic. */
+  /** A privileged instruction for the machine to carry out: see privileged-payload.ts for the payload. */
   privileged: 102,
   /** The interrupt flag was set while an interrupt waits: payload 1 when one more instruction runs before it (STI). */
   interruptWindow: 103,
@@ -192,6 +192,7 @@ export const Vector = {
 
 /** Services translated code asks of the supervisor. */
 export const Service = {
+  /** In a machine RCX and R11 are set already (SDM vol. 2, SYSCALL). */
   syscall: 1,
   interrupt80: 2,
   sysenter: 3,

@@ -3,8 +3,6 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 
-const PATIENCE_MS = 30_000;
-
 export class CountingClient {
   readonly #socket: Socket;
   readonly #key: string;
@@ -43,17 +41,9 @@ export class CountingClient {
     this.#answer?.("connection ended");
   }
 
-  /** Rejects when there is no answer for longer than any failover takes. */
   ask(line: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no answer to "${line}" in ${PATIENCE_MS / 1000} s`)),
-        PATIENCE_MS,
-      );
-      this.#answer = (answer) => {
-        clearTimeout(timer);
-        resolve(answer);
-      };
+    return new Promise((resolve) => {
+      this.#answer = resolve;
       this.#socket.write(`${line}\n`);
     });
   }

@@ -7,6 +7,7 @@
  */
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
 import { type Instruction, type Operand, OperandKind, registerRip, Segment } from "../decode/instruction.ts";
+import { packPrivileged } from "../privileged-payload.ts";
 import { ExitCode, ModeBit, Slot, Vector } from "../state.ts";
 import { isZeroExtended } from "./flag-algebra.ts";
 import { FlagState } from "./flags.ts";
@@ -330,7 +331,7 @@ export class LiftContext {
 
   /** Leaves for whoever owns the machine to carry the instruction out. */
   privileged(): void {
-    this.b.exit(ExitCode.privileged, this.instruction.mnemonic);
+    this.b.exit(ExitCode.privileged, packPrivileged(this.instruction));
   }
 
   undefinedInstruction(): void {

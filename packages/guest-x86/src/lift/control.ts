@@ -5,8 +5,12 @@ import { blockKey, Op } from "@doppel/dbt-core";
 import { FlagBit, FlagCondition } from "@doppel/lazy-flags";
 import type { Instruction } from "../decode/instruction.ts";
 import { OperandKind } from "../decode/instruction.ts";
-import { ExitCode, Service, Slot, Vector } from "../state.ts";
+import { ExitCode, ModeBit, Service, Slot, Vector } from "../state.ts";
 import type { LiftContext, Lifter } from "./context.ts";
+import { flagsWord } from "./integer-move.ts";
+
+const RCX = 1;
+const R11 = 11;
 
 /** The key of a direct branch's target, a distance from the end of the instruction. */
 function target(context: LiftContext, instruction: Instruction): number {
@@ -125,8 +129,13 @@ const undefinedInstruction: Lifter = (context) => {
   context.undefinedInstruction();
 };
 
-/** RCX and R11 are the service's to set: it knows the flags and the return address anyway (SDM vol. 2, SYSCALL). */
+/** RCX gets the return address and R11 the flags: in a machine here, else by the service (SDM vol. 2, SYSCALL). */
 const syscall: Lifter = (context) => {
+  const { b } = context;
+  if ((context.mode & ModeBit.machine) !== 0) {
+    b.set(RCX, b.address(b.nextOffset));
+    b.set(R11, context.fromI32(flagsWord(context), 64));
+  }
   context.b.service(Service.syscall, following(context));
 };
 

@@ -103,26 +103,22 @@ export class MessageWriter {
   #length = headerBytes;
 
   u8(value: number): this {
-    const at = this.#room(1);
-    this.#view.setUint8(at, value);
+    this.#view.setUint8(this.#room(1), value);
     return this;
   }
 
   u16(value: number): this {
-    const at = this.#room(2);
-    this.#view.setUint16(at, value, true);
+    this.#view.setUint16(this.#room(2), value, true);
     return this;
   }
 
   u32(value: number): this {
-    const at = this.#room(4);
-    this.#view.setUint32(at, value, true);
+    this.#view.setUint32(this.#room(4), value, true);
     return this;
   }
 
   u64(value: bigint): this {
-    const at = this.#room(8);
-    this.#view.setBigUint64(at, value, true);
+    this.#view.setBigUint64(this.#room(8), value, true);
     return this;
   }
 

@@ -11,10 +11,13 @@ import {
   ExitCode,
   faultsInStack,
   Instruction,
+  Mnemonic,
+  mnemonicNames,
   ModeBit,
   modeForMxcsr,
   RFlags,
   Service,
+  unpackPrivileged,
   Vector,
   wantedToWrite,
 } from "@doppel/guest-x86";
@@ -75,14 +78,14 @@ export type ProcessorStop = "budget" | "halted";
 
 /** How often the parts of the architecture were needed. */
 export interface ProcessorStatistics {
-  exceptions: number;
-  pageFaults: number;
-  interrupts: number;
-  systemCalls: number;
-  /** By mnemonic, for instructions that left translated code. */
-  readonly instructions: Map<string, number>;
-  deviceReads: number;
-  deviceWrites: number;
+  readonly exceptions: number;
+  readonly pageFaults: number;
+  readonly interrupts: number;
+  readonly systemCalls: number;
+  readonly deviceReads: number;
+  readonly deviceWrites: number;
+  /** By mnemonic: instructions that left translated code. */
+  readonly instructions: ReadonlyMap<string, number>;
 }
 
 export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
@@ -99,15 +102,16 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   readonly walker: PageWalker;
   readonly context: Context;
   readonly ram: GuestRam;
-  readonly statistics: ProcessorStatistics = {
+  private readonly counts: { -readonly [K in keyof Omit<ProcessorStatistics, "instructions">]: number } = {
     exceptions: 0,
     pageFaults: 0,
     interrupts: 0,
     systemCalls: 0,
-    instructions: new Map(),
     deviceReads: 0,
     deviceWrites: 0,
   };
+  /** By mnemonic: instructions that left translated code. */
+  private readonly executed: Uint32Array = new Uint32Array(mnemonicNames.length);
   /** HLT: nothing runs until an interrupt. */
   halted = false;
   /** An interrupt may wait: looked at between instructions. */
@@ -249,7 +253,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     if (code === Service.modeChange) this.modeChanged();
     else if (code === Service.interrupt80) this.deliver(INT80, NO_ERROR_CODE, "program");
     else if (code === Service.syscall || code === Service.sysenter) {
-      this.statistics.systemCalls++;
+      this.counts.systemCalls++;
       const { registers } = this;
       const next = registers.rip;
       try {
@@ -272,7 +276,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   }
 
   private raise(vector: number, errorCode: number): void {
-    this.statistics.exceptions++;
+    this.counts.exceptions++;
     this.deliver(vector, errorCode, "exception");
   }
 
@@ -327,12 +331,20 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     const vector = this.interrupts.acknowledge();
     if (vector < 0) return;
     this.halted = false;
-    this.statistics.interrupts++;
+    this.counts.interrupts++;
     this.deliver(vector, NO_ERROR_CODE, "hardware");
   }
 
   shadowInterrupts(): void {
     this.shadow = true;
+  }
+
+  get statistics(): ProcessorStatistics {
+    const instructions = new Map<string, number>();
+    this.executed.forEach((count, mnemonic) => {
+      if (count > 0) instructions.set(mnemonicNames[mnemonic], count);
+    });
+    return { ...this.counts, instructions };
   }
 
   // Exits of translated code.
@@ -343,7 +355,8 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     const high = view.getInt32(context.pointer + Header.faultAddress + 4, true);
     const access = view.getInt32(context.pointer + Header.faultAccess, true);
     if (fault === SPACE_DEVICE) throw generalProtection();
-    const length = access === 2 ? 0 : this.fetchInstruction(registers.rip);
+    // Of a write, or a fetch, everything is known.
+    const length = access === 0 || fault === FAULT_NON_CANONICAL ? this.fetchInstruction(registers.rip) : 0;
     const bits = registers.long ? 64 : 32;
     if (fault === FAULT_NON_CANONICAL)
       throw length > 0 && faultsInStack(this.code, 0, length, bits) ? stackFault(0) : generalProtection();
@@ -355,7 +368,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     }
     registers.cr2Low = low;
     registers.cr2High = high;
-    this.statistics.pageFaults++;
+    this.counts.pageFaults++;
     throw pageFault(errorCode);
   }
 
@@ -377,14 +390,15 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   }
 
   private execute(): void {
-    const { registers, instruction, statistics } = this;
+    const { registers, instruction } = this;
     const { rip } = registers;
-    const available = this.fetchInstruction(rip);
-    const width = registers.long ? 64 : (registers.attributes[SegmentIndex.cs] & DescriptorBit.big) !== 0 ? 32 : 16;
-    const length = decode(this.code, 0, available, width, instruction);
-    if (length <= 0) throw invalidOpcode();
-    const { name } = instruction;
-    statistics.instructions.set(name, (statistics.instructions.get(name) ?? 0) + 1);
+    if (!unpackPrivileged(this.payload, instruction)) {
+      const available = this.fetchInstruction(rip);
+      const width = registers.long ? 64 : (registers.attributes[SegmentIndex.cs] & DescriptorBit.big) !== 0 ? 32 : 16;
+      if (decode(this.code, 0, available, width, instruction) <= 0) throw invalidOpcode();
+    }
+    const { mnemonic, length } = instruction;
+    this.executed[mnemonic]++;
     registers.rip = registers.long ? rip + length : (rip + length) % TWO_32;
     try {
       executeSystemInstruction(this, instruction, rip);
@@ -392,7 +406,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       if (error instanceof ProcessorFault) registers.rip = rip;
       throw error;
     }
-    if (name === "iret") this.nmiBlocked = false;
+    if (mnemonic === Mnemonic.iret) this.nmiBlocked = false;
     // Whatever it was, it may have let interrupts in.
     if (registers.interruptsEnabled && this.interrupts.pending()) this.attention = true;
   }
@@ -402,7 +416,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   private readDevice(size: number, host: number): void {
     const { physical } = this.walker;
     const { view, bus } = this;
-    this.statistics.deviceReads++;
+    this.counts.deviceReads++;
     for (let done = 0; done < size;) {
       const piece = size - done >= 4 ? 4 : size - done >= 2 ? 2 : 1;
       const value = bus.readMemory(physical + done, piece);
@@ -416,7 +430,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   private writeDevice(size: number, host: number): void {
     const { physical } = this.walker;
     const { view, bus } = this;
-    this.statistics.deviceWrites++;
+    this.counts.deviceWrites++;
     for (let done = 0; done < size;) {
       const piece = size - done >= 4 ? 4 : size - done >= 2 ? 2 : 1;
       const value =

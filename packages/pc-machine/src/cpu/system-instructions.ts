@@ -520,11 +520,9 @@ function flat(registers: Registers, segment: number, selector: number, attribute
 export function syscall(core: ProcessorCore): void {
   const { registers } = core;
   if ((registers.efer & Efer.sce) === 0 || !registers.long) throw invalidOpcode();
-  const { rip, flags } = registers;
-  registers.setValue(RCX, rip);
-  registers.set(R11, flags & ~RFlags.resume, 0);
+  // Translated code has put the return address into RCX and the flags into R11.
   registers.rip = registers.lstar;
-  registers.flags = flags & ~registers.syscallMask & ~RFlags.resume;
+  registers.flags = registers.low(R11) & ~registers.syscallMask & ~RFlags.resume;
   const selector = registers.starHigh & 0xfffc;
   flat(registers, SegmentIndex.cs, selector, FLAT_CODE_64, 0);
   flat(registers, SegmentIndex.ss, selector + 8, FLAT_DATA, 0);
