@@ -43,6 +43,10 @@ const steps: readonly Step[] = [
     status: 127,
   },
   { title: "What this machine has and lacks", command: ["./doppel", "doctor"] },
+  {
+    title: "A machine on two hosts, and what a client sees when they are killed",
+    command: ["./doppel", "pair", "demo"],
+  },
 ];
 
 /** As one would type it. */

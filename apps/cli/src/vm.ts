@@ -4,10 +4,13 @@ import { BootError, Machine, MachineFault } from "@doppel/emulator";
 import { parseOptions, systemMessage } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
 import { openDevices } from "./vm/devices.ts";
+import { loadMachine, savedMemory, saveMachine } from "./vm/saved-machine.ts";
 
 const USAGE = `usage: doppel vm --kernel FILE [options]
+       doppel vm --load FILE [options]
 
-Boots a Linux kernel (bzImage) on a machine with one processor. The serial port is this terminal; Ctrl-A x ends.
+Boots a Linux kernel (bzImage) on a machine with one processor, or resumes a saved one. The serial port is this terminal;
+Ctrl-A x ends.
 
   --kernel FILE    the kernel
   --initrd FILE    its initial RAM disk
@@ -16,14 +19,25 @@ Boots a Linux kernel (bzImage) on a machine with one processor. The serial port 
   --disk FILE[,format=raw|qcow2][,snapshot=on][,readonly=on]
                    a disk image; with snapshot=on what is written is gone
                    afterwards. May be given several times
+  --net user[,forward=[ADDRESS:]PORT:PORT][,mac=MAC]
+                   a network card with a way out through this host; forward lets
+                   a port of this host lead to one of the guest's
+  --net switch=ADDRESS[,mac=MAC]
+                   a network card on a switch at HOST:PORT or unix:PATH
   --share DIR[,tag=NAME]
                    a folder for the guest: mount -t 9p -o trans=virtio NAME ...;
                    default "share"
+  --save FILE      where Ctrl-A s saves the machine, which then ends
+  --load FILE      resumes the machine saved there; its disks, networks and
+                   shares are to be given as they were
   --no-reboot      a reset ends the machine
   --stats          what the machine did, on standard error, when it ends
 `;
 
+const MEBIBYTE = 2 ** 20;
 const CONTROL_A = 1;
+const LETTER_S = 0x73;
+const LETTER_X = 0x78;
 
 function readFile(path: string): Uint8Array {
   try {
@@ -41,6 +55,7 @@ class StandardStreams {
   /** Called when there is input. */
   onInput: () => void = () => {};
   onEnd: () => void = () => {};
+  onSave: () => void = () => {};
 
   open(): void {
     const { stdin } = process;
@@ -56,7 +71,8 @@ class StandardStreams {
   private take(byte: number): void {
     if (this.escaped) {
       this.escaped = false;
-      if (byte === 0x78) this.onEnd();
+      if (byte === LETTER_X) this.onEnd();
+      else if (byte === LETTER_S) this.onSave();
       else this.queue.push(byte);
     } else if (byte === CONTROL_A) this.escaped = true;
     else this.queue.push(byte);
@@ -92,7 +108,10 @@ export async function run(args: readonly string[]): Promise<number> {
     append: { type: "string" },
     memory: { type: "string" },
     disk: { type: "string", multiple: true },
+    net: { type: "string", multiple: true },
     share: { type: "string", multiple: true },
+    save: { type: "string" },
+    load: { type: "string" },
     "no-reboot": { type: "boolean" },
     stats: { type: "boolean" },
     help: { type: "boolean" },
@@ -102,27 +121,31 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`vm: what is ${positionals[0]}? doppel vm --help lists the options`);
-  if (values.kernel === undefined) throw new UsageError("vm: --kernel FILE is missing");
+  const { kernel, save, load } = values;
+  if (kernel === undefined && load === undefined) throw new UsageError("vm: --kernel FILE is missing");
   const mebibytes = Number(values.memory ?? "512");
   if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4000)
     throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
+  const ramBytes = load !== undefined && values.memory === undefined ? await savedMemory(load) : mebibytes * MEBIBYTE;
   const streams = new StandardStreams();
   const devices = await openDevices({
     disks: values.disk ?? [],
+    networks: values.net ?? [],
     shares: values.share ?? [],
     onError: (message) => process.stderr.write(`doppel: vm: ${message}\r\n`),
   });
   let machine: Machine;
   try {
     machine = new Machine({
-      ramBytes: mebibytes * 2 ** 20,
-      kernel: readFile(values.kernel),
+      ramBytes,
+      ...(kernel === undefined ? {} : { kernel: readFile(kernel) }),
       ...(values.initrd === undefined ? {} : { initrd: readFile(values.initrd) }),
       commandLine: values.append ?? "console=ttyS0",
       serial: streams,
       devices: devices.makers,
       endOnReset: values["no-reboot"] === true,
     });
+    if (load !== undefined) await loadMachine(machine, load);
   } catch (error) {
     await devices.close();
     if (error instanceof BootError || error instanceof RangeError) throw new UsageError(`vm: ${error.message}`);
@@ -131,6 +154,19 @@ export async function run(args: readonly string[]): Promise<number> {
   streams.onInput = () => machine.platform.serial.ready();
   const stopped = new Promise<"stopped">((resolve) => {
     streams.onEnd = () => resolve("stopped");
+    streams.onSave = () => {
+      if (save === undefined) {
+        process.stderr.write("doppel: vm: --save FILE says where to save the machine\r\n");
+        return;
+      }
+      void saveMachine(machine, save).then(
+        () => resolve("stopped"),
+        (error: unknown) => {
+          process.stderr.write(`doppel: vm: ${(error as Error).message}\r\n`);
+          machine.resume();
+        },
+      );
+    };
   });
   streams.open();
   try {

@@ -26,4 +26,4 @@ export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";
 export { type DeviceMaker, Machine, type MachineEnd, type MachineOptions } from "./machine.ts";
 export { MachineEngine, type MachineEngineOptions } from "./machine-engine.ts";
-export { BootError, TripleFault as MachineFault } from "@doppel/pc-machine";
+export { BootError, SnapshotError, TripleFault as MachineFault } from "@doppel/pc-machine";

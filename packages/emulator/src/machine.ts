@@ -9,12 +9,18 @@
  * ```
  */
 import {
+  type Compression,
+  deflate,
   type GuestMemory,
   kvmClockFeatures,
+  loadSnapshot,
   Platform,
   type ProcessorStart,
+  saveSnapshot,
   type SerialBackend,
+  type SnapshotSink,
   startSystem,
+  type Stateful,
   SystemClock,
   type VirtioDevice,
   VirtioPci,
@@ -34,8 +40,11 @@ export interface MachineOptions {
   readonly ramBytes?: number;
   /** The processor that CPUID describes: a name from `cpuidLevels`. */
   readonly cpu?: string;
-  /** A bzImage, or an ELF executable that starts in 64-bit mode. */
-  readonly kernel: Uint8Array;
+  /**
+   * A bzImage, or an ELF executable that starts in 64-bit mode. Without one the machine is there to be loaded, and
+   * ends when it is reset.
+   */
+  readonly kernel?: Uint8Array;
   readonly initrd?: Uint8Array;
   readonly commandLine?: string;
   /** Where the first serial port leads. */
@@ -62,6 +71,8 @@ export class Machine {
   private end: MachineEnd | undefined;
   private resetWanted = false;
   private running = false;
+  /** Nothing has been written to RAM. */
+  private isFresh: boolean;
   private scheduled = false;
   private cancelWait: (() => void) | undefined;
   private settle: { resolve: (end: MachineEnd) => void; reject: (error: unknown) => void } | undefined;
@@ -117,11 +128,13 @@ export class Machine {
     this.devices = (options.devices ?? []).map(
       (make, index) => new VirtioPci(this.platform.pci.slot(index + 1), make(ram)),
     );
+    this.isFresh = options.kernel === undefined;
     this.powerOn();
   }
 
   private powerOn(): void {
     const { kernel, initrd, commandLine } = this.options;
+    if (kernel === undefined) return;
     const start: ProcessorStart = startSystem(this.platform, this.engine.ram, {
       kernel,
       ...(initrd === undefined ? {} : { initrd }),
@@ -155,6 +168,44 @@ export class Machine {
     this.platform.clock.stop();
     this.cancelWait?.();
     this.cancelWait = undefined;
+  }
+
+  /** All that a snapshot holds beside memory, in the order in which it is loaded. */
+  get parts(): readonly Stateful[] {
+    const devices = this.devices.flatMap((transport) => [transport, transport.device]);
+    return [...this.platform.parts, ...devices, this.engine.processor];
+  }
+
+  /** Saves the machine to `sink`. It stands still meanwhile, and then goes on if it was running. */
+  async save(sink: SnapshotSink, compression: Compression = deflate): Promise<void> {
+    const wasRunning = this.running;
+    this.pause();
+    try {
+      await this.quiesce();
+      await saveSnapshot({ memory: this.engine.ram, parts: this.parts }, compression, sink);
+    } finally {
+      if (wasRunning) this.resume();
+    }
+  }
+
+  /**
+   * Takes over the state of a saved machine of the same make; `run` or `resume` goes on from there. Throws
+   * SnapshotError, after which the machine is of no use, when that is not possible.
+   */
+  async load(source: AsyncIterable<Uint8Array>, compressions: readonly Compression[] = [deflate]): Promise<void> {
+    this.pause();
+    await this.quiesce();
+    await loadSnapshot({ memory: this.engine.ram, parts: this.parts }, source, {
+      compressions,
+      isFresh: this.isFresh,
+    });
+    this.isFresh = false;
+    for (const { device } of this.devices) device.resume();
+    this.platform.serial.ready();
+  }
+
+  private async quiesce(): Promise<void> {
+    await Promise.all(this.devices.map(({ device }) => device.quiesce()));
   }
 
   /** Something happened that the guest may be waiting for. */
@@ -211,7 +262,7 @@ export class Machine {
   }
 
   private finish(): void {
-    if (this.end === undefined && this.options.endOnReset !== true) {
+    if (this.end === undefined && this.options.endOnReset !== true && this.options.kernel !== undefined) {
       this.resetWanted = false;
       this.platform.reset();
       for (const device of this.devices) device.reset();

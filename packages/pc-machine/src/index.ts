@@ -48,7 +48,7 @@ export type { PlatformOptions, ProcessorConnection } from "./platform/platform.t
 export { deflate } from "./snapshot/compression.ts";
 export type { Compression } from "./snapshot/compression.ts";
 export type { SnapshotSink } from "./snapshot/chunks.ts";
-export { loadSnapshot, saveSnapshot } from "./snapshot/snapshot.ts";
+export { loadSnapshot, saveSnapshot, snapshotMemory } from "./snapshot/snapshot.ts";
 export type { LoadOptions, SnapshotMachine } from "./snapshot/snapshot.ts";
 export { decodeState, encodeState } from "./snapshot/state-codec.ts";
 export { clearFreePages } from "./memory/free-pages.ts";

@@ -3,6 +3,8 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 
+const PATIENCE_MS = 30_000;
+
 export class CountingClient {
   readonly #socket: Socket;
   readonly #key: string;
@@ -41,9 +43,17 @@ export class CountingClient {
     this.#answer?.("connection ended");
   }
 
+  /** Rejects when there is no answer for longer than any failover takes. */
   ask(line: string): Promise<string> {
-    return new Promise((resolve) => {
-      this.#answer = resolve;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`no answer to "${line}" in ${PATIENCE_MS / 1000} s`)),
+        PATIENCE_MS,
+      );
+      this.#answer = (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      };
       this.#socket.write(`${line}\n`);
     });
   }

@@ -8,12 +8,15 @@ import {
   VirtioBalloon,
   VirtioBlock,
   VirtioEntropy,
+  VirtioNetwork,
   VirtioP9,
 } from "@doppel/pc-machine";
 import { openDisk, openSharedFolder } from "@doppel/pc-machine/node";
 import type { DeviceMaker } from "@doppel/emulator";
+import { plugIntoGateway, plugIntoSwitch, StreamAddressError } from "@doppel/emulator/node";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
+import { parseNetworkOption } from "./network-option.ts";
 import { parseDiskOption, parseShareOption } from "./storage-options.ts";
 
 export interface VmDevices {
@@ -23,8 +26,9 @@ export interface VmDevices {
 }
 
 export interface VmDeviceOptions {
-  /** Values of `--disk` and `--share`, in their order. */
+  /** Values of `--disk`, `--net` and `--share`, in their order. */
   readonly disks: readonly string[];
+  readonly networks: readonly string[];
   readonly shares: readonly string[];
   /** Told what a device or its driver does wrong. */
   readonly onError: (message: string) => void;
@@ -52,6 +56,14 @@ export async function openDevices(options: VmDeviceOptions): Promise<VmDevices> 
       const serial = `doppel-${index}`;
       makers.push((memory) => new VirtioBlock({ id, memory, disk, serial, readOnly: how.readOnly, ...errors }));
     }
+    for (const [index, text] of options.networks.entries()) {
+      const { to, mac = randomMac() } = parseNetworkOption(text);
+      const { port, close: unplug } = await named(`--net ${text}`, () =>
+        "address" in to ? plugIntoSwitch(to.address) : plugIntoGateway(to.forwards),
+      );
+      opened.push(() => Promise.resolve(unplug()));
+      makers.push((memory) => new VirtioNetwork({ id: `virtio-net.${index}`, memory, mac, port, ...errors }));
+    }
     for (const [index, text] of options.shares.entries()) {
       const { path, tag } = parseShareOption(text, index);
       const server = new P9Server(await named(`--share ${path}`, () => openSharedFolder(path)));
@@ -70,11 +82,16 @@ export async function openDevices(options: VmDeviceOptions): Promise<VmDevices> 
   return { makers, close };
 }
 
+/** One of those that QEMU's machines have too. */
+function randomMac(): Uint8Array {
+  return Uint8Array.of(0x52, 0x54, 0x00, ...randomFillSync(new Uint8Array(3)));
+}
+
 async function named<T>(option: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
-    if (error instanceof DiskImageError || error instanceof DiskFileError) {
+    if (error instanceof DiskImageError || error instanceof DiskFileError || error instanceof StreamAddressError) {
       throw new UsageError(`vm: ${option}: ${error.message}`);
     }
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;

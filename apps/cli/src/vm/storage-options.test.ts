@@ -31,7 +31,7 @@ describe("--disk", () => {
   });
 
   it.each([
-    ["", /wants a path/],
+    ["", /wants a value/],
     ["x,format=vmdk", /format is raw or qcow2, not vmdk/],
     ["x.qcow2,snapshot=yes", /snapshot is on or off, not yes/],
     ["x,cache=none", /"cache=none" is none of format=…, snapshot=…, readonly=…/],

@@ -1,7 +1,8 @@
-/** What `--disk` and `--share` of `doppel vm` say: a path, and after commas `name=value`. A comma in a path is written twice. */
+/** What `--disk` and `--share` of `doppel vm` say. */
 import { open } from "node:fs/promises";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
+import { parseSettings } from "./settings.ts";
 
 export interface DiskOption {
   readonly path: string;
@@ -22,7 +23,8 @@ const maximumTagBytes = 31;
 
 /** Reads `PATH[,format=raw|qcow2][,snapshot=on|off][,readonly=on|off]`. */
 export async function parseDiskOption(text: string): Promise<DiskOption> {
-  const { path, settings } = parseSettings("--disk", text, ["format", "snapshot", "readonly"]);
+  const { value: path, settings: pairs } = parseSettings("--disk", text, ["format", "snapshot", "readonly"]);
+  const settings = new Map(pairs);
   const isOn = (name: string): boolean => {
     const value = settings.get(name) ?? "off";
     if (value !== "on" && value !== "off")
@@ -38,32 +40,12 @@ export async function parseDiskOption(text: string): Promise<DiskOption> {
 
 /** Reads `PATH[,tag=NAME]`. */
 export function parseShareOption(text: string, index: number): ShareOption {
-  const { path, settings } = parseSettings("--share", text, ["tag"]);
-  const tag = settings.get("tag") ?? (index === 0 ? "share" : `share${index}`);
+  const { value: path, settings } = parseSettings("--share", text, ["tag"]);
+  const tag = settings.at(-1)?.[1] ?? (index === 0 ? "share" : `share${index}`);
   if (tag === "" || Buffer.byteLength(tag) > maximumTagBytes) {
     throw new UsageError(`vm: --share ${path}: a tag has 1 to ${maximumTagBytes} bytes`);
   }
   return { path, tag };
-}
-
-function parseSettings(
-  option: string,
-  text: string,
-  known: readonly string[],
-): { readonly path: string; readonly settings: ReadonlyMap<string, string> } {
-  const [path, ...rest] = text.replaceAll(",,", "\0").split(",");
-  const settings = new Map<string, string>();
-  for (const part of rest) {
-    const [name, value] = part.replaceAll("\0", ",").split(/=(.*)/s);
-    if (!known.includes(name) || value === undefined) {
-      throw new UsageError(
-        `vm: ${option}: "${part.replaceAll("\0", ",")}" is none of ${known.map((one) => `${one}=…`).join(", ")}`,
-      );
-    }
-    settings.set(name, value);
-  }
-  if (path === "") throw new UsageError(`vm: ${option} wants a path`);
-  return { path: path.replaceAll("\0", ","), settings };
 }
 
 /**

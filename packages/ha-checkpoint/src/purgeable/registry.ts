@@ -21,7 +21,7 @@
 //   descriptor: nonce u64 | state u32 | generation u32      16 bytes, aligned, not in a page that is designated
 import { ByteReader, ByteWriter } from "../epochs/bytes.ts";
 
-export const descriptorBytes = 16;
+const descriptorBytes = 16;
 /** Regions at a time: an application needs a few; a guest must not make the host keep more. */
 export const maximumRegions = 1024;
 
@@ -109,7 +109,8 @@ export class PurgeableRegistry {
     descriptor: bigint,
   ): CallResult<{ readonly id: number; readonly nonce: bigint; readonly pages: number }> {
     const size = BigInt(this.#mapping.pageBytes);
-    if (length <= 0n || address < 0n || descriptor < 0n || descriptor % 16n !== 0n) return failed("EINVAL");
+    if (length <= 0n || address < 0n || descriptor < 0n || descriptor % BigInt(descriptorBytes) !== 0n)
+      return failed("EINVAL");
     const first = (address + size - 1n) / size;
     const end = (address + length) / size;
     if (end <= first || end - first > BigInt(this.#mapping.pageCount)) return failed("EINVAL");

@@ -35,7 +35,7 @@ export class Client {
   /** A new request, if the last one was answered. */
   ask(value: number | undefined): void {
     if (this.#request !== undefined) return;
-    this.#request = { client: this.#number, sequence: ++this.#sequence, value };
+    this.#request = { client: this.#number, sequence: ++this.#sequence, value, generation: this.resets };
     if (value !== undefined) this.#possible.add(value);
     this.repeat();
   }
@@ -47,7 +47,7 @@ export class Client {
   /** `coldStarts`: how many there had been when the reply passed the edge. */
   receive(reply: Reply, coldStarts: number): void {
     const request = this.#request;
-    if (request === undefined || reply.sequence !== request.sequence) return;
+    if (request === undefined || reply.sequence !== request.sequence || reply.generation !== this.resets) return;
     if (reply.reset) return this.#reset(reply, coldStarts);
     this.#coldStarts = coldStarts;
     this.#request = undefined;

@@ -11,7 +11,7 @@ checkpointableContract("the toy machine", () => {
   const work = async (): Promise<void> => {
     sequence++;
     for (let client = 0; client < 3; client++) {
-      machine.receive(encodeRequest({ client, sequence, value: sequence * client }));
+      machine.receive(encodeRequest({ client, sequence, value: sequence * client, generation: 0 }));
     }
     machine.tick(sequence * 3, 4);
     if (sequence % 2 === 0) machine.setCachePurgeable(sequence % 4 === 0);

@@ -1,7 +1,7 @@
 // A machine small enough to simulate by the thousand: a few short pages, a network card, a disk, and a program that keeps
 // numbers for its clients. All it knows lies in its pages and its state, as with a real one.
 //
-//   page 0           clients: last sequence, its value, the sequence that waits for the disk, node of its step
+//   page 0           clients: last sequence, its value, the sequence that waits for the disk and its value, generation
 //   page 1, 2        by sector of the disk: number of the last write completed, of the one outstanding
 //   pages 3 to 6     counters that it increments as it goes
 //   the last pages   a cache, purgeable; it says of each page which client's value it has
@@ -16,7 +16,7 @@ export const toyClients = 8;
 export const toySectors = 48;
 export const toySectorBytes = 64;
 const cachePages = [12, 13, 14, 15] as const;
-const clientWords = 4;
+const clientWords = 5;
 
 /** Ethernet header, then what is asked or answered, as numbers of 32 bits. */
 const headerBytes = 14;
@@ -26,6 +26,8 @@ export interface Request {
   readonly sequence: number;
   /** To be kept; undefined: asks for what is kept. */
   readonly value: number | undefined;
+  /** How often the client began anew. */
+  readonly generation: number;
 }
 
 export interface Reply {
@@ -36,15 +38,18 @@ export interface Reply {
   readonly reset: boolean;
   /** Where in the machine's history it was said. */
   readonly node: number;
+  /** Of the last request that the machine heard of the client. */
+  readonly generation: number;
 }
 
 export function encodeRequest(request: Request): Uint8Array {
-  return frameOf([request.client, request.sequence, request.value === undefined ? 0 : 1, request.value ?? 0]);
+  const { client, sequence, value, generation } = request;
+  return frameOf([client, sequence, value === undefined ? 0 : 1, value ?? 0, generation]);
 }
 
 export function decodeReply(frame: Uint8Array): Reply {
-  const [client, sequence, value, reset, node] = numbersIn(frame);
-  return { client, sequence, value, reset: reset === 1, node };
+  const [client, sequence, value, reset, node, generation] = numbersIn(frame);
+  return { client, sequence, value, reset: reset === 1, node, generation };
 }
 
 /** From the machine's MAC, 02:00:00:00:00:01. */
@@ -236,8 +241,9 @@ export class ToyMachine implements Checkpointable {
   /** A frame came in. */
   receive(frame: Uint8Array): void {
     this.#defer(() => {
-      const [client, sequence, isPut, value] = numbersIn(frame);
+      const [client, sequence, isPut, value, generation] = numbersIn(frame);
       this.#step();
+      this.#setClient(client, 4, generation);
       const last = this.#client(client, 0);
       const pending = this.#client(client, 2);
       if (sequence > Math.max(last, pending) + 1) return this.#reply(client, sequence, last, true);
@@ -295,7 +301,7 @@ export class ToyMachine implements Checkpointable {
       const end = Math.min(first + count, toySectors);
       for (let at = first; at < end; at++) if (this.#outstanding(at) !== 0) return;
       if (end > first) this.#writeSectors(first, end - first, this.#nextWrite++);
-      this.#transmit([0xffff, 0, 0, 0, this.node]);
+      this.#transmit([0xffff, 0, 0, 0, this.node, 0]);
     });
   }
 
@@ -365,7 +371,7 @@ export class ToyMachine implements Checkpointable {
   }
 
   #reply(client: number, sequence: number, value: number, reset = false): void {
-    this.#transmit([client, sequence, value, Number(reset), this.node]);
+    this.#transmit([client, sequence, value, Number(reset), this.node, this.#client(client, 4)]);
   }
 
   #transmit(numbers: readonly number[]): void {

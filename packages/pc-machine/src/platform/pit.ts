@@ -251,6 +251,8 @@ export class IntervalTimer implements Device {
   #channels: readonly Channel[];
   #speaker = false;
   #gate2 = false;
+  /** What the line was last set to. */
+  #level = false;
   #timer: Timer | undefined;
 
   /** Ports 0x40 to 0x43. */
@@ -292,7 +294,12 @@ export class IntervalTimer implements Device {
   }
 
   save(): StateRecord {
-    return { channels: this.#channels.map((channel) => channel.save()), speaker: this.#speaker, gate2: this.#gate2 };
+    return {
+      channels: this.#channels.map((channel) => channel.save()),
+      speaker: this.#speaker,
+      gate2: this.#gate2,
+      level: this.#level,
+    };
   }
 
   load(record: StateRecord, version: number): void {
@@ -300,7 +307,8 @@ export class IntervalTimer implements Device {
     for (const [index, channel] of reader.records("channels", 3).entries()) this.#channels[index].load(channel);
     this.#speaker = reader.boolean("speaker");
     this.#gate2 = reader.boolean("gate2");
-    this.#schedule();
+    this.#setLine(reader.boolean("level"));
+    this.#arm();
   }
 
   #newChannels(): Channel[] {
@@ -321,16 +329,26 @@ export class IntervalTimer implements Device {
     }
   }
 
+  #setLine(level: boolean): void {
+    this.#level = level;
+    this.#line.set(level);
+  }
+
   #schedule(): void {
+    this.#setLine(this.#channels[0].output());
+    this.#arm();
+  }
+
+  #arm(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#line.set(this.#channels[0].output());
     const rise = this.#channels[0].nextRise();
     if (rise === never) return;
     this.#timer = this.#clock.at(rise, () => {
-      this.#line.set(false);
-      this.#line.set(true);
-      this.#schedule();
+      // Whether the fall was seen in time or not.
+      this.#setLine(false);
+      this.#setLine(true);
+      this.#arm();
     });
   }
 }

@@ -4,7 +4,7 @@ import { SnapshotError } from "../ports.ts";
 import type { GuestMemory, Stateful, StateRecord, StateValue } from "../ports.ts";
 import { deflate } from "./compression.ts";
 import { RecordReader } from "./record-reader.ts";
-import { loadSnapshot, saveSnapshot } from "./snapshot.ts";
+import { loadSnapshot, saveSnapshot, snapshotMemory } from "./snapshot.ts";
 import type { SnapshotMachine } from "./snapshot.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 
@@ -130,6 +130,7 @@ describe("snapshots", () => {
     const machine = usedMachine();
     const bytes = await saved(machine);
     expect(bytes.length).toBeLessThan(machine.ram.length / 10);
+    expect(await snapshotMemory(inPieces(bytes, 100))).toBe(machine.ram.length);
     for (const size of [1, 4096, bytes.length]) {
       const other = newMachine();
       await load(other, bytes, size);

@@ -108,6 +108,16 @@ export async function loadSnapshot(
   }
 }
 
+/** Bytes of RAM of the machine that was saved; only the beginning of the source is read. @throws SnapshotError */
+export async function snapshotMemory(source: AsyncIterable<Uint8Array>): Promise<number> {
+  for await (const { kind, content } of readChunks(source)) {
+    if (kind !== ChunkKind.description) break;
+    const reader = new RecordReader("description", decoded(content, "the description"));
+    return reader.integer("ramBytes", 0, Number.MAX_SAFE_INTEGER);
+  }
+  throw new SnapshotError("the saved machine does not begin with a description");
+}
+
 /** What a snapshot is of. @throws SnapshotError unless it is of a machine made like this one */
 function checkDescription(
   record: StateRecord,

@@ -1,0 +1,90 @@
+// A pair whose edge and hosts are processes of this computer: for the demonstration and the tests.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { createServer } from "node:net";
+import { askControl } from "./control.ts";
+import type { Command } from "./control.ts";
+import { initPair } from "./init.ts";
+
+const PATIENCE_MS = 60_000;
+
+/** Edge and hosts as children of this process. */
+export class LocalPair {
+  readonly folder: string;
+  readonly port: number;
+  readonly #config: string;
+  readonly #command: readonly string[];
+  readonly #children = new Map<string, ChildProcess>();
+  readonly errors: string[] = [];
+
+  /** `command`: what Node is given to be this command line. */
+  constructor(folder: string, port: number, command: readonly string[]) {
+    this.folder = folder;
+    this.#command = command;
+    this.port = port;
+    this.#config = initPair({ pair: "demo", folder, port }).path;
+  }
+
+  start(name: string): void {
+    const command = name === "edge" ? ["edge"] : ["host", name];
+    const args = [...this.#command, "pair", ...command, "--config", this.#config];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr?.on("data", (chunk: Buffer) => this.errors.push(`${name}: ${chunk.toString()}`));
+    this.#children.set(name, child);
+  }
+
+  kill(name: string, signal: NodeJS.Signals = "SIGKILL"): void {
+    this.#children.get(name)?.kill(signal);
+  }
+
+  /** The host leads, and another can take over. */
+  async protectedBy(name: string): Promise<void> {
+    const until = performance.now() + PATIENCE_MS;
+    while (performance.now() < until) {
+      const status = await this.status(name);
+      if (status?.["mode"] === "protected" && Number(status["checkpoints"]) > 2) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`${name} is not protected after ${PATIENCE_MS / 1000} s: ${this.errors.slice(-5).join("")}`);
+  }
+
+  async status(name: string): Promise<Record<string, unknown> | undefined> {
+    try {
+      return (await this.ask(name, "status")) as Record<string, unknown>;
+    } catch {
+      return undefined;
+    }
+  }
+
+  ask(name: string, command: Command): Promise<unknown> {
+    return askControl(join(this.folder, name, "control.sock"), command);
+  }
+
+  async end(): Promise<void> {
+    const gone = [...this.#children.values()].map((child) =>
+      child.exitCode === null && child.signalCode === null
+        ? new Promise<void>((resolve) => child.once("exit", () => resolve()))
+        : Promise.resolve(),
+    );
+    for (const child of this.#children.values()) child.kill("SIGKILL");
+    await Promise.all(gone);
+  }
+}
+
+/** The first of four ports that are free now. */
+export async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 40_000);
+    const free = await Promise.all([0, 1, 2, 3].map((at) => isFree(first + at)));
+    if (free.every(Boolean)) return first;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,114 @@
+// Edge and hosts as processes, a client on one TCP connection, and what goes wrong with processes.
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CountingClient } from "../src/pair/counting-client.ts";
+import { freePorts, LocalPair } from "../src/pair/local-pair.ts";
+import { repository } from "./harness/run.ts";
+
+let folder: string;
+let pair: LocalPair;
+let client: CountingClient | undefined;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "doppel-pair-"));
+  pair = new LocalPair(folder, await freePorts(), [join(repository, "apps/cli/dist/main.js")]);
+});
+afterEach(async () => {
+  client?.close();
+  await pair.end();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function startAll(): Promise<CountingClient> {
+  for (const name of ["edge", "a", "b"]) pair.start(name);
+  await pair.protectedBy("a");
+  client = new CountingClient(pair.port + 3, "n");
+  await client.count(30);
+  return client;
+}
+
+/** Every answer was one more than the one before it, on one connection. */
+async function check(on: CountingClient): Promise<void> {
+  expect(await on.ask("get n")).toBe(String(on.answered));
+  expect(on.complaints).toEqual([]);
+  expect(on.resets).toBe(0);
+}
+
+const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1000 * count));
+
+describe("a pair of processes", () => {
+  it("C3 P4 goes on when the leader is killed, and again when the next one is", async () => {
+    const on = await startAll();
+    for (const [leader, next] of [
+      ["a", "b"],
+      ["b", "a"],
+    ]) {
+      pair.kill(leader);
+      await on.count(30);
+      pair.start(leader);
+      await pair.protectedBy(next);
+    }
+    await check(on);
+  });
+
+  it("C3 S9 a leader that was stopped comes back to find itself replaced, and follows", async () => {
+    const on = await startAll();
+    pair.kill("a", "SIGSTOP");
+    await on.count(30);
+    pair.kill("a", "SIGCONT");
+    await pair.protectedBy("b");
+    await on.count(10);
+    expect((await pair.status("a"))?.["role"]).toBe("standby");
+    await check(on);
+  });
+
+  it("N8 the leader goes on alone when its standby dies, and takes it in again", async () => {
+    const on = await startAll();
+    pair.kill("b");
+    await on.count(30);
+    expect((await pair.status("a"))?.["mode"]).toBe("solo");
+    pair.start("b");
+    await pair.protectedBy("a");
+    await check(on);
+  });
+
+  it("C3 the machine's host does not depend on the edge: it dies and comes back, and nobody is deposed", async () => {
+    await startAll();
+    client?.close();
+    pair.kill("edge");
+    await seconds(1);
+    expect((await pair.status("a"))?.["mode"]).toBe("protected");
+    pair.start("edge");
+    await seconds(1);
+    const again = new CountingClient(pair.port + 3, "m");
+    await again.count(30);
+    again.close();
+    expect((await pair.status("a"))?.["mode"]).toBe("protected");
+  });
+
+  it("a failover that is asked for moves the machine", async () => {
+    const on = await startAll();
+    expect(await pair.ask("a", "failover")).toMatchObject({ host: "a" });
+    await on.count(10);
+    await pair.protectedBy("b");
+    await check(on);
+  });
+
+  it("a host with another key is let in by nobody, and the machine runs on", async () => {
+    const on = await startAll();
+    pair.kill("b");
+    const stray = join(folder, "stray.key");
+    writeFileSync(stray, `${"ab".repeat(32)}\n`);
+    copyFileSync(stray, join(folder, "keys", "b+edge.key"));
+    copyFileSync(stray, join(folder, "keys", "a+b.key"));
+    // The others hold the keys that they read when they started.
+    pair.start("b");
+    await on.count(30);
+    await seconds(2);
+    expect((await pair.status("a"))?.["mode"]).toBe("solo");
+    expect(await pair.status("b")).toMatchObject({ role: "standby", complete: false });
+    await check(on);
+  });
+});
