@@ -19,9 +19,13 @@ Ctrl-A x ends.
   --disk FILE[,format=raw|qcow2][,snapshot=on][,readonly=on]
                    a disk image; with snapshot=on what is written is gone
                    afterwards. May be given several times
-  --net user[,forward=[ADDRESS:]PORT:PORT][,mac=MAC]
+  --net user[,forward=[udp:][ADDRESS:]PORT:PORT][,host=on]
+        [,network=A.B.C.D/N][,listen=ADDRESS][,mac=MAC]
                    a network card with a way out through this host; forward lets
-                   a port of this host lead to one of the guest's
+                   a port of this host lead to one of the guest's; with host=on
+                   the gateway, 10.0.2.2, leads to this host itself; listen lets
+                   others onto the machine's switch at HOST:PORT or unix:PATH,
+                   QEMU with -netdev stream for one
   --net switch=ADDRESS[,mac=MAC]
                    a network card on a switch at HOST:PORT or unix:PATH
   --share DIR[,tag=NAME]

@@ -59,7 +59,11 @@ export async function openDevices(options: VmDeviceOptions): Promise<VmDevices> 
     for (const [index, text] of options.networks.entries()) {
       const { to, mac = randomMac() } = parseNetworkOption(text);
       const { port, close: unplug } = await named(`--net ${text}`, () =>
-        "address" in to ? plugIntoSwitch(to.address) : plugIntoGateway(to.forwards),
+        "address" in to
+          ? plugIntoSwitch(to.address, (reason) =>
+              options.onError(`${to.address} is gone${reason === undefined ? "" : `: ${reason.message}`}`),
+            )
+          : plugIntoGateway(to),
       );
       opened.push(() => Promise.resolve(unplug()));
       makers.push((memory) => new VirtioNetwork({ id: `virtio-net.${index}`, memory, mac, port, ...errors }));

@@ -1,28 +1,48 @@
 /** What `--net` of `doppel vm` says. */
-import type { PortForward } from "@doppel/emulator/node";
+import { type GatewayNetwork, parseNetworkPlan, type PortForward } from "@doppel/emulator/node";
 import { UsageError } from "../usage-error.ts";
 import { parseSettings } from "./settings.ts";
 
 export interface NetworkOption {
-  /** A gateway for this machine alone, or the address of a switch. */
-  readonly to: { readonly forwards: readonly PortForward[] } | { readonly address: string };
+  /** A network of the machine's own with a gateway, or the address of a switch. */
+  readonly to: GatewayNetwork | { readonly address: string };
   /** Six bytes; undefined for one that is made up. */
   readonly mac: Uint8Array | undefined;
 }
 
-/** Reads `user[,forward=[tcp:|udp:][ADDRESS:]PORT:PORT]…[,mac=MAC]` or `switch=ADDRESS[,mac=MAC]`. */
+const ofGateways = ["forward", "host", "network", "listen"];
+
+/**
+ * Reads `user[,forward=[tcp:|udp:][ADDRESS:]PORT:PORT]…[,host=on][,network=A.B.C.D/N][,listen=ADDRESS][,mac=MAC]` or
+ * `switch=ADDRESS[,mac=MAC]`.
+ */
 export function parseNetworkOption(text: string): NetworkOption {
-  const { value, settings } = parseSettings("--net", text, ["forward", "mac"]);
-  const macs = settings.filter(([name]) => name === "mac").map(([, mac]) => parseMac(mac));
-  const forwards = settings.filter(([name]) => name === "forward").map(([, forward]) => parseForward(forward));
+  const { value, settings } = parseSettings("--net", text, [...ofGateways, "mac"]);
+  const all = (wanted: string): string[] => settings.filter(([name]) => name === wanted).map(([, each]) => each);
+  const mac = all("mac").map(parseMac).at(-1);
   const address = /^switch=(.+)$/s.exec(value)?.[1];
-  if (address === undefined && value !== "user") {
-    throw new UsageError(`vm: --net is user or switch=ADDRESS, not ${value}`);
+  if (address !== undefined) {
+    const name = ofGateways.find((each) => all(each).length > 0);
+    if (name !== undefined)
+      throw new UsageError(`vm: --net: ${name}= belongs to a gateway, and a switch has none; user does`);
+    return { to: { address }, mac };
   }
-  if (address !== undefined && forwards.length > 0) {
-    throw new UsageError("vm: --net: a switch forwards no ports of the host; user does");
+  if (value !== "user") throw new UsageError(`vm: --net is user or switch=ADDRESS, not ${value}`);
+  const host = all("host").at(-1) ?? "off";
+  if (host !== "on" && host !== "off") throw new UsageError(`vm: --net: host is on or off, not ${host}`);
+  const network = all("network").at(-1);
+  const plan = network === undefined ? undefined : parseNetworkPlan(network);
+  if (network !== undefined && plan === undefined) {
+    throw new UsageError(`vm: --net: network=${network} is no network of 32 addresses or more, such as 10.0.2.0/24`);
   }
-  return { to: address === undefined ? { forwards } : { address }, mac: macs.at(-1) };
+  const listen = all("listen").at(-1);
+  const to: GatewayNetwork = {
+    forwards: all("forward").map(parseForward),
+    reachesHost: host === "on",
+    ...(plan === undefined ? {} : { plan }),
+    ...(listen === undefined ? {} : { listen }),
+  };
+  return { to, mac };
 }
 
 function parseForward(text: string): PortForward {

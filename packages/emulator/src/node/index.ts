@@ -4,5 +4,11 @@ export { MountError, StraceObserver } from "@doppel/linux-user";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type GuardChoice, UnknownCpuError } from "../user-engine.ts";
 export { defaultTwins, type NativeFunction, selectBindings, twins, UnknownBindingError } from "@doppel/native-binding";
-export { type PluggedCable, plugIntoGateway, plugIntoSwitch, StreamAddressError } from "./machine-network.ts";
-export type { PortForward } from "@doppel/virtual-network";
+export {
+  type GatewayNetwork,
+  type PluggedCable,
+  plugIntoGateway,
+  plugIntoSwitch,
+  StreamAddressError,
+} from "./machine-network.ts";
+export { parseNetworkPlan, type PortForward } from "@doppel/virtual-network";
