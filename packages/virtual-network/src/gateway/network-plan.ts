@@ -6,6 +6,7 @@ import {
   type MacAddress,
   parseAddress,
 } from "../ethernet/addresses.ts";
+import { ETHERNET_MTU } from "../ethernet/frame.ts";
 import type { HostEndpoint, HostNetwork } from "./host-network.ts";
 
 export interface NetworkPlan {
@@ -29,7 +30,7 @@ export const DEFAULT_PLAN: NetworkPlan = {
   nameServer: literal("10.0.2.3"),
   firstLease: literal("10.0.2.15"),
   gatewayMac: 0x5255_0a00_0202 as MacAddress,
-  mtu: 1500,
+  mtu: ETHERNET_MTU,
 };
 
 export function netmask({ prefixLength }: NetworkPlan): IPv4Address {
