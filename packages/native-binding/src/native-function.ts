@@ -43,8 +43,11 @@ export interface Callee {
 }
 export type Callees = Readonly<Record<string, Callee>>;
 
+/** One after the other; how many there are is checked when it is called. */
 type ArgumentsOf<C extends Callee> =
-  C["prototype"] extends Prototype<unknown, infer P extends readonly CType<unknown>[]> ? Values<P> : never;
+  C["prototype"] extends Prototype<unknown, infer P extends readonly CType<unknown>[]>
+    ? readonly Values<P>[number][]
+    : never;
 type ResultOf<C extends Callee> = C["prototype"] extends Prototype<infer R, readonly CType<unknown>[]> ? R : never;
 
 /** Calls another function; its result resumes the twin with this state. */

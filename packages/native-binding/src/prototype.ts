@@ -163,7 +163,9 @@ export class Prototype<R, P extends readonly CType<unknown>[]> {
   // The other way: a native function calls a guest function.
 
   /** Puts the arguments of a call where the callee looks for them; amd64 only, and registers only (`checkCallable`). */
-  writeArguments({ registers, abi }: CallSite, values: Values<P>): void {
+  writeArguments({ registers, abi }: CallSite, values: readonly unknown[]): void {
+    if (values.length !== this.parameters.length)
+      throw new PrototypeError(`${this.toString()} is called with ${values.length} arguments`);
     this.places.amd64.forEach((place, index) => {
       const { low, high } = this.parameters[index].encode(values[index], abi);
       if (place.in === "vector") {

@@ -602,6 +602,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const size = info & 0xff;
     const inPage = low & PAGE_MASK;
     const first = Math.min(size, PAGE_BYTES - inPage);
+    const { linkDrops } = this;
     const page = this.look(low, high, 1);
     if (page < 0 && page !== SPACE_DEVICE) {
       this.fail(info >> 8, low, high, 1, page);
@@ -617,7 +618,9 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         return 1;
       }
     }
-    let dropped = page >= 0 && this.dropsCode(page, inPage, first);
+    // A page that got a copy of its own for this store may be the one that runs.
+    let dropped = this.linkDrops !== linkDrops;
+    dropped = (page >= 0 && this.dropsCode(page, inPage, first)) || dropped;
     if (first < size && next >= 0) dropped = this.dropsCode(next, 0, size - first) || dropped;
     if (dropped) {
       this.view.setInt32(this.pointer + Header.exitCode, EngineExit.retry, true);
@@ -673,8 +676,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     }
   }
 
+  /** How often code that this context was linked to has moved. */
+  private linkDrops = 0;
+
   private dropLinks(view: View): void {
     this.codeChanged = true;
+    this.linkDrops++;
     this.table.unlink([...view.mappedLinks]);
     view.mappedLinks.clear();
     this.flushJumpCache(view);

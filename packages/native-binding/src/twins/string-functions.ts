@@ -101,7 +101,7 @@ const strdup = resumableFunction({
   callees: { allocate: { prototype: prototype(C.pointer, [C.size]) } },
   start: ({ memory }, text) => {
     const size = length(memory, text, Infinity);
-    return size < 0 ? DECLINED : { call: "allocate", values: [size + 1] as const, state: { text } };
+    return size < 0 ? DECLINED : { call: "allocate", values: [size + 1], state: { text } };
   },
   resume: ({ memory }, { text }: { text: number }, place) => {
     if (place !== 0) copyString(memory, place, text);
