@@ -149,8 +149,12 @@ const compareExchangePair: Preparation = (c) => {
 const bitTest: Preparation = (c) => {
   const { random } = c;
   const { o0, o1 } = c.encoding.instruction;
-  if (o0.kind !== OperandKind.mem || o1.kind !== OperandKind.gpr || random.oneIn(16)) return;
-  c.offerLow(o1.register, random.oneIn(3) ? random.below(64) : random.below(16_384) - 8192, o1.width);
+  if (o0.kind !== OperandKind.mem || o1.kind !== OperandKind.gpr) return;
+  if (!random.oneIn(16))
+    c.offerLow(o1.register, random.oneIn(3) ? random.below(64) : random.below(16_384) - 8192, o1.width);
+  // The code of other cases is not the same in both runs.
+  const reached = c.target + Number(BigInt.asIntN(o1.width, c.gpr(o1.register)) >> 3n);
+  return reached < Layout.code - 8 || reached >= Layout.code + Layout.codeBytes;
 };
 
 /** Counts around the widths. */
