@@ -9,41 +9,13 @@
  * ```
  */
 import { Op } from "../ir/op.ts";
-import { Access, Header, type TlbLayout } from "../layout.ts";
+import { Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { BLOCK_EMPTY, type BranchHints, type LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
+import { LOADS, STORES } from "./memory-shapes.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
 const I32 = 0x7f;
-
-interface MemoryShape {
-  readonly size: number;
-  readonly opcode: number;
-}
-
-const LOADS: Readonly<Record<number, MemoryShape>> = {
-  [Op.load8U]: { size: Access.bytes1, opcode: Wasm.i32Load8U },
-  [Op.load8S]: { size: Access.bytes1, opcode: Wasm.i32Load8S },
-  [Op.load16U]: { size: Access.bytes2, opcode: Wasm.i32Load16U },
-  [Op.load16S]: { size: Access.bytes2, opcode: Wasm.i32Load16S },
-  [Op.load32]: { size: Access.bytes4, opcode: Wasm.i32Load },
-  [Op.load64]: { size: Access.bytes8, opcode: Wasm.i64Load },
-  [Op.loadF32]: { size: Access.bytes4, opcode: Wasm.f32Load },
-  [Op.loadF64]: { size: Access.bytes8, opcode: Wasm.f64Load },
-  [Op.loadV128]: { size: Access.bytes16, opcode: Wasm.v128Load },
-  [Op.loadV128Zero32]: { size: Access.bytes4, opcode: Wasm.v128Load32Zero },
-  [Op.loadV128Zero64]: { size: Access.bytes8, opcode: Wasm.v128Load64Zero },
-};
-
-const STORES: Readonly<Record<number, MemoryShape>> = {
-  [Op.store8]: { size: Access.bytes1, opcode: Wasm.i32Store8 },
-  [Op.store16]: { size: Access.bytes2, opcode: Wasm.i32Store16 },
-  [Op.store32]: { size: Access.bytes4, opcode: Wasm.i32Store },
-  [Op.store64]: { size: Access.bytes8, opcode: Wasm.i64Store },
-  [Op.storeF32]: { size: Access.bytes4, opcode: Wasm.f32Store },
-  [Op.storeF64]: { size: Access.bytes8, opcode: Wasm.f64Store },
-  [Op.storeV128]: { size: Access.bytes16, opcode: Wasm.v128Store },
-};
 
 export class MemoryEmitter {
   private readonly ownTlb: TlbLayout;
@@ -61,6 +33,18 @@ export class MemoryEmitter {
     this.tlb = tlb;
   }
 
+  /** Locals with host offsets that a slow path takes back: those of the block's access groups so far. */
+  readonly known: number[] = [];
+
+  private forgetKnown(): void {
+    for (const local of this.known) {
+      this.out.u8(Wasm.i32Const);
+      this.out.s32(0);
+      this.out.u8(Wasm.localSet);
+      this.out.u32(local);
+    }
+  }
+
   begin(locals: LocalPool, out: ByteWriter, imports: RegionImports, tlb: TlbLayout = this.ownTlb): void {
     this.tlb = tlb;
     this.locals = locals;
@@ -69,7 +53,7 @@ export class MemoryEmitter {
     this.entry = this.host = -1;
   }
 
-  private get(local: number): void {
+  get(local: number): void {
     this.out.u8(Wasm.localGet);
     this.out.u32(local);
   }
@@ -190,6 +174,7 @@ export class MemoryEmitter {
     this.hints.mark(out, false);
     out.u8(Wasm.brIf);
     out.u32(faultDepth + 1);
+    this.forgetKnown();
     this.get(this.host);
     out.u8(Wasm.end);
     this.access(opcode);
@@ -226,6 +211,113 @@ export class MemoryEmitter {
     this.hints.mark(out, false);
     out.u8(Wasm.brIf);
     out.u32(faultDepth + 1);
+    this.forgetKnown();
+    out.u8(Wasm.end);
+  }
+
+  // Groups of accesses.
+
+  /** Looks up the bytes from `address + distance` on; `host` gets their offset in memory, or 0. */
+  lookUpGroup(address: number, distance: number, bytes: number, writes: boolean, host: number): void {
+    const { out, tlb } = this;
+    let lowest = address;
+    if (distance !== 0) {
+      lowest = this.locals.temporary("i64");
+      this.get(address);
+      out.u8(Wasm.i64Const);
+      out.s32(distance);
+      out.u8(Wasm.i64Add);
+      out.u8(Wasm.localSet);
+      out.u32(lowest);
+    }
+    this.check(lowest, writes ? tlb.writeTag : tlb.readTag, bytes);
+    this.hints.mark(out, true);
+    out.u8(Wasm.if);
+    out.u8(I32);
+    this.pushHost(lowest);
+    out.u8(Wasm.else);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.end);
+    out.u8(Wasm.localSet);
+    out.u32(host);
+  }
+
+  /** A load `distance` bytes behind what is at host offset `known`, a local; `pushAddress` is for when that is 0. */
+  loadKnown(
+    op: number,
+    known: number,
+    distance: number,
+    offset: number,
+    result: number,
+    faultDepth: number,
+    pushAddress: () => void,
+  ): void {
+    const { out } = this;
+    const { size, opcode } = LOADS[op];
+    this.get(known);
+    this.hints.mark(out, true);
+    out.u8(Wasm.if);
+    out.u8(I32);
+    this.get(known);
+    out.u8(Wasm.else);
+    this.get(Parameter.context);
+    pushAddress();
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(this.imports.load);
+    out.u8(Wasm.localTee);
+    out.u32(this.host);
+    out.u8(Wasm.i32Eqz);
+    this.hints.mark(out, false);
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth + 1);
+    this.forgetKnown();
+    this.get(this.host);
+    out.u8(Wasm.i32Const);
+    out.s32(distance);
+    out.u8(Wasm.i32Sub);
+    out.u8(Wasm.end);
+    out.opcode(opcode);
+    out.u8(0);
+    out.u32(distance);
+    out.u8(Wasm.localSet);
+    out.u32(result);
+  }
+
+  storeKnown(
+    op: number,
+    known: number,
+    distance: number,
+    offset: number,
+    value: number,
+    faultDepth: number,
+    pushAddress: () => void,
+  ): void {
+    const { out } = this;
+    const { size, opcode } = STORES[op];
+    this.get(known);
+    this.hints.mark(out, true);
+    out.u8(Wasm.if);
+    out.u8(BLOCK_EMPTY);
+    this.get(known);
+    this.get(value);
+    out.opcode(opcode);
+    out.u8(0);
+    out.u32(distance);
+    out.u8(Wasm.else);
+    this.get(Parameter.context);
+    pushAddress();
+    this.pushStoreValue(op, value);
+    out.u8(Wasm.i32Const);
+    out.s32((offset << 8) | size);
+    out.u8(Wasm.call);
+    out.u32(this.imports.store(size));
+    this.hints.mark(out, false);
+    out.u8(Wasm.brIf);
+    out.u32(faultDepth + 1);
+    this.forgetKnown();
     out.u8(Wasm.end);
   }
 }

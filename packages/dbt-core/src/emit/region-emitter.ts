@@ -14,6 +14,7 @@ import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from 
 import { JumpRing } from "../engine/jump-profile.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { AccessEmitter } from "./access-emitter.ts";
 import { ContextEmitter } from "./context-emitter.ts";
 import { type FaultExit, FaultExits } from "./fault-exits.ts";
 import { FlowGraph } from "./flow-graph.ts";
@@ -60,6 +61,7 @@ export class RegionEmitter {
   private readonly locals: LocalPool = new LocalPool();
   private readonly values: ValueEmitter;
   private readonly memory: MemoryEmitter;
+  private readonly accesses: AccessEmitter;
   private readonly context: ContextEmitter = new ContextEmitter();
   private region!: RegionBuilder;
   private out!: ByteWriter;
@@ -77,6 +79,7 @@ export class RegionEmitter {
   constructor(layout: CodeLayout) {
     this.memory = new MemoryEmitter(layout.tlb, this.hints);
     this.values = new ValueEmitter(this.locals);
+    this.accesses = new AccessEmitter(this.values, this.memory, this.locals);
   }
 
   /** Writes the function's body (local declarations and code) to `out`; returns where in it the code begins. */
@@ -100,6 +103,7 @@ export class RegionEmitter {
     this.locals.reset();
     this.values.begin(region, this.sets, code, this.cold);
     this.memory.begin(this.locals, code, imports, options.tlb);
+    this.accesses.begin(region, this.cold);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
     this.count = -1;
     this.result = this.locals.permanent("i64");
@@ -327,7 +331,8 @@ export class RegionEmitter {
   private block(index: number): void {
     const block = this.region.blocks[index];
     this.values.beginBlock(this.sets.dirtyIn.low[index], this.sets.dirtyIn.high[index]);
-    const { op, immediate, x, y } = this.region;
+    const { op, immediate, x } = this.region;
+    this.accesses.beginBlock(block);
     let offset = keyOffset(block.key);
     for (let node = block.firstNode; node < block.endNode; node++) {
       const code = op[node];
@@ -335,16 +340,8 @@ export class RegionEmitter {
         offset = immediate[node]!;
       } else if (code === Op.setState) {
         if (this.sets.deadSet[node] === 0) this.values.set(immediate[node], x[node]);
-      } else if (code >= Op.load8U && code <= Op.loadV128Zero64) {
-        const address = this.values.toLocal(x[node]);
-        const value = this.values.resultLocal(node);
-        if (this.cold) this.memory.loadCold(code, address, offset, value, this.faultDepth(index));
-        else this.memory.load(code, address, offset, value, this.faultDepth(index));
-      } else if (code >= Op.store8 && code <= Op.storeV128) {
-        const address = this.values.toLocal(x[node]);
-        const value = this.values.toLocal(y[node]);
-        if (this.cold) this.memory.storeCold(code, address, offset, value, this.faultDepth(index));
-        else this.memory.store(code, address, offset, value, this.faultDepth(index));
+      } else if (code >= Op.load8U && code <= Op.storeV128) {
+        this.accesses.emit(node, offset, this.faultDepth(index));
       } else if (code === Op.exitIf) {
         this.exitIf(index, node, offset);
       } else if (code === Op.guardTest) {

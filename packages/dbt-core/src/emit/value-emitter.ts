@@ -205,7 +205,7 @@ export class ValueEmitter {
   }
 
   /** Gives every value below `node` that others need too a local now: what follows may not be executed. */
-  private settle(node: number): void {
+  settle(node: number): void {
     if (this.home[node] >= 0) return;
     const { op, x, y, z } = this.region;
     const arity = ARITY[op[node]];

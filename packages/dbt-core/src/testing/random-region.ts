@@ -122,6 +122,8 @@ class RegionMaker {
   private readonly random: Random;
   private readonly sizes: Sizes;
   private readonly b: RegionBuilder = new RegionBuilder(slots, helpers);
+  /** An address of the current block, or -1. */
+  private nearby = -1;
   /** Values of the current block. */
   private known: Partial<Record<ValueType, number[]>> = {};
   private readonly usable: Record<StateSlot["type"], number[]> = { i32: [], i64: [], f64: [], v128: [] };
@@ -184,6 +186,7 @@ class RegionMaker {
   private begin(key: number): void {
     this.b.beginBlock(key);
     this.known = {};
+    this.nearby = -1;
   }
 
   private instruction(offset: number, length: number): void {
@@ -285,7 +288,15 @@ class RegionMaker {
     return values.length === 2 ? b.binary(op, first, second) : b.ternary(op, first, second, third);
   }
 
+  /** Often near the one before in the block, so that one look-up may serve both. */
   private address(): number {
+    const { b, random } = this;
+    const near = this.nearby >= 0 && random.chance(0.5);
+    if (near) return this.keep(b.binary(Op.i64Add, this.nearby, b.i64(random.below(80) - 40)));
+    return (this.nearby = this.freshAddress());
+  }
+
+  private freshAddress(): number {
     const { b, random } = this;
     const place = random.pick(virtualPages) * BigInt(PAGE_BYTES);
     const nearEnd = random.chance(0.4);

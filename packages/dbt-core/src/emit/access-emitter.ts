@@ -1,0 +1,76 @@
+/** Loads and stores of a region, alone or in groups (`AccessGroups`). In cold code each goes by itself, its check out of line. */
+import { Op } from "../ir/op.ts";
+import type { Block, RegionBuilder } from "../ir/region.ts";
+import { type AccessGroup, AccessGroups } from "./access-groups.ts";
+import type { MemoryEmitter } from "./memory-emitter.ts";
+import type { LocalPool } from "./region-frame.ts";
+import type { ValueEmitter } from "./value-emitter.ts";
+
+export class AccessEmitter {
+  private readonly values: ValueEmitter;
+  private readonly memory: MemoryEmitter;
+  private readonly locals: LocalPool;
+  private readonly groups: AccessGroups = new AccessGroups();
+  private region!: RegionBuilder;
+  private cold = false;
+
+  constructor(values: ValueEmitter, memory: MemoryEmitter, locals: LocalPool) {
+    this.values = values;
+    this.memory = memory;
+    this.locals = locals;
+  }
+
+  begin(region: RegionBuilder, cold: boolean): void {
+    this.region = region;
+    this.cold = cold;
+  }
+
+  beginBlock(block: Block): void {
+    this.memory.known.length = 0;
+    if (!this.cold) this.groups.plan(this.region, block);
+  }
+
+  /** The load or store `node` of the instruction at guest offset `offset`; `faultDepth` labels out is its fault exit. */
+  emit(node: number, offset: number, faultDepth: number): void {
+    const { values, memory } = this;
+    const { op, x, y } = this.region;
+    const code = op[node];
+    const group = this.cold ? undefined : this.groups.of(node);
+    if (group !== undefined) return this.emitInGroup(group, node, offset, faultDepth);
+    const address = values.toLocal(x[node]);
+    if (code <= Op.loadV128Zero64) {
+      const result = values.resultLocal(node);
+      if (this.cold) memory.loadCold(code, address, offset, result, faultDepth);
+      else memory.load(code, address, offset, result, faultDepth);
+    } else {
+      const value = values.toLocal(y[node]);
+      if (this.cold) memory.storeCold(code, address, offset, value, faultDepth);
+      else memory.store(code, address, offset, value, faultDepth);
+    }
+  }
+
+  private emitInGroup(group: AccessGroup, node: number, offset: number, faultDepth: number): void {
+    const { values, memory } = this;
+    const { op, x, y } = this.region;
+    const distance = this.groups.offsetIn(group, node);
+    let pushAddress = (): void => values.push(x[node]);
+    if (node === group.nodes[0]) {
+      const address = values.toLocal(x[node]);
+      pushAddress = () => memory.get(address);
+      group.host = this.locals.temporary("i32");
+      memory.lookUpGroup(address, -distance, group.high - group.low, group.writes, group.host);
+      memory.known.push(group.host);
+    } else {
+      // Needed on the slow path only.
+      values.settle(x[node]);
+    }
+    if (op[node] <= Op.loadV128Zero64) {
+      const result = values.resultLocal(node);
+      memory.loadKnown(op[node], group.host, distance, offset, result, faultDepth, pushAddress);
+    } else {
+      const value = values.toLocal(y[node]);
+      memory.storeKnown(op[node], group.host, distance, offset, value, faultDepth, pushAddress);
+    }
+    if (node === group.nodes.at(-1)) memory.known.splice(memory.known.indexOf(group.host), 1);
+  }
+}
