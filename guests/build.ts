@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type GuestProgram, type GuestRun, programs } from "./programs.ts";
+import { type GuestProgram, type GuestRun, type MachineProgram, machinePrograms, programs } from "./programs.ts";
 
 const home = import.meta.dirname;
 
@@ -29,7 +29,6 @@ const flags = [
   "-Wall",
   "-Wextra",
   "-Werror",
-  "-Ilib",
   "-Wl,--build-id=none",
   "-Wl,-z,noseparate-code",
   "-Wl,-z,max-page-size=4096",
@@ -49,9 +48,31 @@ export function toolchain(): string | undefined {
 /** Compiles one program; the error holds what the compiler said. */
 export function compile(program: GuestProgram, output: string): void {
   const width = program.bits === 32 ? ["-m32"] : [];
-  const args = [...width, ...flags, "-o", output, program.source, "lib/guest.c"];
-  const { status, stderr, error } = spawnSync("cc", args, { cwd: home, encoding: "utf8" });
-  if (status !== 0) throw new Error(`cc failed on ${program.source}: ${error?.message ?? stderr}`);
+  compileTo(output, [...width, "-Ilib", program.source, "lib/guest.c"]);
+}
+
+/** Compiles a program for the bare machine, which is loaded at 1 MiB. */
+export function compileForMachine(program: MachineProgram, output: string): void {
+  compileTo(output, ["-Wl,-Ttext-segment=0x100000", "machine/start.S", program.source]);
+}
+
+function compileTo(output: string, args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync("cc", [...flags, "-o", output, ...args], { cwd: home, encoding: "utf8" });
+  if (status !== 0) throw new Error(`cc failed: ${args.join(" ")}: ${error?.message ?? stderr}`);
+}
+
+/** What a program for the bare machine prints on the serial port of `qemu-system-x86_64`; undefined without QEMU. */
+export function runUnderQemu(file: string): string | undefined {
+  const machine = ["-accel", "tcg", "-m", "64", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"];
+  const { stdout, error } = spawnSync("qemu-system-x86_64", [...machine, "-kernel", file], {
+    input: "",
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  if (error !== undefined && "code" in error && error.code === "ENOENT") return undefined;
+  if (error) throw error;
+  // Its firmware speaks first, without an end of line.
+  return stdout.slice(stdout.lastIndexOf("Booting from ROM..") + "Booting from ROM..".length);
 }
 
 /** Runs a program natively the way expected.json describes, with an environment of one variable. */
@@ -79,6 +100,10 @@ if (import.meta.main) {
     const file = join(bin, program.name);
     compile(program, file);
     expected[program.name] = runNatively(program, file);
+  }
+  for (const program of machinePrograms) {
+    mkdirSync(join(bin, "machine"), { recursive: true });
+    compileForMachine(program, join(bin, "machine", program.name));
   }
   writeFileSync(join(bin, "compiler.txt"), version);
   writeFileSync(join(home, "expected.json"), `${JSON.stringify(expected, null, 2)}\n`);

@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { arch, platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { compile, runNatively, toolchain } from "./build.ts";
-import { type GuestRun, programs } from "./programs.ts";
+import { compile, compileForMachine, runNatively, runUnderQemu, toolchain } from "./build.ts";
+import { type GuestRun, machinePrograms, programs } from "./programs.ts";
 
 const bin = join(import.meta.dirname, "bin");
 const expected = JSON.parse(readFileSync(join(import.meta.dirname, "expected.json"), "utf8")) as Record<string, GuestRun>;
@@ -32,5 +32,18 @@ describe("guest programs", () => {
     const file = join(folder, program.name);
     compile(program, file);
     expect(runNatively(program, file)).toEqual(expected[program.name]);
+  });
+});
+
+describe("programs for the bare machine", () => {
+  it.each(machinePrograms)("committed $name prints under QEMU what is recorded", { timeout: 60_000 }, ({ name, prints }) => {
+    const printed = runUnderQemu(join(bin, "machine", name));
+    expect([undefined, prints]).toContain(printed?.replaceAll("\r", ""));
+  });
+
+  it.skipIf(present !== recorded).each(machinePrograms)("rebuilding $name gives the committed bytes", (program) => {
+    const file = join(folder, `machine-${program.name}`);
+    compileForMachine(program, file);
+    expect(readFileSync(file).equals(readFileSync(join(bin, "machine", program.name)))).toBe(true);
   });
 });

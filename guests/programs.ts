@@ -46,6 +46,21 @@ export const programs: readonly GuestProgram[] = [
   kernel("table", 100_000),
 ];
 
+/** A program for the bare machine: what it prints on the first serial port before it resets the machine. */
+export interface MachineProgram {
+  readonly name: string;
+  readonly source: string;
+  readonly prints: string;
+}
+
+export const machinePrograms: readonly MachineProgram[] = [
+  {
+    name: "busy",
+    source: "machine/busy.c",
+    prints: "hash c16f01d4eb5968f3 average 00000008184b3e42 interrupted\n",
+  },
+];
+
 /** What a program printed and how it ended. */
 export interface GuestRun {
   readonly stdout: string;

@@ -200,6 +200,8 @@ export class Machine {
       isFresh: this.isFresh,
     });
     this.isFresh = false;
+    this.end = undefined;
+    this.resetWanted = false;
     for (const { device } of this.devices) device.resume();
     this.platform.serial.ready();
   }
