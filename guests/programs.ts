@@ -57,7 +57,7 @@ export const machinePrograms: readonly MachineProgram[] = [
   {
     name: "busy",
     source: "machine/busy.c",
-    prints: "hash c16f01d4eb5968f3 average 00000008184b3e42 interrupted\n",
+    prints: "hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n",
   },
 ];
 

@@ -4,7 +4,7 @@
  */
 #include "machine.h"
 
-enum { steps = 20 * 1000 * 1000, words = 1 << 16 };
+enum { steps = 60 * 1000 * 1000, words = 1 << 16 };
 
 volatile u64 ticks;
 static u64 gates[2 * 256] __attribute__((aligned(16)));
