@@ -222,6 +222,45 @@ function complaints(commands: readonly string[], burst: number): string[] {
   return found;
 }
 
+describe("a saturated link", () => {
+  /** Waits of released frames, in frame times of a link that an ordinary machine keeps busy. */
+  function waits(burst: number): { mean: number; longest: number; ordinaryShare: number } {
+    const adapter = makeAdapter({ burst, maximumBytes: 1 << 22 });
+    const port = adapter.addFunction({ mac: guest, protection: checkpointed });
+    const neighbour = adapter.addFunction({ mac: other, protection: ordinary });
+    const releasedAt: number[] = [];
+    const found: number[] = [];
+    let ordinaryFrames = 0;
+    for (let time = 0; time < 20_000; time++) {
+      for (let i = 0; i < 2 && neighbour.queuedBytes < 100_000; i++) neighbour.send(frame(other, 0));
+      if (time % 5 === 0) port.send(frame(guest, 0));
+      if (time % 100 === 99) {
+        port.seal(time);
+        const count = port.heldFrames;
+        port.release(time);
+        for (let i = 0; i < count; i++) releasedAt.push(time);
+      }
+      const next = adapter.next();
+      if (next?.released === true) found.push(time - releasedAt[found.length]);
+      else if (next !== undefined) ordinaryFrames++;
+    }
+    const mean = found.reduce((sum, wait) => sum + wait, 0) / found.length;
+    return { mean, longest: Math.max(...found), ordinaryShare: ordinaryFrames / 20_000 };
+  }
+
+  it("N9 priority bounds what released frames wait, and ordinary machines keep the rest of the link", () => {
+    const [fair, bounded, strict] = [waits(1), waits(8), waits(Infinity)];
+    // Twenty frames are released at a time. In turns with the other machine, the last waits for twice as many.
+    expect(fair.mean).toBeCloseTo(19, 1);
+    expect(fair.longest).toBe(38);
+    expect(bounded.mean).toBeCloseTo(10.3, 1);
+    expect(bounded.longest).toBe(21);
+    expect(strict.mean).toBeCloseTo(9.5, 1);
+    expect(strict.longest).toBe(19);
+    for (const { ordinaryShare } of [fair, bounded, strict]) expect(ordinaryShare).toBeCloseTo(0.8, 2);
+  });
+});
+
 describe("the edge", () => {
   it("S9 N7 drops frames whose token is not the newest, in either direction of time", () => {
     const filter = new TokenFilter();
