@@ -154,7 +154,7 @@ const bitTest: Preparation = (c) => {
     c.offerLow(o1.register, random.oneIn(3) ? random.below(64) : random.below(16_384) - 8192, o1.width);
   const distance = Number(BigInt.asIntN(o1.width, c.gpr(o1.register)) >> 3n);
   // Whether the operand's own address has to be canonical as well as the byte's differs between processors.
-  if (c.target >= 2 ** 47 && Math.abs(distance) >= 8) return false;
+  if (c.target >= 2 ** 47 && (distance < 0 || distance >= o1.width >> 3)) return false;
   // The code of other cases is not the same in both runs.
   const reached = c.target + distance;
   return reached < Layout.code - 8 || reached >= Layout.code + Layout.codeBytes;
