@@ -24,6 +24,7 @@ export {
 } from "@doppel/native-binding";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";
+export { CheckpointableMachine } from "./checkpointable-machine.ts";
 export { type DeviceMaker, Machine, type MachineEnd, type MachineOptions } from "./machine.ts";
 export { MachineEngine, type MachineEngineOptions } from "./machine-engine.ts";
 export { BootError, SnapshotError, TripleFault as MachineFault } from "@doppel/pc-machine";

@@ -1,0 +1,141 @@
+// A busy guest under checkpoints: another machine goes on from the last one, and computes what the first would have.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { MemoryReceiver, MemorySender, plainCodec } from "@doppel/ha-checkpoint";
+import type { EpochCounts } from "@doppel/ha-checkpoint";
+import type { SerialBackend } from "@doppel/pc-machine";
+import { describe, expect, it } from "vitest";
+import { CheckpointableMachine } from "./checkpointable-machine.ts";
+import { Machine } from "./machine.ts";
+
+const program: Buffer = readFileSync(join(import.meta.dirname, "../../../guests/bin/machine/busy"));
+/** What it prints under QEMU: `guests/programs.ts`, which holds it to that. */
+const prints = "hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n";
+const MEBIBYTE = 2 ** 20;
+
+class Printed implements SerialBackend {
+  text = "";
+  read(): number {
+    return -1;
+  }
+  write(byte: number): boolean {
+    this.text += String.fromCharCode(byte);
+    return true;
+  }
+}
+
+function newMachine(serial: Printed, kernel?: Uint8Array): Machine {
+  return new Machine({ ramBytes: 4 * MEBIBYTE, serial, endOnReset: true, ...(kernel === undefined ? {} : { kernel }) });
+}
+
+const wait = (ms: number): Promise<undefined> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), ms);
+  });
+
+/** Checkpoints a running machine into another one until it is given up. */
+class Protection {
+  readonly machine: CheckpointableMachine;
+  readonly standby: CheckpointableMachine;
+  readonly counts: EpochCounts[] = [];
+  epoch = 0;
+  readonly #sender: MemorySender;
+  readonly #receiver: MemoryReceiver;
+
+  constructor(machine: Machine, standby: Machine) {
+    this.machine = new CheckpointableMachine(machine);
+    this.standby = new CheckpointableMachine(standby);
+    const stagedPages = this.machine.pageCount;
+    this.#receiver = new MemoryReceiver({
+      machine: this.standby,
+      codec: plainCodec,
+      stagedPages,
+      prepared: (epoch) => this.#receiver.commit(epoch),
+      complain: (text) => {
+        throw new Error(text);
+      },
+    });
+    this.#sender = new MemorySender({
+      machine: this.machine,
+      codec: plainCodec,
+      stagedPages,
+      cachePages: stagedPages,
+      isWritable: () => true,
+      copied: () => undefined,
+      send: (message) => {
+        if (message.kind === "pages" || message.kind === "state" || message.kind === "checkpoint") {
+          this.#receiver.receive(message);
+        }
+      },
+    });
+    this.#sender.sent = (_epoch, counts) => this.counts.push(counts);
+    this.#receiver.begin();
+    this.#sender.begin();
+  }
+
+  checkpoint(): void {
+    this.machine.stop(() => {
+      this.#sender.capture(++this.epoch, () => {
+        this.#sender.finish(this.machine.saveState(), true);
+        this.machine.run();
+      });
+    });
+  }
+
+  /** The first machine is gone; the other one stands ready. */
+  failOver(): void {
+    this.machine.stop(() => undefined);
+    const complaint = this.#receiver.restore(this.epoch);
+    if (complaint !== undefined) throw new Error(complaint);
+    this.standby.restored();
+  }
+}
+
+describe("a machine under checkpoints", () => {
+  it("C1 P2 P4 goes on elsewhere from any of them, and computes what it would have", { timeout: 60_000 }, async () => {
+    const serial = new Printed();
+    let machine = newMachine(serial, program);
+    let ended = machine.run();
+    let [failovers, end] = [0, undefined as string | undefined];
+    while (end === undefined) {
+      const next = newMachine(serial);
+      const protection = new Protection(machine, next);
+      protection.machine.run();
+      for (let epoch = 0; epoch < 4 && end === undefined; epoch++) {
+        protection.checkpoint();
+        end = await Promise.race([ended, wait(Math.random() * 12)]);
+      }
+      if (end !== undefined || failovers === 6) break;
+      // An epoch of a few milliseconds changes little of memory.
+      expect(protection.counts.at(-1)!.dirty).toBeLessThan(protection.machine.pageCount / 2);
+      protection.failOver();
+      failovers++;
+      machine = next;
+      ended = machine.run();
+      // Only the checkpoints' side runs and stops it.
+      machine.pause();
+    }
+    expect(await ended).toBe("reset");
+    expect(failovers).toBe(6);
+    expect(serial.text.replaceAll("\r", "")).toBe(prints);
+  });
+
+  it("is stopped while it is: what devices complete waits", () => {
+    const machine = new CheckpointableMachine(newMachine(new Printed(), program));
+    const order: string[] = [];
+    machine.whenRunning(() => order.push("completed"));
+    order.push("stopped");
+    machine.run();
+    machine.stop(() => undefined);
+    expect(order).toEqual(["stopped", "completed"]);
+  });
+
+  it("refuses a state that is none, and one of another machine", () => {
+    const machine = new CheckpointableMachine(newMachine(new Printed()));
+    const other = new CheckpointableMachine(new Machine({ ramBytes: 8 * MEBIBYTE, serial: new Printed() }));
+    expect(machine.loadState(new Uint8Array([1, 2, 3]))).toBeTypeOf("string");
+    expect(machine.loadState(new Uint8Array())).toBeTypeOf("string");
+    expect(machine.loadState(machine.saveState())).toBeUndefined();
+    expect(other.configuration).not.toBe(machine.configuration);
+  });
+});
