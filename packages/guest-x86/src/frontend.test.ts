@@ -1,6 +1,8 @@
 import {
   type Block,
+  blockKey,
   Flow,
+  type JumpDistances,
   ModuleEmitter,
   Op,
   operations,
@@ -8,6 +10,7 @@ import {
   RegionDiscovery,
   Terminator,
 } from "@doppel/dbt-core";
+import { formatRegion } from "@doppel/dbt-core/text";
 import { describe, expect, it } from "vitest";
 import { X86Frontend } from "./frontend.ts";
 import { helpers } from "./helpers.ts";
@@ -17,7 +20,7 @@ const bytes = (hex: string): Uint8Array =>
   Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (byte) => Number.parseInt(byte, 16));
 
 /** The code as one region, entered at its first byte. */
-function lift(hex: string, mode: number = ModeBit.long): RegionBuilder {
+function lift(hex: string, mode: number = ModeBit.long, distances?: JumpDistances): RegionBuilder {
   const memory = new Uint8Array(2 * 4096).fill(0xcc, 4096);
   memory.set(bytes(hex), 4096);
   const builder = new RegionBuilder(slots, helpers);
@@ -26,7 +29,8 @@ function lift(hex: string, mode: number = ModeBit.long): RegionBuilder {
     guard: () => {},
     isCheckedOnUse: () => false,
   });
-  discovery.discover(0x1000, mode, 100, (address) => (address === 0x1000 ? 1 : -1), builder);
+  const fetch = (address: number): number => (address === 0x1000 ? 1 : -1);
+  discovery.discover(0x1000, mode, 100, fetch, builder, undefined, undefined, distances);
   return builder;
 }
 
@@ -68,6 +72,24 @@ describe("privilege", () => {
     expect(lastBlock(lift("0f 22 d8")).target).toBe(ExitCode.exception + Vector.generalProtection);
     expect(lastBlock(lift("0f 22 d8", ModeBit.long | ModeBit.supervisor)).target).toBe(ExitCode.privileged);
     expect(lastBlock(lift("f4", ModeBit.long | ModeBit.supervisor)).target).toBe(ExitCode.halt);
+  });
+});
+
+describe("a region that dispatches", () => {
+  // cmp eax, ecx; jb over the next; jne over the next; jmp rax; nop; ret
+  const code = "39 c8 72 02 75 00 ff e0 90 c3";
+  const blocks = (builder: RegionBuilder): string[] =>
+    formatRegion(builder)
+      .replaceAll(/v\d+/g, "v")
+      .split(/^(?=block )/m);
+
+  it("begins with a block that knows where its indirect jumps went, and is else what it would be", () => {
+    const plain = blocks(lift(code));
+    const dispatching = lift(code, ModeBit.long, () => [2]);
+    expect(dispatching.blocks[0].terminator).toBe(Terminator.dispatch);
+    expect(dispatching.dispatchTargets).toEqual([0, 8].map((offset) => blockKey(offset)));
+    const others = blocks(dispatching).filter((text) => !text.includes("dispatch"));
+    expect(plain).toEqual(expect.arrayContaining(others.filter((text) => !text.startsWith("block +0x8"))));
   });
 });
 

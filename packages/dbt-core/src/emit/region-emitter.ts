@@ -30,7 +30,7 @@ import {
   Parameter,
   type RegionImports,
 } from "./region-frame.ts";
-import { hashTargets, type TargetHash } from "./target-hash.ts";
+import { branchByHash, hashTargets } from "./target-hash.ts";
 import { ValueEmitter } from "./value-emitter.ts";
 
 export interface EmitOptions {
@@ -453,7 +453,7 @@ export class RegionEmitter {
         if (this.cold) this.noteTarget(block.offset, target);
         this.spillBlock(index);
         this.context.storeBudget();
-        this.jumpThroughCache(target, Wasm.returnCall);
+        this.transferTo(target, block.offset, false);
         break;
       }
       case Terminator.call:
@@ -548,7 +548,7 @@ export class RegionEmitter {
         out.u8(BLOCK_EMPTY);
         this.labels.push(ANONYMOUS);
       }
-      this.branchByTable(hash, targets.length);
+      branchByHash(out, hash, this.result, targets.length);
       targets.forEach((key, number) => {
         this.close();
         out.u8(Wasm.localGet);
@@ -565,27 +565,6 @@ export class RegionEmitter {
     this.spillBlock(index);
     context.storeBudget();
     this.jumpThroughCache(this.result, Wasm.returnCall);
-  }
-
-  /** Branches to label n for target n, the innermost being 0, and to the one around them for what is no target. */
-  private branchByTable({ multiplier, shift, table }: TargetHash, targets: number): void {
-    const { out } = this;
-    out.u8(Wasm.localGet);
-    out.u32(this.result);
-    out.u8(Wasm.localGet);
-    out.u32(Parameter.address);
-    out.u8(Wasm.i64Sub);
-    out.u8(Wasm.i32WrapI64);
-    out.u8(Wasm.i32Const);
-    out.s32(multiplier);
-    out.u8(Wasm.i32Mul);
-    out.u8(Wasm.i32Const);
-    out.s32(shift);
-    out.u8(Wasm.i32ShrU);
-    out.u8(Wasm.brTable);
-    out.u32(table.length);
-    for (const number of table) out.u32(number < 0 ? targets : number);
-    out.u32(targets);
   }
 
   private jumpThroughCache(target: number, opcode: number): void {
@@ -612,6 +591,7 @@ export class RegionEmitter {
     const { out } = this;
     const indirect = block.terminator === Terminator.callIndirect;
     const target = indirect ? this.values.toLocal(block.value) : -1;
+    if (indirect && this.cold) this.noteTarget(block.offset, target);
     const offset = keyOffset(block.target);
     this.spillBlock(index);
     const spends = !indirect && leadsBack(offset);
@@ -630,7 +610,7 @@ export class RegionEmitter {
     }
     this.close();
     this.context.storeBudget();
-    if (indirect) this.jumpThroughCache(target, Wasm.call);
+    if (indirect) this.transferTo(target, block.offset, true);
     else this.callSlot(offset, Wasm.callIndirect);
     out.u8(Wasm.localTee);
     out.u32(this.result);
@@ -643,6 +623,30 @@ export class RegionEmitter {
     this.close();
     this.reload(index, block.next);
     this.edge(index, block.next, true);
+  }
+
+  /**
+   * Calls or jumps to the guest address in a local, from the instruction at guest offset `from`: through the slot of the
+   * place where that usually leads, when it does, else through the jump cache.
+   */
+  private transferTo(target: number, from: number, isCall: boolean): void {
+    const { out } = this;
+    const usual = this.cold ? undefined : this.link.usualTarget?.(from);
+    if (usual !== undefined) {
+      out.u8(Wasm.localGet);
+      out.u32(target);
+      this.context.pushAddress(usual);
+      out.u8(Wasm.i64Eq);
+      this.hints.mark(out, true);
+      this.openIf(isCall ? I64 : BLOCK_EMPTY);
+      this.spendBudget(usual);
+      this.context.storeBudget();
+      this.callSlot(usual, isCall ? Wasm.callIndirect : Wasm.returnCallIndirect);
+      if (isCall) out.u8(Wasm.else);
+      else this.close();
+    }
+    this.jumpThroughCache(target, isCall ? Wasm.call : Wasm.returnCall);
+    if (usual !== undefined && isCall) this.close();
   }
 
   private callSlot(offset: number, opcode: number): void {
@@ -688,3 +692,4 @@ export class RegionEmitter {
 }
 
 const ANONYMOUS = 0x7fffffff;
+const I64 = 0x7e;

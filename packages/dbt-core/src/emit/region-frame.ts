@@ -61,8 +61,10 @@ export class BranchHints {
 /** Gives the table slot for a direct transfer to a guest offset (relative to the region's entry). */
 export interface LinkTarget {
   slotFor(offset: number): number;
-  /** Byte offset in memory of the notes on the indirect jump at a guest offset; 0: none are taken. */
+  /** Byte offset in memory of the notes on the indirect jump or call at a guest offset; 0: none are taken. */
   siteFor?(offset: number): number;
+  /** Where the indirect jump or call at a guest offset usually goes, as a guest offset. */
+  usualTarget?(offset: number): number | undefined;
 }
 
 /** Code addresses wrap around, at least those of 32 bits: whatever goes as far as this may lead back. */

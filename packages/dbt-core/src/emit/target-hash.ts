@@ -2,6 +2,9 @@
  * A perfect hash of the targets of indirect jumps, to branch to one of many by a table: of a guest offset, multiplied by
  * a constant, the upper bits are the index.
  */
+import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { Parameter } from "./region-frame.ts";
+import { Wasm } from "./wasm-opcodes.ts";
 
 export interface TargetHash {
   readonly multiplier: number;
@@ -34,4 +37,28 @@ export function hashTargets(offsets: readonly number[]): TargetHash | undefined 
     }
   }
   return undefined;
+}
+
+/**
+ * Branches to label n where the guest address in local `target` may be target n, the innermost label being 0, and to the
+ * one around all those for what is no target.
+ */
+export function branchByHash(out: ByteWriter, hash: TargetHash, target: number, targets: number): void {
+  const { multiplier, shift, table } = hash;
+  out.u8(Wasm.localGet);
+  out.u32(target);
+  out.u8(Wasm.localGet);
+  out.u32(Parameter.address);
+  out.u8(Wasm.i64Sub);
+  out.u8(Wasm.i32WrapI64);
+  out.u8(Wasm.i32Const);
+  out.s32(multiplier);
+  out.u8(Wasm.i32Mul);
+  out.u8(Wasm.i32Const);
+  out.s32(shift);
+  out.u8(Wasm.i32ShrU);
+  out.u8(Wasm.brTable);
+  out.u32(table.length);
+  for (const number of table) out.u32(number < 0 ? targets : number);
+  out.u32(targets);
 }

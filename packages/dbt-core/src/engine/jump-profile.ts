@@ -1,6 +1,6 @@
 /**
- * Where indirect jumps went lately: code translated in haste notes their targets, so that code translated with care can
- * take the usual ones into its region.
+ * Where indirect jumps and calls went lately: code translated in haste notes their targets, so that code translated with care can
+ * take the usual ones into its region, or expect them.
  *
  * ```text
  * site (260 bytes of guest memory that no guest sees)
@@ -47,6 +47,17 @@ export class JumpProfile {
 
   /** Distances from the jump at this physical place and virtual address to its targets lately, frequent ones first. */
   distances(page: number, offset: number, address: number): number[] {
+    return this.counted(page, offset, address).map(([distance]) => distance);
+  }
+
+  /** The distance that most of the notes have, if any. */
+  usual(page: number, offset: number, address: number): number | undefined {
+    const counts = this.counted(page, offset, address);
+    const all = counts.reduce((sum, [, count]) => sum + count, 0);
+    return counts.length > 0 && 2 * counts[0][1] > all ? counts[0][0] : undefined;
+  }
+
+  private counted(page: number, offset: number, address: number): [number, number][] {
     const site = this.sites.get(page * PAGE_BYTES + offset);
     if (site === undefined) return [];
     const counts = new Map<number, number>();
@@ -56,6 +67,6 @@ export class JumpProfile {
       const distance = (low - (address | 0)) | 0;
       counts.set(distance, (counts.get(distance) ?? 0) + 1);
     }
-    return [...counts].sort((left, right) => right[1] - left[1]).map(([distance]) => distance);
+    return [...counts].sort((left, right) => right[1] - left[1]);
   }
 }

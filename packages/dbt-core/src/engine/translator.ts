@@ -218,8 +218,14 @@ export class Translator<F extends FragmentPort> {
     const linkSlots: number[] = [];
     const siteFor = (target: number): number =>
       this.jumps.site(view.fetch(address + target), (address + target) & PAGE_MASK);
+    const usualTarget = (from: number): number | undefined => {
+      const at = address + from;
+      const distance = this.jumps.usual(view.fetch(at), at & PAGE_MASK, at);
+      // Targets are noted without their upper half: one too far away to tell may seem to be where nothing is.
+      return distance === undefined || view.fetch(at + distance) < 0 ? undefined : from + distance;
+    };
     const counter = tier === 0 ? this.newCounter() : 0;
-    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, siteFor), {
+    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, { siteFor, usualTarget }), {
       narrowAddresses: view.narrow,
       counter,
       tlb: view.tlb,
@@ -238,10 +244,10 @@ export class Translator<F extends FragmentPort> {
     mode: number,
     offset: number,
     used: number[],
-    siteFor?: (offset: number) => number,
+    notes: Omit<LinkTarget, "slotFor"> = {},
   ): LinkTarget {
     return {
-      ...(siteFor === undefined ? {} : { siteFor }),
+      ...notes,
       slotFor: (target) => {
         const slot = this.heap.linkSlot(page, mode, offset + target);
         if (!used.includes(slot)) used.push(slot);
