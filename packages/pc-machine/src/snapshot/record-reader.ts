@@ -30,7 +30,7 @@ export class RecordReader {
   /** A time in nanoseconds, or a difference of two. */
   time(name: string): number {
     const value = this.#value(name);
-    if (typeof value !== "number" || !Number.isFinite(value)) return this.#refuse(name, "a time");
+    if (typeof value !== "number" || !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) return this.#refuse(name, "a time");
     return value;
   }
 
