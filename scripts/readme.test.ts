@@ -7,6 +7,7 @@ import { commands, modules } from "./readme-examples.ts";
 const root = join(import.meta.dirname, "..");
 const readmes = [
   "README.md",
+  "examples/README.md",
   ...["apps", "packages"].flatMap((folder) =>
     readdirSync(join(root, folder)).map((name) => `${folder}/${name}/README.md`),
   ),
@@ -37,7 +38,8 @@ describe.each(withExamples)("%s", (file, text) => {
   });
 
   it.each(commands(text))("$code", { timeout: 60_000 }, ({ code, output }) => {
-    const { stdout, stderr } = spawnSync("sh", ["-c", `${code.replaceAll("./doppel", fromSources)} 2>&1`], {
+    const command = code.replaceAll("./doppel", fromSources).replace(/^node /, `"${process.execPath}" `);
+    const { stdout, stderr } = spawnSync("sh", ["-c", `${command} 2>&1`], {
       cwd: root,
       encoding: "utf8",
     });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, integer, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { C, type CType, pointerTo, PrototypeError, structOffsets } from "./c-types.ts";
 import { nativeFunction, resumableFunction } from "./native-function.ts";
@@ -79,8 +79,8 @@ describe("prototypes", () => {
     "B2 $name: what is encoded is decoded, and what does not fit wraps around",
     (type) => {
       const bits = 8 * type.bytes("amd64");
-      fc.assert(
-        fc.property(fc.integer(), fc.integer(), (value, above) => {
+      assert(
+        property(integer(), integer(), (value, above) => {
           const wrapped = Number(
             type.signed ? BigInt.asIntN(bits, BigInt(value)) : BigInt.asUintN(bits, BigInt(value)),
           );
