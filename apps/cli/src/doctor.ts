@@ -178,6 +178,8 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ["openssl", "end-to-end tests"],
   ["sqlite3", "end-to-end tests"],
   ["tmux", "tests of terminals"],
+  ["apt-get", "doppel guest debian"],
+  ["mke2fs", "doppel guest debian"],
 ];
 
 function tools(): Finding[] {
@@ -193,7 +195,9 @@ function tools(): Finding[] {
 }
 
 function findOnPath(name: string): string | undefined {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+  // Where an ordinary user's PATH does not always lead.
+  const places = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter);
+  for (const directory of places.split(delimiter)) {
     const candidate = join(directory === "" ? "." : directory, name);
     try {
       accessSync(candidate, constants.X_OK);
