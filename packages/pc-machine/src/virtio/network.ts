@@ -1,6 +1,7 @@
-/** The network device (virtio 1.2, 5.1): Ethernet frames, one queue each way, no offloads. */
+/** The network device (virtio 1.2, 5.1): Ethernet frames, one queue each way; checksums and segmentation when sending. */
 
 import type { Chain } from "./chain.ts";
+import { networkHeaderBytes, outgoingFrames } from "./network-offload.ts";
 import { VirtioDevice } from "./virtio-device.ts";
 import type { VirtioOptions } from "./virtio-device.ts";
 import type { RecordReader } from "../snapshot/record-reader.ts";
@@ -32,15 +33,24 @@ export interface NetworkOptions extends VirtioOptions {
 }
 
 /** Feature bits (5.1.3). */
-const Feature = { mtu: 3, mac: 5, mergeReceiveBuffers: 15, status: 16 } as const;
+const Feature = {
+  checksum: 0,
+  mtu: 3,
+  mac: 5,
+  segmentTcp4: 11,
+  segmentTcp6: 12,
+  mergeReceiveBuffers: 15,
+  status: 16,
+} as const;
 
 const receiveQueue = 0;
 const transmitQueue = 1;
 const queueSize = 256;
-/** struct virtio_net_hdr, of which without offloads only num_buffers (at 10) has a meaning. */
-const headerBytes = 12;
+const headerBytes: number = networkHeaderBytes;
+/** Of a received frame's header only num_buffers is set. */
 const bufferCountOffset = 10;
-const maximumFrameBytes = 65535;
+/** An IP packet of 64 KiB in a frame. */
+const maximumFrameBytes: number = 65535 + 18;
 const linkUp = 1;
 
 export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
@@ -49,15 +59,14 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
   readonly #mac: Uint8Array;
   readonly #mtu: number;
   #linkUp = true;
-  /** A chain whose frame the port has refused. */
-  #stalled: Chain | undefined;
+  /** A chain with frames that the port has refused: those that are left of it. */
+  #stalled: { readonly chain: Chain; readonly frames: Uint8Array[] } | undefined;
   /** Whether a frame from the port was refused. */
   #starved = false;
 
   constructor(options: NetworkOptions) {
     const { mac, port, mtu = 1500 } = options;
-    const features = [Feature.mtu, Feature.mac, Feature.mergeReceiveBuffers, Feature.status];
-    super({ type: 1, features, queueSizes: [queueSize, queueSize] }, options);
+    super({ type: 1, features: Object.values(Feature), queueSizes: [queueSize, queueSize] }, options);
     this.#mac = mac.slice(0, 6);
     this.#mtu = mtu;
     this.#port = port;
@@ -158,21 +167,27 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
   #transmit(): void {
     const queue = this.queue(transmitQueue);
     for (;;) {
-      const chain = this.#stalled ?? queue?.pop();
-      if (chain === undefined) break;
-      this.#stalled = chain;
-      if (!this.#send(chain)) break;
+      const stalled = this.#stalled ?? this.#next();
+      if (stalled === undefined) break;
+      this.#stalled = stalled;
+      const { chain, frames } = stalled;
+      while (frames.length > 0 && this.#port.send(frames[0])) frames.shift();
+      if (frames.length > 0) break;
       this.#stalled = undefined;
       queue?.push(chain, 0);
     }
     this.signal(transmitQueue);
   }
 
-  /** False when the port wants it later. */
-  #send(chain: Chain): boolean {
+  /** The next chain and the frames that it stands for; none where there is nothing sensible to send. */
+  #next(): { readonly chain: Chain; readonly frames: Uint8Array[] } | undefined {
+    const chain = this.queue(transmitQueue)?.pop();
+    if (chain === undefined) return undefined;
     const length = chain.readableBytes - headerBytes;
-    if (length < 1 || length > maximumFrameBytes || !this.#linkUp) return true;
+    if (length < 1 || length > maximumFrameBytes || !this.#linkUp) return { chain, frames: [] };
+    const header = chain.read(0, headerBytes);
     const frame = chain.read(headerBytes, length);
-    return frame === undefined || this.#port.send(frame);
+    const frames = header === undefined || frame === undefined ? undefined : outgoingFrames(header, frame);
+    return { chain, frames: frames ?? [] };
   }
 }
