@@ -8,6 +8,9 @@ import { UsageError } from "../usage-error.ts";
 const name = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/, "letters, digits and hyphens, at most 63");
 const port = z.int().min(0).max(65_535);
 const address = z.string().min(1);
+const mac = z.string().regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/, "a MAC address of one machine, in lower case");
+const defaultMac = "02:64:70:00:00:01";
+const defaultAddress = "10.0.2.15";
 const milliseconds = z.number().positive().max(60_000);
 
 const schema: z.ZodType<PairConfig> = z.strictObject({
@@ -24,12 +27,31 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
   }),
   /** Etcd in the place of the arbiter in the edge. */
   etcd: z.strictObject({ endpoints: z.array(z.url()).min(1) }).optional(),
-  machine: z.strictObject({
-    kind: z.literal("model"),
-    mac: z.string().default("02:64:70:00:00:01"),
-    address: z.ipv4().default("10.0.2.15"),
-    port: port.default(7000),
-  }),
+  machine: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("model"),
+      mac: mac.default(defaultMac),
+      address: z.ipv4().default(defaultAddress),
+      port: port.default(7000),
+    }),
+    z.strictObject({
+      kind: z.literal("vm"),
+      mac: mac.default(defaultMac),
+      /** What its guest takes as its address; forwards lead there. */
+      address: z.ipv4().default(defaultAddress),
+      kernel: z.string(),
+      initrd: z.string().optional(),
+      commandLine: z.string().default("console=ttyS0"),
+      memoryMiB: z.int().min(2).max(3072).default(256),
+      /** A disk of that size, mirrored. */
+      diskMiB: z
+        .int()
+        .min(1)
+        .max(1 << 20)
+        .optional(),
+      cpu: z.string().optional(),
+    }),
+  ]),
   /** Where the machine is first. */
   initial: name,
   hosts: z.record(name, z.strictObject({ address, port, directory: z.string() })),
@@ -55,7 +77,18 @@ export interface PairConfig {
     readonly forwards: readonly { readonly address: string; readonly port: number; readonly machinePort: number }[];
   };
   readonly etcd?: { readonly endpoints: readonly string[] } | undefined;
-  readonly machine: { readonly kind: "model"; readonly mac: string; readonly address: string; readonly port: number };
+  readonly machine: { readonly mac: string; readonly address: string } & (
+    | { readonly kind: "model"; readonly port: number }
+    | {
+        readonly kind: "vm";
+        readonly kernel: string;
+        readonly initrd?: string | undefined;
+        readonly commandLine: string;
+        readonly memoryMiB: number;
+        readonly diskMiB?: number | undefined;
+        readonly cpu?: string | undefined;
+      }
+  );
   readonly initial: string;
   readonly hosts: Readonly<
     Record<string, { readonly address: string; readonly port: number; readonly directory: string }>

@@ -12,7 +12,8 @@ import type { LoadedConfig } from "./config.ts";
 import { serveControl } from "./control.ts";
 import { etcdKey } from "./edge-process.ts";
 import { EDGE, keyOf, keysOf } from "./keys.ts";
-import { ENTRIES, ENTRY_BYTES, ModelMachine } from "./model-machine.ts";
+import { createMachine } from "./machines.ts";
+import type { PairMachine } from "./machines.ts";
 
 const SECTORS_PER_BLOCK = 8;
 /** Of the machine's largest request. */
@@ -48,10 +49,14 @@ export async function runHost(
   });
   const output = adapter.addFunction(
     { mac: machineConfig.mac, protection: { kind: "checkpointed", technology: "epochs" } },
-    { checkpointWanted: () => host.leader?.wantCheckpoint() },
+    { checkpointWanted: () => host.leader?.wantCheckpoint(), room: () => machine.writable() },
   );
-  const { mac, address, port } = machineConfig;
-  const machine = new ModelMachine({ mac, address, port, transmit: (frame) => output.send(frame) });
+  const machine: PairMachine = createMachine(machineConfig, {
+    transmit: (frame) => output.send(frame),
+    resolve,
+    directory,
+    log,
+  });
   const client: EdgeClient = new EdgeClient({
     pair,
     host: name,
@@ -73,7 +78,7 @@ export async function runHost(
   const host: Host<Message> = new Host<Message>(
     { ...settings, coldStartAfterMs: timing.coldStartAfterMs },
     {
-      machine,
+      machine: machine.checkpointable,
       outputs: [output],
       codec: zstdCodec,
       timers,
@@ -89,7 +94,12 @@ export async function runHost(
         if (target === undefined) timers.after(0, () => done(undefined));
         else dial({ host: target.address, port: target.port }, name, keyOf(keysFolder, name, to), done);
       },
-      boot: (done) => machine.boot(done),
+      boot: (done) =>
+        machine.boot((complaint) => {
+          if (complaint === undefined) return done();
+          log({ kind: "failed", text: complaint });
+          ended(true);
+        }),
     },
     { initial: name === config.initial },
   );
@@ -137,12 +147,15 @@ function drain(adapter: Adapter, client: EdgeClient): void {
   }
 }
 
-async function diskOf(directory: string, machine: ModelMachine): Promise<DiskRoles<Message>> {
-  const sectors = { sectorSize: ENTRY_BYTES, sectorCount: ENTRIES };
+/** The machine's disk and its journal, in files; undefined if it has none. */
+async function diskOf(directory: string, machine: PairMachine): Promise<DiskRoles<Message> | undefined> {
+  const { geometry: sectors } = machine;
+  if (sectors === undefined) return undefined;
+  const { sectorSize } = sectors;
   const file = await FileDevice.open(join(directory, "disk"), sectors);
-  const journalLength = journalSectors(2 * BUFFER_BLOCKS, ENTRY_BYTES * SECTORS_PER_BLOCK, ENTRY_BYTES);
+  const journalLength = journalSectors(2 * BUFFER_BLOCKS, sectorSize * SECTORS_PER_BLOCK, sectorSize);
   const journal = await FileDevice.open(join(directory, "journal"), {
-    sectorSize: ENTRY_BYTES,
+    sectorSize: sectorSize,
     sectorCount: journalLength,
   });
   const disk = new CountedDevice(file);
@@ -150,7 +163,7 @@ async function diskOf(directory: string, machine: ModelMachine): Promise<DiskRol
   return {
     lead: (options) => {
       const primary = new Primary({ ...common, ...options, maximumRequestBytes: REQUEST_BYTES });
-      machine.disk = primary;
+      machine.useDisk(primary);
       return primary;
     },
     follow: (options) => {
