@@ -19,8 +19,6 @@ import { UnknownCpuError } from "./user-engine.ts";
 
 /** For context blocks and counters of regions, beside the guest's RAM. */
 const OWN_BYTES: number = 16 * 2 ** 20;
-/** RAM begins at this page of the engine's memory, at a multiple of 64 KiB. */
-const FIRST_RAM_PAGE = 16;
 const TRANSLATION_BUDGET = 1_000;
 /** The views of memory: programs' and the supervisor's. */
 const SUPERVISOR_VIEW = 1;
@@ -52,9 +50,8 @@ export class MachineEngine {
     const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
     const level = cpuidLevels.find((candidate) => candidate.name === name);
     if (level === undefined) throw new UnknownCpuError(name);
-    this.memory = new PhysicalMemory(FIRST_RAM_PAGE * PAGE_BYTES + ramBytes + OWN_BYTES);
-    this.memory.reserve(FIRST_RAM_PAGE + ramBytes / PAGE_BYTES);
-    this.ram = new GuestRam(this.memory, FIRST_RAM_PAGE, ramBytes);
+    this.memory = new PhysicalMemory(ramBytes + OWN_BYTES);
+    this.ram = new GuestRam(this.memory, this.memory.reserveHighest(ramBytes / PAGE_BYTES), ramBytes);
     this.heap = new CodeHeap(RESERVED_SLOTS);
     let context: Context | undefined;
     const helpers = createHelpers({

@@ -76,6 +76,16 @@ describe("pages", () => {
     expect([memory.pageOffset(page), announced]).toEqual([block, [block | 0]]);
   });
 
+  test("what is reserved lies above what is allocated", () => {
+    const memory = new PhysicalMemory(4 << 20);
+    const first = memory.reserveHighest(256);
+    expect(first % 16).toBe(0);
+    expect(first + 256).toBeLessThanOrEqual(memory.totalPages);
+    expect(memory.allocateBlock(3)).toBe((first - 3) * PAGE_BYTES);
+    expect(memory.freePages).toBe(first - 4);
+    expect(() => memory.reserveHighest(first)).toThrow(RangeError);
+  });
+
   test("less than a MiB is refused, and says so; parts of 64 KiB are dropped", () => {
     expect(() => new PhysicalMemory(1000)).toThrow("guest memory of 1000 bytes is too small: at least 1 MiB is needed");
     expect(new PhysicalMemory((1 << 20) + 70000).bytes).toHaveLength((1 << 20) + 65536);

@@ -4,7 +4,7 @@
  * Page 0 is never handed out (host offset 0 means "none" to translated code). The memory is reserved whole at the
  * start; the host's kernel provides its pages as they are touched, so reserving costs address space only.
  */
-import { GRANULE_BYTES, GUARD_WORD_BYTES, GuardBits, PAGE_BYTES, PAGE_SHIFT } from "./guard-bits.ts";
+import { GRANULE_BYTES, GUARD_WORD_BYTES, GuardBits, PAGE_BYTES } from "./guard-bits.ts";
 import { GuardPolicies, type GuardPolicyChoice, type PageGuards } from "./guard-policy.ts";
 
 /**
@@ -76,18 +76,24 @@ export class PhysicalMemory {
   allocatePage(): number {
     const recycled = this.freed.pop();
     if (recycled !== undefined) {
-      this.bytes.fill(0, recycled << PAGE_SHIFT, (recycled + 1) << PAGE_SHIFT);
+      this.bytes.fill(0, recycled * PAGE_BYTES, (recycled + 1) * PAGE_BYTES);
       return recycled;
     }
     if (this.fresh >= this.top) return 0;
     return this.fresh++;
   }
 
-  /** Takes all pages below `end` out of what can be allocated, for the caller to use. They are zero. */
-  reserve(end: number): void {
-    if (this.fresh !== 1) throw new Error("pages have been allocated already");
-    if (end > this.top) throw new RangeError(`${end} pages do not fit in a memory of ${this.totalPages}`);
-    this.fresh = end;
+  /**
+   * Takes the highest pages that are left out of what can be allocated, for the caller to use. They are zero. What is
+   * allocated later lies below them, where offsets are positive as 32-bit numbers.
+   *
+   * @returns the first of them, which begins at a multiple of 64 KiB
+   */
+  reserveHighest(pages: number): number {
+    const first = (this.top - pages) & ~15;
+    if (first <= this.fresh) throw new RangeError(`${pages} pages do not fit in a memory of ${this.totalPages}`);
+    this.top = first;
+    return first;
   }
 
   freePage(page: number): void {
