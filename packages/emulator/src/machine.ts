@@ -159,6 +159,7 @@ export class Machine {
     if (this.running) return;
     this.running = true;
     this.platform.clock.start();
+    for (const { device } of this.devices) device.resume();
     this.schedule();
   }
 
@@ -166,6 +167,7 @@ export class Machine {
   pause(): void {
     this.running = false;
     this.platform.clock.stop();
+    for (const { device } of this.devices) device.hold();
     this.cancelWait?.();
     this.cancelWait = undefined;
   }
@@ -202,10 +204,10 @@ export class Machine {
     this.isFresh = false;
     this.end = undefined;
     this.resetWanted = false;
-    for (const { device } of this.devices) device.resume();
     this.platform.serial.ready();
   }
 
+  /** What devices have begun is completed; they are held again afterwards. */
   private async quiesce(): Promise<void> {
     await Promise.all(this.devices.map(({ device }) => device.quiesce()));
   }

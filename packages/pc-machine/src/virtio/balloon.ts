@@ -119,14 +119,16 @@ export class VirtioBalloon extends VirtioDevice {
   setTarget(bytes: number): void {
     const pages = Math.floor(bytes / pageBytes);
     if (pages === this.#targetPages) return;
-    this.#targetPages = pages;
-    this.configurationChanged();
+    this.whenReleased(() => {
+      this.#targetPages = pages;
+      this.configurationChanged();
+    });
   }
 
   /** Asks for statistics; `onStatistics` is told. False when the guest gives none, or has not answered the last time. */
   requestStatistics(): boolean {
     const chain = this.#statistics;
-    if (chain === undefined) return false;
+    if (chain === undefined || this.held) return false;
     this.#statistics = undefined;
     this.use(this.#roles.indexOf("statistics"), chain, 0);
     return true;
@@ -279,7 +281,9 @@ export class VirtioBalloon extends VirtioDevice {
   }
 
   #command(command: number): void {
-    this.#hintCommand = command;
-    this.configurationChanged();
+    this.whenReleased(() => {
+      this.#hintCommand = command;
+      this.configurationChanged();
+    });
   }
 }

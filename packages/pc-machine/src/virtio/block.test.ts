@@ -176,6 +176,22 @@ describe("virtio-blk", () => {
     expect(guest.memory.bytes).toEqual(before);
   });
 
+  it("leaves memory alone while it is held, and goes on afterwards", async () => {
+    const { disk, guest } = make();
+    disk.disk.bytes.fill(9);
+    disk.hold = true;
+    guest.submit(0, [header(0, 0)], [512, 1]);
+    guest.notify(0);
+    await settle();
+    guest.device.hold();
+    const before = guest.memory.bytes.slice();
+    disk.waiting[0]();
+    expect(guest.memory.bytes).toEqual(before);
+    guest.device.resume();
+    const [used] = guest.takeUsed(0);
+    expect([used.data[0], used.data.at(-1)]).toEqual([9, 0]);
+  });
+
   it("is saved with requests in flight, and does them again when it is loaded", async () => {
     const { disk, guest } = make();
     disk.hold = true;

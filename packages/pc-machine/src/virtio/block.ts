@@ -164,10 +164,12 @@ export class VirtioBlock extends VirtioDevice {
     switch (type) {
       case Request.read:
         return this.#transfer(sector, chain.writableBytes - 1, request, (at, first, count, next) =>
-          this.#disk.read(first, count, (result) => {
-            if (result.ok && isWanted() && !chain.write(at, result.value)) end(statusError);
-            else next(result);
-          }),
+          this.#disk.read(first, count, (result) =>
+            this.whenReleased(() => {
+              if (result.ok && isWanted() && !chain.write(at, result.value)) end(statusError);
+              else next(result);
+            }),
+          ),
         );
       case Request.write:
         if (this.#readOnly) return end(statusError);

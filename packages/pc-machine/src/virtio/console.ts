@@ -78,7 +78,7 @@ export class VirtioConsole extends VirtioDevice implements ConsoleReceiver {
   }
 
   receive(data: Uint8Array): number {
-    const queue = this.queue(receiveQueue);
+    const queue = this.held ? undefined : this.queue(receiveQueue);
     let taken = 0;
     while (taken < data.length) {
       const chain = queue?.pop();
@@ -96,7 +96,7 @@ export class VirtioConsole extends VirtioDevice implements ConsoleReceiver {
   }
 
   ready(): void {
-    this.notify(transmitQueue);
+    if (!this.held) this.notify(transmitQueue);
   }
 
   protected override notified(index: number): void {

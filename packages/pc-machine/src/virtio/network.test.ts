@@ -108,6 +108,18 @@ describe("virtio-net", () => {
     expect(guest.takeUsed(1).length).toBe(2);
   });
 
+  it("makes the port wait while the machine is held", () => {
+    const { guest, port } = make();
+    guest.submit(0, [], [100]);
+    guest.notify(0);
+    guest.device.hold();
+    expect(port.receiver.receive(new Uint8Array(60))).toBe(false);
+    expect(port.asked).toBe(0);
+    guest.device.resume();
+    expect(port.asked).toBe(1);
+    expect(port.receiver.receive(new Uint8Array(60))).toBe(true);
+  });
+
   it("loses frames before the driver is ready, and needs a reset when a buffer cannot hold one", () => {
     const { guest, port } = make([]);
     guest.submit(0, [], [20]);

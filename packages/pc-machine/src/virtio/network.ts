@@ -91,6 +91,10 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
   }
 
   receive(frame: Uint8Array): boolean {
+    if (this.held) {
+      this.#starved = true;
+      return false;
+    }
     const queue = this.queue(receiveQueue);
     // A machine that is not listening loses frames; only one that will have room makes others wait.
     if (queue === undefined || queue.broken || !this.#linkUp) return true;
@@ -115,7 +119,7 @@ export class VirtioNetwork extends VirtioDevice implements NetworkReceiver {
   }
 
   ready(): void {
-    this.notify(transmitQueue);
+    if (!this.held) this.notify(transmitQueue);
   }
 
   protected override notified(index: number): void {

@@ -105,6 +105,9 @@ export abstract class VirtioDevice implements Device {
   #operations = 0;
   #resetPending = false;
   #waiting: (() => void)[] = [];
+  #held = false;
+  /** Until the device is not held any more. */
+  readonly #deferred: (() => void)[] = [];
 
   constructor(kind: VirtioKind, options: VirtioOptions) {
     this.id = options.id;
@@ -188,18 +191,34 @@ export abstract class VirtioDevice implements Device {
     this.stopped();
   }
 
-  /** Resolves when nothing that began is still to be completed. The guest must not run meanwhile. */
+  /**
+   * From now until `resume` the device changes neither memory nor anything else of the machine: completions wait, and
+   * what comes from outside is refused.
+   */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Resolves when nothing that began is still to be completed, with the device held. The guest must not run meanwhile. */
   async quiesce(): Promise<void> {
+    this.#release();
     while (this.#operations > 0) {
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);
       });
     }
+    this.hold();
   }
 
-  /** Goes on after `load`, when all of the machine is loaded: with what was in flight, and what has come since. */
+  /** Goes on: with completions that waited, after `load` with what was in flight, and with what has come since. */
   resume(): void {
+    this.#release();
     if (this.#running) for (const index of this.#active.keys()) this.notify(index);
+  }
+
+  #release(): void {
+    this.#held = false;
+    while (!this.#held && this.#deferred.length > 0) this.#deferred.shift()!();
   }
 
   save(): StateRecord {
@@ -267,6 +286,17 @@ export abstract class VirtioDevice implements Device {
     return (this.#accepted & (1n << BigInt(feature))) !== 0n;
   }
 
+  /** Whether what comes from outside has to wait. */
+  protected get held(): boolean {
+    return this.#held;
+  }
+
+  /** Runs what changes memory now, or when the device is held no more. */
+  protected whenReleased(action: () => void): void {
+    if (this.#held) this.#deferred.push(action);
+    else action();
+  }
+
   /** A queue that can be used now. */
   protected queue(index: number): SplitQueue | undefined {
     return this.#running ? this.#active[index] : undefined;
@@ -289,24 +319,24 @@ export abstract class VirtioDevice implements Device {
     let open = true;
     const isWanted = (): boolean => open && incarnation === this.#incarnation && this.#running;
     this.#operations++;
-    return {
-      isWanted,
-      complete: (action) => {
-        if (!open) return;
-        if (isWanted()) action();
-        open = false;
-        this.#operations--;
-        if (this.#operations > 0) return;
-        this.#resetPending = false;
-        for (const resolve of this.#waiting.splice(0)) resolve();
-      },
+    const complete = (action: () => void): void => {
+      if (!open) return;
+      if (isWanted()) action();
+      open = false;
+      this.#operations--;
+      if (this.#operations > 0) return;
+      this.#resetPending = false;
+      for (const resolve of this.#waiting.splice(0)) resolve();
     };
+    return { isWanted, complete: (action) => this.whenReleased(() => complete(action)) };
   }
 
   /** Tells the driver that the configuration space reads differently now. */
   protected configurationChanged(): void {
-    this.#generation = (this.#generation + 1) & 0xff;
-    if ((this.#status & Status.driverOk) !== 0) this.#notifications.configurationChanged();
+    this.whenReleased(() => {
+      this.#generation = (this.#generation + 1) & 0xff;
+      if ((this.#status & Status.driverOk) !== 0) this.#notifications.configurationChanged();
+    });
   }
 
   /** The driver broke the rules: the device stops until it is reset (2.1.2). */
