@@ -1,9 +1,15 @@
 import type { ViteUserConfig } from "vitest/config";
+import { controlPlugin } from "./scripts/controls/plugin.ts";
 import SummaryReporter from "./scripts/summary-reporter.ts";
 
 // Workspace packages are tested from their sources, without a build.
 const conditions = ["source", "module", "node", "development|production"];
-const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } };
+const control = process.env["DOPPEL_CONTROL"];
+const shared = {
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  plugins: control === undefined ? [] : [controlPlugin(control)],
+};
 
 const summaryFile = process.env["DOPPEL_TEST_SUMMARY"];
 

@@ -28,8 +28,8 @@ const slotOf = (process: ToyProcess): number => process.host.heap.linkSlot(proce
 
 describe.each(tiers)("%s", (_tier, translator) => {
   /** `count` processes with the same pages at the same places. */
-  const family = (count: number, value = 7): ToyProcess[] => {
-    const host = new ToyHost(translator);
+  const family = (count: number, value = 7, memoryBytes?: number): ToyProcess[] => {
+    const host = new ToyHost(translator, memoryBytes);
     const first = toyProcess(caller, ENTRY, host).put(NEXT_PAGE, answers(value));
     return [first, ...Array.from({ length: count - 1 }, () => sibling(first))];
   };
@@ -244,6 +244,28 @@ describe.each(tiers)("%s", (_tier, translator) => {
       processes.push(first);
     }
     warm(first, 7);
+  });
+
+  test("T11 fifty processes of one program translate it once, and find it ready", () => {
+    const processes = family(50, 7, 128 << 20);
+    const [first, ...others] = processes;
+    for (const process of processes) warm(process, 7);
+    const { translated } = first.context.codeUse;
+    expect(first.host.translated).toBe(translated);
+    for (const { context } of others) expect(context.codeUse).toMatchObject({ translated: 0, traps: 1 });
+    expect(others.every(({ context }) => context.codeUse.ready > 0)).toBe(true);
+    // Started and ended at random, they leave nothing behind.
+    const { freePages } = first.host.memory;
+    for (let turn = 0; turn < 100; turn++) {
+      const late = sibling(first);
+      expect(late.run(ENTRY)).toBe(Exit.halt);
+      late.context.dispose();
+    }
+    expect(first.host.translated).toBe(translated);
+    expect(first.host.memory.freePages).toBeGreaterThan(freePages - 100);
+    const between = first.host.memory.freePages;
+    for (let turn = 0; turn < 50; turn++) sibling(first).context.dispose();
+    expect(first.host.memory.freePages).toBe(between);
   });
 
   test("T9 one fragment runs right at two virtual bases", () => {
