@@ -16,6 +16,8 @@ const summaryFile = process.env["DOPPEL_TEST_SUMMARY"];
 const config: ViteUserConfig = {
   test: {
     pool: "forks",
+    // Modules that a control changes are not those of the cache.
+    fsModuleCache: control === undefined,
     reporters: summaryFile === undefined ? ["default"] : ["default", new SummaryReporter(summaryFile)],
     tags: [{ name: "slow", description: "Takes more than a few seconds", timeout: 180_000 }],
     projects: [

@@ -8,7 +8,7 @@ import { type Control, controls } from "./controls.ts";
 
 const root = join(import.meta.dirname, "../..");
 /** Without its mechanism, code may run for ever. */
-const PATIENCE_MS = 240_000;
+const PATIENCE_MS = 300_000;
 
 interface Report {
   readonly testResults: readonly {
@@ -22,7 +22,9 @@ const folder = mkdtempSync(join(tmpdir(), "doppel-controls-"));
 function failures(control: Control): string[] | undefined {
   const output = join(folder, "report.json");
   rmSync(output, { force: true });
-  const args = ["vitest", "run", "--project", "unit", "--reporter=json", `--outputFile=${output}`, ...control.tests];
+  const pattern = `\\b(${control.notices.join("|")})\\b`;
+  const reporter = ["--reporter=json", `--outputFile=${output}`, "-t", pattern];
+  const args = ["vitest", "run", "--project", "unit", ...reporter, ...control.tests];
   spawnSync("pnpm", args, {
     cwd: root,
     env: { ...process.env, DOPPEL_CONTROL: control.name },
