@@ -29,7 +29,8 @@ Needs no root. On the console there is a root shell; by SSH, with the key DIR/id
   --size MIB          of the disk (default ${DEFAULT_SIZE_MEBIBYTES}); it takes up what is in it
   --package NAME      another package for the disk, with what it depends on; may be repeated
   --ssh-key FILE      a public key that may log in, instead of making one
-  --kernel PACKAGE    which kernel (default ${DEFAULT_KERNEL}; linux-image-amd64 has more drivers)
+  --kernel PACKAGE    which kernel (default ${DEFAULT_KERNEL}; linux-image-amd64 has
+                      more drivers: the folders of doppel vm --share for one)
   --initrd-only       no disk: the initial root file system gives a shell
   --cache DIR         where downloaded packages are kept (default ~/.cache/doppel/debian)
 `;

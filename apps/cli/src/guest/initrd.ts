@@ -15,6 +15,8 @@ export function debianInitrd(kernel: DebianKernel, busybox: Uint8Array): Uint8Ar
   tree.characterDevice("dev/null", NULL.major, NULL.minor, NULL.mode);
   tree.file("bin/busybox", busybox, 0o755);
   for (const name of ["sh", "modprobe"]) tree.link(`bin/${name}`, "busybox");
+  // Where the kernel itself looks for modprobe.
+  tree.link("sbin", "bin");
   tree.link("lib", "usr/lib");
   for (const [path, node] of kernel.modules.entries()) tree.set(path, node);
   tree.file("init", INIT, 0o755);

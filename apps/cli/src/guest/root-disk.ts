@@ -54,7 +54,9 @@ export async function debianRoot(
   for (const [path, node] of kernel.modules.entries()) tree.set(path, node);
   linkApplets(tree);
   for (const { path, text, mode = 0o644 } of rootFiles(authorizedKey)) tree.file(path, text, mode);
-  tree.link("usr/sbin/init", "../bin/busybox");
+  // Called by these paths: by the kernel, and out of habit.
+  for (const name of ["init", "modprobe", "halt", "poweroff", "reboot"])
+    tree.link(`usr/sbin/${name}`, "../bin/busybox");
   tree.link("etc/resolv.conf", "../run/resolv.conf");
   for (const directory of ["dev", "proc", "sys", "run", "var/log", "etc/dropbear"]) tree.directory(directory);
   tree.directory("root", 0o700);

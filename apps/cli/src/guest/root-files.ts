@@ -105,8 +105,8 @@ while pidof redis-server >/dev/null && [ $tries -gt 0 ]; do
   tries=$((tries - 1))
 done
 sync
+# What cannot be unmounted, the root above all, becomes read-only.
 umount -a -r 2>/dev/null
-mount -o remount,ro /
 `;
 
 const CONSOLE = `#!/bin/sh
