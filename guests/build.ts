@@ -53,7 +53,8 @@ export function compile(program: GuestProgram, output: string): void {
 
 /** Compiles a program for the bare machine, which is loaded at 1 MiB. */
 export function compileForMachine(program: MachineProgram, output: string): void {
-  compileTo(output, ["-Wl,-Ttext-segment=0x100000", "machine/start.S", program.source]);
+  const place = program.linkerScript === undefined ? "-Ttext-segment=0x100000" : `-T,${program.linkerScript}`;
+  compileTo(output, [`-Wl,${place}`, ...(program.flags ?? []), program.start, program.source]);
 }
 
 function compileTo(output: string, args: readonly string[]): void {
@@ -63,7 +64,7 @@ function compileTo(output: string, args: readonly string[]): void {
 
 /** What a program for the bare machine prints on the serial port of `qemu-system-x86_64`; undefined without QEMU. */
 export function runUnderQemu(file: string): string | undefined {
-  const machine = ["-accel", "tcg", "-m", "64", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"];
+  const machine = ["-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"];
   const { stdout, error } = spawnSync("qemu-system-x86_64", [...machine, "-kernel", file], {
     input: "",
     encoding: "utf8",

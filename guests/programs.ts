@@ -50,14 +50,28 @@ export const programs: readonly GuestProgram[] = [
 export interface MachineProgram {
   readonly name: string;
   readonly source: string;
-  readonly prints: string;
+  readonly prints: RegExp;
+  /** The code it is entered at. */
+  readonly start: string;
+  readonly linkerScript?: string;
+  /** For the compiler, after those that all have. */
+  readonly flags?: readonly string[];
 }
 
 export const machinePrograms: readonly MachineProgram[] = [
   {
     name: "busy",
+    start: "machine/start.S",
     source: "machine/busy.c",
-    prints: "hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n",
+    prints: /^hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n$/,
+  },
+  {
+    name: "checks",
+    start: "machine/checks-start.S",
+    source: "machine/checks.c",
+    linkerScript: "machine/checks.ld",
+    flags: ["-O1", "-std=gnu2x", "-mgeneral-regs-only", "-Wl,--no-warn-rwx-segments"],
+    prints: /^bare-metal checks\n(?:PASS .*\n)+ALL PASSED .*\n$/,
   },
 ];
 

@@ -218,8 +218,9 @@ function partsOfInstruction(instruction: Instruction, mode: number): number {
     case Mnemonic.into:
       return 2;
     case Mnemonic.sti:
-    case Mnemonic.popf:
       return (mode & ModeBit.supervisor) !== 0 ? 2 : 1;
+    case Mnemonic.popf:
+      return (mode & ModeBit.machine) !== 0 ? 2 : 1;
     case Mnemonic.fst:
     case Mnemonic.fstp:
     case Mnemonic.fist:

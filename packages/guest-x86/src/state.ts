@@ -167,7 +167,10 @@ export const ExitCode = {
   halt: 101,
   /** A privileged instruction for the machine to carry out: see privileged-payload.ts for the payload. */
   privileged: 102,
-  /** The interrupt flag was set while an interrupt waits: payload 1 when one more instruction runs before it (STI). */
+  /**
+   * The interrupt flag was set while an interrupt waits, or the trap flag: payload 1 when one more instruction runs before
+   * an interrupt (STI).
+   */
   interruptWindow: 103,
 } as const;
 

@@ -142,14 +142,18 @@ const pushf: Lifter = (context, instruction) => {
   context.push(context.fromI32(flagsWord(context), operandWidth), operandWidth);
 };
 
-/** Ends the first part of an instruction that may have set the interrupt flag: on to the second if an interrupt waits. */
-export function leaveIfInterruptWaits(context: LiftContext, isSet: number): void {
-  const { b } = context;
-  const waits = b.binary(Op.i32And, context.helper0(interruptWaitsHelper), isSet);
-  b.branch(waits, blockKey(b.instructionOffset, 1), blockKey(b.nextOffset));
+/** Whether an interrupt waits (i32), where `isEnabled` (i32) says that the interrupt flag is set. */
+export function interruptWaits(context: LiftContext, isEnabled: number): number {
+  return context.b.binary(Op.i32And, context.helper0(interruptWaitsHelper), isEnabled);
 }
 
-/** In two parts, in the supervisor: the second leaves because an interrupt waits. */
+/** Ends an instruction's first part: to the second, which leaves, if `condition`; else behind the instruction. */
+export function leaveIf(context: LiftContext, condition: number): void {
+  const { b } = context;
+  b.branch(condition, blockKey(b.instructionOffset, 1), blockKey(b.nextOffset));
+}
+
+/** In two parts, in a machine: the second leaves because an interrupt waits, or the trap flag is set. */
 const popf: Lifter = (context, instruction) => {
   const { operandWidth } = instruction;
   if (context.part === 1) {
@@ -162,9 +166,12 @@ const popf: Lifter = (context, instruction) => {
   mask &= ~RFlags.resume;
   if (operandWidth === 16) mask &= 0xffff;
   setFlagsWord(context, word, mask);
-  if ((context.mode & ModeBit.supervisor) !== 0) {
+  if ((context.mode & ModeBit.machine) !== 0) {
     const { b } = context;
-    leaveIfInterruptWaits(context, b.binary(Op.i32And, b.binary(Op.i32ShrU, word, b.i32(9)), b.i32(1)));
+    const trap = b.binary(Op.i32And, word, b.i32(RFlags.trap));
+    const isEnabled = b.binary(Op.i32And, b.binary(Op.i32ShrU, word, b.i32(9)), b.i32(1));
+    const isSupervisor = (context.mode & ModeBit.supervisor) !== 0;
+    leaveIf(context, isSupervisor ? b.binary(Op.i32Or, trap, interruptWaits(context, isEnabled)) : trap);
   }
 };
 

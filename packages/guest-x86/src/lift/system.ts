@@ -13,7 +13,7 @@ import { RFlags } from "../flags-word.ts";
 import { ExitCode, ModeBit, Slot } from "../state.ts";
 import { setZero } from "./atomic.ts";
 import type { Lifter } from "./context.ts";
-import { leaveIfInterruptWaits } from "./integer-move.ts";
+import { interruptWaits, leaveIf } from "./integer-move.ts";
 
 const cpuidHelper = helperIndex("cpuid");
 const timestampHelper = helperIndex("timestamp");
@@ -106,7 +106,7 @@ const sti: Lifter = (context) => {
     context.privileged();
   } else if (context.part === 0) {
     b.set(Slot.systemFlags, b.binary(Op.i32Or, b.get(Slot.systemFlags), b.i32(RFlags.interrupt)));
-    leaveIfInterruptWaits(context, b.i32(1));
+    leaveIf(context, interruptWaits(context, b.i32(1)));
   } else {
     b.exit(ExitCode.interruptWindow, 1, blockKey(b.nextOffset));
   }

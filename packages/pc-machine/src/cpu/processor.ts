@@ -48,6 +48,9 @@ const TWO_32 = 2 ** 32;
 const NMI_VECTOR = 2;
 const INT80 = 0x80;
 const LONGEST_INSTRUCTION = 15;
+/** DR6, and its BS bit. */
+const DEBUG_STATUS = 6;
+const SINGLE_STEP = 0x4000n;
 
 /** Exceptions whose error code the guest finds on its stack (SDM vol. 3, table 6-1). */
 const withErrorCode: ReadonlySet<number> = new Set<number>([
@@ -192,11 +195,15 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       context.mode = this.mode;
       context.narrow = (this.mode & ModeBit.long) === 0;
       let code: number;
-      if (this.shadow) {
+      const isTraced = (this.registers.systemFlags & RFlags.trap) !== 0;
+      if (this.shadow || isTraced) {
         this.shadow = false;
         code = context.step();
         left -= 1;
-        if (code === EngineExit.stepped) continue;
+        if (code === EngineExit.stepped) {
+          if (isTraced) this.singleStepped();
+          continue;
+        }
       } else {
         code = context.run(left);
         left = view.getInt32(context.pointer + Header.budget, true);
@@ -204,12 +211,19 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       if (code === EngineExit.budget) break;
       try {
         this.serve(code);
+        if (isTraced && code === ExitCode.privileged) this.singleStepped();
       } catch (error) {
         if (!(error instanceof ProcessorFault)) throw error;
         this.raise(error.vector, error.errorCode);
       }
     }
     return this.halted ? "halted" : "budget";
+  }
+
+  /** The trap flag was set when the instruction began (SDM vol. 3, 18.3.1.4). */
+  private singleStepped(): void {
+    this.registers.debug[DEBUG_STATUS] |= SINGLE_STEP;
+    this.raise(Vector.debug, NO_ERROR_CODE);
   }
 
   private get payload(): number {
