@@ -36,11 +36,15 @@ describe("guest programs", () => {
 });
 
 describe("programs for the bare machine", () => {
-  it.each(machinePrograms)("committed $name prints under QEMU what is recorded", { timeout: 60_000 }, ({ name, prints }) => {
-    const printed = runUnderQemu(join(bin, "machine", name));
-    // Without QEMU there is nothing to compare.
-    if (printed !== undefined) expect(printed.replaceAll("\r", "")).toMatch(prints);
-  });
+  it.for(machinePrograms)(
+    "committed $name prints under QEMU what is recorded",
+    { timeout: 60_000 },
+    ({ name, prints }, { skip }) => {
+      const printed = runUnderQemu(join(bin, "machine", name));
+      if (printed === undefined) skip("there is no qemu-system-x86_64");
+      expect(printed?.replaceAll("\r", "")).toMatch(prints);
+    },
+  );
 
   it.skipIf(present !== recorded).each(machinePrograms)("rebuilding $name gives the committed bytes", (program) => {
     const file = join(folder, `machine-${program.name}`);
