@@ -1,10 +1,11 @@
 // Edge and hosts as processes, a client on one TCP connection, and what goes wrong with processes.
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CountingClient } from "../src/pair/counting-client.ts";
 import { freePorts, LocalPair } from "../src/pair/local-pair.ts";
+import { machinePrograms } from "../../../guests/programs.ts";
 import { repository } from "./harness/run.ts";
 
 let folder: string;
@@ -81,11 +82,32 @@ describe("a pair of processes", () => {
     await seconds(1);
     expect((await pair.status("a"))?.["mode"]).toBe("protected");
     pair.start("edge");
-    await seconds(1);
+    const connected = async (): Promise<unknown> =>
+      ((await pair.status("edge"))?.["connected"] as string[])?.toSorted();
+    await expect.poll(connected, { timeout: 30_000, interval: 100 }).toEqual(["a", "b"]);
     const again = new CountingClient(pair.port + 3, "m");
     await again.count(30);
     again.close();
     expect((await pair.status("a"))?.["mode"]).toBe("protected");
+  });
+
+  it("C1 C3 P4 a whole machine computes on where its host died, and comes to the same result", async () => {
+    const config = join(folder, "pair.yaml");
+    const kernel = join(repository, "guests/bin/machine/busy");
+    const machine = `kind: vm\n  kernel: ${kernel}\n  memoryMiB: 4\n  diskMiB: 1`;
+    writeFileSync(config, readFileSync(config, "utf8").replace("kind: model", machine));
+    for (const name of ["edge", "a", "b"]) pair.start(name);
+    await pair.protectedBy("a");
+    pair.kill("a");
+    // It resets itself when it is done, and begins anew.
+    const printed = (): string[] => {
+      const file = join(folder, "b", "serial.log");
+      return existsSync(file) ? readFileSync(file, "utf8").replaceAll("\r", "").split("\n").slice(0, -1) : [];
+    };
+    await expect.poll(() => printed().length, { timeout: 90_000, interval: 200 }).toBeGreaterThan(1);
+    const busy = machinePrograms.find(({ name }) => name === "busy")!;
+    for (const line of printed()) expect(`${line}\n`).toMatch(busy.prints);
+    expect(new Set(printed()).size).toBe(1);
   });
 
   it("a failover that is asked for moves the machine", async () => {

@@ -115,7 +115,7 @@ export async function runHost(
     const control = serveControl(join(directory, "control.sock"), (command) => {
       if (command === "stop") ended(false);
       const { leader } = host;
-      if (command === "failover" && leader?.mode === "protected") leader.resign("a failover was asked for");
+      if (command === "failover" && leader?.isCovered === true) leader.resign("a failover was asked for");
       return {
         ...describe(host, name),
         heldFrames: output.heldFrames,
@@ -214,7 +214,9 @@ class CountedDevice implements BlockDevice {
 function describe(host: Host<Message>, name: string): Record<string, unknown> {
   const { leader, standby } = host;
   if (leader !== undefined) {
-    const { mode, record, pagesLeft, epochsInFlight } = leader;
+    const { record, pagesLeft, epochsInFlight } = leader;
+    // Protected is what somebody can take over.
+    const mode = leader.mode === "protected" && !leader.isCovered ? "joining" : leader.mode;
     return {
       host: name,
       role: "leader",

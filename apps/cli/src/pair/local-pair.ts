@@ -43,7 +43,7 @@ export class LocalPair {
     const until = performance.now() + PATIENCE_MS;
     while (performance.now() < until) {
       const status = await this.status(name);
-      if (status?.["mode"] === "protected" && Number(status["checkpoints"]) > 2) return;
+      if (status?.["mode"] === "protected") return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`${name} is not protected after ${PATIENCE_MS / 1000} s: ${this.errors.slice(-5).join("")}`);

@@ -49,6 +49,9 @@ export class Leader<M> {
   /** The last epoch that ended, where there is no disk to count them. */
   #epoch: number;
   #inFlight: { readonly epoch: number; readonly pages: number }[] = [];
+  /** The epoch that completes the session, which was committed if `#covered`. */
+  #completing = Infinity;
+  #covered = false;
   #capturing = false;
   /** A checkpoint was due and could not be taken. */
   #overdue = false;
@@ -81,6 +84,11 @@ export class Leader<M> {
 
   get mode(): LeaderMode {
     return this.#mode;
+  }
+
+  /** The standby has a checkpoint to go on from. */
+  get isCovered(): boolean {
+    return this.#mode === "protected" && this.#covered;
   }
 
   get record(): Leadership {
@@ -267,6 +275,7 @@ export class Leader<M> {
     this.#cancelTimer();
     this.#inFlight = [];
     this.#overdue = false;
+    this.#completing = Infinity;
     const wasProtected = this.#mode === "protected";
     if (this.#mode !== "halted") this.#mode = wasProtected ? "undecided" : "solo";
     this.#disk?.disconnected(reason);
@@ -386,6 +395,8 @@ export class Leader<M> {
     this.#epoch = epoch;
     if (complete && this.#mode === "joining") {
       this.#mode = "protected";
+      this.#completing = epoch;
+      this.#covered = false;
       for (const output of outputs) output.protect();
       this.#event({ kind: "protected", epoch });
     }
@@ -402,6 +413,7 @@ export class Leader<M> {
   #committed(epoch: number): string | undefined {
     if (this.#inFlight[0]?.epoch !== epoch) return `commits epoch ${epoch}, which is not the next one`;
     this.#inFlight.shift();
+    this.#covered ||= epoch >= this.#completing;
     for (const output of this.#ports.outputs) output.release(epoch);
     this.#event({ kind: "committed", epoch, role: "leader" });
     if (this.#overdue) {
