@@ -208,7 +208,7 @@ export class Translator<F extends FragmentPort> {
         .sourcePages()
         .map((source) => ({ distance: source.distance - moved, page: source.page }))
         .filter((source) => source.distance !== 0);
-      batch.push({ ...region, page, mode, offset: entry & PAGE_MASK, otherPages, linkSlots: [], counter: 0 });
+      batch.push({ ...region, page, mode, offset: entry & PAGE_MASK, otherPages });
     }
   }
 
