@@ -24,7 +24,8 @@ export const controls: readonly Control[] = [
     text: "if (this.guards.testAll(page, offset, length)) return;",
     instead: "return;",
     tests: guardTests,
-    notices: ["G4", "G11", "G12", "G14"],
+    // Without any bit, a loop that changes itself never ends: those tests are left out.
+    notices: ["G4", "G11"],
   },
   {
     name: "guards are of whole pages",
@@ -45,8 +46,8 @@ export const controls: readonly Control[] = [
   {
     name: "a store over two pages asks for the first alone",
     file: engine,
-    text: "if (first < size && memory.isGuarded(next))",
-    instead: "if (first > size && memory.isGuarded(next))",
+    text: "if (first < size && next >= 0) dropped",
+    instead: "if (first > size) dropped",
     tests: guardTests,
     notices: ["G11"],
   },
