@@ -1,6 +1,6 @@
 // Campaigns of the simulator:
 //   node --conditions=source packages/ha-checkpoint/scripts/simulate.ts --schedules 10000 --seed 1
-//   node --conditions=source packages/ha-checkpoint/scripts/simulate.ts --seed 4711 --schedules 1 --log
+//   node --conditions=source packages/ha-checkpoint/scripts/simulate.ts --seed 4711 --schedules 1
 import { parseArgs } from "node:util";
 import { runSchedule } from "../src/testing/schedule.ts";
 import type { Control } from "../src/testing/world.ts";
@@ -20,8 +20,18 @@ const schedules = Number(values.schedules);
 const totals = new Map<string, number>();
 let [steps, answered, failures, ran] = [0, 0, 0, 0];
 const started = performance.now();
-for (let seed = first; seed < first + schedules && failures < Number(values.failures); seed++) {
+const interrupted = { now: false };
+// Says what it has found so far.
+process.once("SIGTERM", () => {
+  interrupted.now = true;
+});
+process.once("SIGINT", () => {
+  interrupted.now = true;
+});
+for (let seed = first; seed < first + schedules && failures < Number(values.failures) && !interrupted.now; seed++) {
   ran++;
+  // Signals are heard between two turns of the event loop.
+  if (ran % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
   try {
     const result = await runSchedule(seed, values.without as Control | undefined);
     steps += result.steps;
