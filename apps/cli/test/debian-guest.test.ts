@@ -85,13 +85,11 @@ describe.runIf(everything)("the Debian guest", () => {
 
       await using other = qemu(switchPort);
       await other.shows(/\/root #/);
-      const configure = '[ -z "$ip" ] || ifconfig $interface $ip netmask $subnet';
-      await other.run(
-        `printf '#!/bin/sh\\n${configure.replaceAll('"', '\\"')}\\n' > /lease; chmod +x /lease; ifconfig eth0 up`,
-      );
+      const configure = "test -z $ip || ifconfig $interface $ip netmask $subnet";
+      await other.run(`printf '#!/bin/sh\\n${configure}\\n' > /lease; chmod +x /lease; ifconfig eth0 up`);
       expect(await other.run("udhcpc -i eth0 -s /lease -n -q -f")).toContain("lease of 10.0.2.16 obtained");
       expect(await other.run("(echo GET answer; sleep 5) | nc 10.0.2.15 6379")).toContain("$2\n42\n");
-      await other.run("nc -l -p 90 >/got &");
+      await other.run("{ nc -l -p 90 >/got & }");
       const sum = inGuest("head -c 1000000 /dev/urandom > /tmp/sent; md5sum </tmp/sent; nc 10.0.2.16 90 </tmp/sent");
       expect(await other.run("sleep 5; md5sum </got")).toContain(sum.trim());
 
