@@ -20,6 +20,7 @@ const code = machine.load([
 ]);
 const process = new Process(machine).map(0x10000, code);
 const exit = process.run(0x10000);
-const { regions, hotRegions, instructions } = machine.engine.translator.statistics;
+const { threadedRegions, regions, hotRegions, instructions } = machine.engine.translator.statistics;
 console.log(`halted: ${exit === Exit.halt}`);
-console.log(`${instructions} instructions translated in ${regions} regions, ${hotRegions} of them again with care`);
+console.log(`${instructions} instructions translated in ${threadedRegions + regions} regions:`);
+console.log(`${threadedRegions} to threaded code, ${regions - hotRegions} compiled in haste, ${hotRegions} with care`);

@@ -83,7 +83,12 @@ function timeRows(timeMs: EmulatorStatistics["timeMs"]): Row[] {
 export function statisticsTable(statistics: EmulatorStatistics): string {
   const { translation, slots, flags, guards, tlb, memory, processes } = statistics;
   const rows: readonly Row[] = [
-    ["regions", integer(translation.regions), `${integer(translation.hotRegions)} of them hot`],
+    [
+      "regions threaded",
+      integer(translation.threadedRegions),
+      `${integer(translation.threadedBytes)} bytes of records`,
+    ],
+    ["  compiled", integer(translation.regions), `${integer(translation.hotRegions)} of them hot`],
     ["guest instructions", integer(translation.guestInstructions), "translated"],
     ["modules", integer(translation.modules), `${integer(translation.wasmBytes)} bytes of WebAssembly`],
     ["slots linked", integer(slots.linked), `${integer(slots.resolves)} resolves`],

@@ -15,7 +15,14 @@ export { type EntryCode, entryBlock, GUEST_CODE } from "./port-entry-code.ts";
 export type { Context, EngineOptions, EngineStatistics, EntryCodeAt, ServiceHandler } from "./engine/context.ts";
 export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
-export { type CodeView, Translator, type TranslatorOptions, type TranslatorStatistics } from "./engine/translator.ts";
+export { CELL_BYTES } from "./threaded/record.ts";
+export {
+  type CodeView,
+  TierNumber,
+  Translator,
+  type TranslatorOptions,
+  type TranslatorStatistics,
+} from "./engine/translator.ts";
 export { ImportModule, ModuleEmitter } from "./emit/module-emitter.ts";
 export { RegionEmitter } from "./emit/region-emitter.ts";
 export { type CodeLayout, EngineExit, Header, type TlbLayout } from "./layout.ts";

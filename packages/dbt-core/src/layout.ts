@@ -8,14 +8,15 @@
  *     8  exit payload i64     error code, service number …
  *    16  instruction pointer  guest-virtual, valid when no region runs
  *    24  budget i32           what is left before a region must return to the engine
- *    28  (free)
+ *    28  slot entries i32     array: by table slot, where threaded code is entered through it; 0: nowhere
  *    32  fault address i64
  *    40  fault access i32     0 read, 1 write, 2 execute
  *    48  store value v128     what a slow vector store is to write
  *    64  bounce v128 x 2      where a slow load leaves the bytes of an access that straddles pages or reaches a device
  *   128  (free)
  *   256  guest state          the frontend's, up to `guestStateEnd`
- *  4096  soft TLB             see `TlbLayout`
+ *  4096  cells                values of a block of threaded code, see threaded/record.ts
+ *        soft TLB             see `TlbLayout`
  *        jump cache           see `JumpCacheLayout`
  * ```
  */
@@ -25,6 +26,7 @@ export const Header = {
   exitPayload: 8,
   instructionPointer: 16,
   budget: 24,
+  slotEntries: 28,
   faultAddress: 32,
   faultAccess: 40,
   storeValue: 48,
@@ -67,13 +69,18 @@ export interface TlbLayout {
   readonly pageShift: number;
 }
 
-/** Direct-mapped cache from guest-virtual code addresses to table indices: { address i64, index i32, unused i32 }. */
+/**
+ * Direct-mapped cache from guest-virtual code addresses to table indices: { address i64, index i32, unit i32 }; the unit of
+ * threaded code is 0 for what is compiled.
+ */
 export interface JumpCacheLayout {
   readonly offset: number;
   readonly indexBits: number;
 }
 
 export interface CodeLayout {
+  /** Where cells begin. */
+  readonly cells: number;
   readonly tlb: TlbLayout;
   readonly jumpCache: JumpCacheLayout;
 }

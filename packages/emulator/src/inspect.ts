@@ -1,5 +1,5 @@
 /** One region of x86 code through the translator, as text: the default composition of what `inspect` needs. */
-import { Header } from "@doppel/dbt-core";
+import { CELL_BYTES, Header } from "@doppel/dbt-core";
 import { inspectRegion, type InspectedRegion } from "@doppel/dbt-core/text";
 import { softTlbShapeFor } from "@doppel/guard-memory";
 import { ModeBit, X86Frontend } from "@doppel/guest-x86";
@@ -24,10 +24,11 @@ const tlbShape = softTlbShapeFor(2 ** 31);
 /** The region at `address`, or undefined when no code can be fetched there. */
 export function inspectX86Region(options: InspectX86Options): InspectedRegion | undefined {
   const { mode, address, memory, fetch } = options;
-  const tlbOffset = Header.guestStateEnd;
+  const tlbOffset = Header.guestStateEnd + CELL_BYTES;
   return inspectRegion(address, {
     frontend: new X86Frontend(),
     layout: {
+      cells: Header.guestStateEnd,
       tlb: { ...tlbShape, offset: tlbOffset },
       jumpCache: { offset: tlbOffset + tlbShape.bytes, indexBits: 12 },
     },

@@ -7,6 +7,8 @@ const milliseconds = z.number().nonnegative();
 
 export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
   translation: z.strictObject({
+    threadedRegions: count,
+    threadedBytes: count,
     regions: count,
     hotRegions: count,
     guestInstructions: count,

@@ -9,6 +9,10 @@ import type { UserEngine } from "./user-engine.ts";
 
 export interface EmulatorStatistics {
   readonly translation: {
+    /** Regions in threaded code, which is not WebAssembly, and its bytes. */
+    readonly threadedRegions: number;
+    readonly threadedBytes: number;
+    /** Regions compiled. */
     readonly regions: number;
     /** Those of them that were translated again, with care, since they ran often. */
     readonly hotRegions: number;
@@ -105,6 +109,8 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
   const systemCalls = usage.systemNs / 1e6;
   return {
     translation: {
+      threadedRegions: translated.threadedRegions,
+      threadedBytes: translated.threadedBytes,
       regions: translated.regions,
       hotRegions: translated.hotRegions,
       guestInstructions: translated.instructions,

@@ -9,7 +9,7 @@ describe("an invented instruction set", () => {
     expect(toy.run()).toBe(Exit.halt);
     expect(toy.register(1)).toBe(5050n);
     expect(toy.pc).toBe(0x10000n + 12n);
-    expect(toy.host.engine.translator.statistics.regions).toBe(1);
+    expect(toy.host.translated).toBe(1);
   });
 
   test("calls return into their region", () => {

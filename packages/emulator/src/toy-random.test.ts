@@ -43,11 +43,11 @@ const mechanisms: Readonly<Record<string, () => unknown>> = {
 describe("random programs notice the lack of", () => {
   afterEach(() => vi.restoreAllMocks());
 
-  test.each(Object.entries(mechanisms))("%s", (_name, sabotage) => {
+  test.each(Object.entries(mechanisms))("%s", { timeout: 60_000 }, (_name, sabotage) => {
     sabotage();
     const isNoticed = (seed: number): boolean => {
       try {
-        play(seed, { promoteAfter: 1_000_000 });
+        play(seed, { compileAfter: 0, promoteAfter: 1_000_000 });
         return false;
       } catch {
         return true;

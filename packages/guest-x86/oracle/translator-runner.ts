@@ -61,19 +61,23 @@ const regions: readonly { address: number; bytes: number; writable: boolean; exe
   ...windows.map((window) => ({ ...window, executable: false })),
 ];
 
-/** How a machine translates everything: in haste, or with care. */
-type Tier = "cold" | "hot";
+/** How a machine translates everything: not to WebAssembly, in haste, or with care. */
+const tiers = ["threaded", "cold", "hot"] as const;
+type Tier = (typeof tiers)[number];
 
 const batches = { batchRegions: 3 * casesPerHub, regionInstructions: 400 };
+const one = { batchRegions: 1, regionInstructions: 400 };
+const alone: TranslatorOptions = { threaded: one, cold: one, hot: one, compileAfter: 0, promoteAfter: 2 ** 31 - 1 };
 const options: Readonly<Record<Tier, TranslatorOptions>> = {
-  cold: { cold: batches, hot: batches, promoteAfter: 2 ** 31 - 1 },
+  threaded: { ...alone, compileAfter: 2 ** 31 - 1 },
+  cold: { ...alone, cold: batches },
   // What is entered for the first time is hot already.
-  hot: { cold: { batchRegions: 1, regionInstructions: 400 }, hot: batches, promoteAfter: 0 },
+  hot: { ...alone, hot: batches, promoteAfter: 0 },
 };
 
 /** The tier that a case is run in. */
 function tierOf(cases: Batch, index: number): Tier {
-  return (Math.floor(cases.codeAddress(index) / pageBytes) & 1) === 0 ? "hot" : "cold";
+  return tiers[Math.floor(cases.codeAddress(index) / pageBytes) % tiers.length];
 }
 
 /** One engine and its address space. */

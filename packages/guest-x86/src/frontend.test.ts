@@ -30,12 +30,13 @@ function lift(hex: string, mode: number = ModeBit.long, distances?: JumpDistance
     isCheckedOnUse: () => false,
   });
   const fetch = (address: number): number => (address === 0x1000 ? 1 : -1);
-  discovery.discover(0x1000, mode, 100, fetch, builder, undefined, undefined, distances);
+  discovery.discover(0x1000, mode, fetch, builder, { limit: 100, distances });
   return builder;
 }
 
 const layout = {
   tlb: { offset: 4096, indexBits: 8, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
+  cells: 0,
   jumpCache: { offset: 65536, indexBits: 8 },
 };
 

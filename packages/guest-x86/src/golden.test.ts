@@ -33,6 +33,7 @@ const layout: CodeLayout = {
     addend: 16,
     pageShift: 12,
   },
+  cells: 0,
   jumpCache: { offset: Header.guestStateEnd + (32 << 14), indexBits: 12 },
 };
 

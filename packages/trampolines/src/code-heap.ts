@@ -4,6 +4,7 @@
  *
  * Invariants:
  * - A fragment's *home slot* leads to it in every table that has its module, until it is discarded; to nothing else, ever.
+ *   (Unless its module has no code: then to a stub that finds it.)
  * - A *link slot* stands for "from this physical page, to that distance": the same number in all processes, leading
  *   where this process's mappings say. It begins as a trap in every table.
  * - A discarded fragment is in no index, and no link slot of any table leads to it.
@@ -14,7 +15,8 @@
 /** A batch of fragments compiled together. `module` is whatever the composer instantiates per process. */
 export interface HeapModule<Module> {
   readonly id: number;
-  readonly module: Module;
+  /** Undefined for what needs no instance: its home slot is one of the composer's stubs, which finds it. */
+  readonly module: Module | undefined;
   /** The home slots of its fragments: `count` from `firstSlot` on. */
   readonly firstSlot: number;
   readonly count: number;
@@ -24,10 +26,22 @@ export interface HeapModule<Module> {
   readonly live: Set<Fragment<Module>>;
 }
 
+export interface FragmentEntry {
+  readonly offset: number;
+  readonly data: number;
+}
+
 export interface Fragment<Module> {
   readonly id: number;
   readonly homeSlot: number;
   readonly container: HeapModule<Module>;
+  /** The composer's own. */
+  readonly data?: number;
+  /**
+   * All places on its page where it can be entered, and for each what the composer wants to find there; absent: only at
+   * `offset`.
+   */
+  readonly entries?: readonly FragmentEntry[];
   /** Emulated physical page and offset in it of the first source byte executed. */
   readonly page: number;
   readonly offset: number;
@@ -141,7 +155,7 @@ export class CodeHeap<Module> {
   }
 
   /**
-   * Fragments whose entry is at this physical place, the highest tier first: several when they reach into differing
+   * Fragments with an entry at this physical place, the highest tier first: several when they reach into differing
    * pages, run in differing modes, or were translated again with more care.
    */
   at(page: number, offset: number): readonly Fragment<Module>[] {
@@ -157,7 +171,7 @@ export class CodeHeap<Module> {
     return first;
   }
 
-  addModule(module: Module, firstSlot: number, count: number, size = 0): HeapModule<Module> {
+  addModule(module: Module | undefined, firstSlot: number, count: number, size = 0): HeapModule<Module> {
     this.statistics.modules++;
     const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, live: new Set() };
     this.modules.add(container);
@@ -167,10 +181,8 @@ export class CodeHeap<Module> {
 
   add(description: Omit<Fragment<Module>, "id" | "discarded">): Fragment<Module> {
     const fragment: Fragment<Module> = { ...description, id: this.nextFragment++, discarded: false };
-    const key = CodeHeap.entryKey(fragment.page, fragment.offset);
-    const list = this.fragments.get(key);
-    if (list === undefined) this.fragments.set(key, [fragment]);
-    else list.splice(list.findIndex((other) => other.tier <= fragment.tier) >>> 0, 0, fragment);
+    if (fragment.entries === undefined) this.enter(fragment, fragment.offset);
+    else for (const { offset } of fragment.entries) this.enter(fragment, offset);
     for (const source of fragment.sources) {
       let set = this.bySourcePage.get(source.page);
       if (set === undefined) this.bySourcePage.set(source.page, (set = new Set()));
@@ -180,6 +192,20 @@ export class CodeHeap<Module> {
     this.holdLinks(fragment.linkSlots);
     this.statistics.fragments++;
     return fragment;
+  }
+
+  private enter(fragment: Fragment<Module>, offset: number): void {
+    const key = CodeHeap.entryKey(fragment.page, offset);
+    const list = this.fragments.get(key);
+    if (list === undefined) this.fragments.set(key, [fragment]);
+    else list.splice(list.findIndex((other) => other.tier <= fragment.tier) >>> 0, 0, fragment);
+  }
+
+  private leave(fragment: Fragment<Module>, offset: number): void {
+    const key = CodeHeap.entryKey(fragment.page, offset);
+    const list = this.fragments.get(key)!.filter((other) => other !== fragment);
+    if (list.length === 0) this.fragments.delete(key);
+    else this.fragments.set(key, list);
   }
 
   /**
@@ -235,10 +261,8 @@ export class CodeHeap<Module> {
     if (fragment.discarded) return;
     fragment.discarded = true;
     this.statistics.discarded++;
-    const key = CodeHeap.entryKey(fragment.page, fragment.offset);
-    const list = this.fragments.get(key)!.filter((other) => other !== fragment);
-    if (list.length === 0) this.fragments.delete(key);
-    else this.fragments.set(key, list);
+    if (fragment.entries === undefined) this.leave(fragment, fragment.offset);
+    else for (const { offset } of fragment.entries) this.leave(fragment, offset);
     for (const source of fragment.sources) {
       const set = this.bySourcePage.get(source.page);
       set?.delete(fragment);
@@ -260,15 +284,23 @@ export class CodeHeap<Module> {
     this.discardedModules.push(container);
   }
 
-  /** Discards the oldest modules when the heap is over its bound; code translated with care is the last to go. */
-  evict(): void {
-    if (this.size <= this.maximumSize) return;
+  /**
+   * Discards the oldest modules when the heap is over its bound; code translated with care is the last to go. Returns how many
+   * fragments went.
+   */
+  evict(): number {
+    const before = this.statistics.evicted;
+    if (this.size > this.maximumSize) this.makeRoom();
+    return this.statistics.evicted - before;
+  }
+
+  private makeRoom(): void {
     const target = this.maximumSize * (1 - EVICTED_SHARE);
-    for (const careful of [false, true]) {
+    for (const highest of [0, 1, Infinity]) {
       for (const container of this.modules) {
         if (this.size <= target) return;
         const fragments = [...container.live];
-        if (!careful && fragments.some((fragment) => fragment.tier > 0)) continue;
+        if (fragments.some(({ tier }) => tier > highest)) continue;
         for (const fragment of fragments) this.discard(fragment);
         this.statistics.evicted += fragments.length;
       }
@@ -287,10 +319,11 @@ export class CodeHeap<Module> {
    */
   reclaim(): readonly number[] {
     for (const container of this.discardedModules) {
+      for (const table of this.tables) table.forget(container);
+      if (container.module === undefined) continue;
       let ranges = this.freeRanges.get(container.count);
       if (ranges === undefined) this.freeRanges.set(container.count, (ranges = []));
       ranges.push(container.firstSlot);
-      for (const table of this.tables) table.forget(container);
       this.statistics.slotsReclaimed += container.count;
     }
     this.discardedModules.length = 0;

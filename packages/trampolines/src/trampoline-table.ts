@@ -54,10 +54,11 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   ensure(container: HeapModule<Module>, instantiate: (module: Module) => void): boolean {
     if (this.instantiated.has(container.id)) return true;
     this.growTo(this.heap.slotCount);
+    this.instantiated.add(container.id);
+    if (container.module === undefined) return false;
     instantiate(container.module);
     // Those of the batch that were discarded since must not be reached by their slots.
     if (container.live.size < container.count) this.trapDiscarded(container);
-    this.instantiated.add(container.id);
     this.statistics.instances++;
     return false;
   }
@@ -81,7 +82,9 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
 
   /** Traps in a discarded fragment's slots. Its home slot, too: nobody goes there, and its code can be collected. */
   unlinkFragment(fragment: Fragment<Module>): void {
-    if (this.instantiated.has(fragment.container.id)) this.copySlot(fragment.homeSlot, this.trapSlot);
+    const { container } = fragment;
+    const hasHome = container.module !== undefined && this.instantiated.has(container.id);
+    if (hasHome) this.copySlot(fragment.homeSlot, this.trapSlot);
     const slots = this.slotsOf.get(fragment);
     if (slots === undefined) return;
     for (const slot of slots) {

@@ -6,6 +6,7 @@
  *   leave     what the resolver answers when there is nowhere to go: returns -1
  *   run       the dispatch loop: jump, and jump again to whatever address comes back, until something leaves
  *   promote   like trap, for a region that has become hot
+ *   compile   like trap, for threaded code that is worth compiling
  *   load, storeN   the soft-TLB check out of line, for code that runs seldom
  *   slow*     turn 64-bit parameters into halves for the JavaScript slow paths
  */
@@ -23,6 +24,37 @@ const I64_EQ = 0x51;
 const I32_XOR = 0x73;
 const I32_SHL = 0x74;
 const TABLE_COPY = [0xfc, 0x0e, 0x00, 0x00];
+
+/** Like trap, by another import. */
+function again(name: string, callee: number): SupportFunction {
+  return {
+    name,
+    parameters: ["i32", "i64", "i32", "i32"],
+    result: "i64",
+    locals: [],
+    code: [
+      localGet,
+      0,
+      localGet,
+      1,
+      localGet,
+      2,
+      localGet,
+      3,
+      localGet,
+      0,
+      ...low(1),
+      ...high(1),
+      localGet,
+      2,
+      Wasm.call,
+      callee,
+      Wasm.returnCallIndirect,
+      0,
+      0,
+    ],
+  };
+}
 
 interface SupportFunction {
   readonly name: string;
@@ -49,6 +81,7 @@ const IMPORTS: readonly (readonly [string, readonly ValueType[]])[] = [
   ["slowStore", ["i32", "i32", "i32", "i32", "i32", "i32"]],
   ["slowStoreVector", ["i32", "i32", "i32", "i32"]],
   ["promote", ["i32", "i32", "i32", "i32"]],
+  ["compile", ["i32", "i32", "i32", "i32"]],
 ];
 
 /** Sizes of `load`'s and the stores' accesses are in the low byte of their `info`. */
@@ -209,33 +242,7 @@ function functions(layout: CodeLayout): SupportFunction[] {
         trap,
       ],
     },
-    {
-      name: "trap",
-      parameters: region,
-      result: "i64",
-      locals: [],
-      code: [
-        localGet,
-        0,
-        localGet,
-        1,
-        localGet,
-        2,
-        localGet,
-        3,
-        localGet,
-        0,
-        ...low(1),
-        ...high(1),
-        localGet,
-        2,
-        Wasm.call,
-        0,
-        Wasm.returnCallIndirect,
-        0,
-        0,
-      ],
-    },
+    again("trap", 0),
     { name: "leave", parameters: region, result: "i64", locals: [], code: [i64Const, ...s32(-1)] },
     {
       name: "run",
@@ -372,33 +379,8 @@ function functions(layout: CodeLayout): SupportFunction[] {
         end,
       ],
     })),
-    {
-      name: "promote",
-      parameters: region,
-      result: "i64",
-      locals: [],
-      code: [
-        localGet,
-        0,
-        localGet,
-        1,
-        localGet,
-        2,
-        localGet,
-        3,
-        localGet,
-        0,
-        ...low(1),
-        ...high(1),
-        localGet,
-        2,
-        Wasm.call,
-        4,
-        Wasm.returnCallIndirect,
-        0,
-        0,
-      ],
-    },
+    again("promote", 4),
+    again("compile", 5),
     {
       name: "copySlot",
       parameters: ["i32", "i32"],
@@ -425,6 +407,7 @@ export interface SupportExports {
   readonly store8: CallableFunction;
   readonly store16: CallableFunction;
   readonly promote: CallableFunction;
+  readonly compile: CallableFunction;
   readonly copySlot: (to: number, from: number) => void;
 }
 

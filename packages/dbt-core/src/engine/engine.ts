@@ -20,8 +20,12 @@ import {
   type TablePort,
 } from "./ports.ts";
 import type { CodeUse, Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
-import { emptyJumpCache, JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
-import { type CodeView, Translator, type TranslatorOptions } from "./translator.ts";
+import { JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
+import { enterThreaded } from "../threaded/instance.ts";
+import { CELL_BYTES } from "../threaded/record.ts";
+import { entryAt, SlotEntries } from "../threaded/slot-entries.ts";
+import { threadedModule } from "../threaded/threaded-module.ts";
+import { type CodeView, TierNumber, Translator, type TranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -36,18 +40,21 @@ const TRAP_SLOT = 1;
 const LEAVE_SLOT = 2;
 /** Holds an instruction that runs alone. */
 const STEP_SLOT = 3;
+/** Holds what enters threaded code; of the next view, in the next slot. */
+const THREADED_SLOT = 4;
 export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
 /** Enough to enter an instruction that runs alone, and not enough to jump from there. */
 const STEP_BUDGET = 1;
-
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
 
 export const defaultTranslatorOptions: TranslatorOptions = {
-  cold: { batchRegions: 2, regionInstructions: 50 },
+  threaded: { regionInstructions: 50 },
+  cold: { batchRegions: 1, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
+  compileAfter: 500,
   promoteAfter: 2000,
 };
 
@@ -69,6 +76,8 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   readonly blockPages: number;
   /** Of each view: its functions that are not made from guest code. */
   readonly support: readonly WebAssembly.Module[];
+  /** Of each view: the handlers of threaded code. None when nothing is threaded. */
+  readonly threaded: readonly WebAssembly.Module[];
   private readonly contexts: Map<number, EngineContext<F>> = new Map();
 
   constructor(options: EngineOptions<F>) {
@@ -77,21 +86,22 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     const jumpCacheBytes = JUMP_CACHE_ENTRY << JUMP_CACHE_BITS;
     const viewBytes = shape.bytes + jumpCacheBytes;
     this.layouts = Array.from({ length: options.views?.count ?? 1 }, (_, view) => {
-      const offset = Header.guestStateEnd + view * viewBytes;
+      const offset = Header.guestStateEnd + CELL_BYTES + view * viewBytes;
       return {
+        cells: Header.guestStateEnd,
         tlb: { ...shape, offset },
         jumpCache: { offset: offset + shape.bytes, indexBits: JUMP_CACHE_BITS },
       };
     });
-    this.blockPages = Math.ceil((Header.guestStateEnd + this.layouts.length * viewBytes) / PAGE_BYTES);
+    this.blockPages = Math.ceil((Header.guestStateEnd + CELL_BYTES + this.layouts.length * viewBytes) / PAGE_BYTES);
     const { memory, heap, frontend } = options;
-    this.translator = new Translator(frontend, this.layouts[0], memory, heap, {
-      ...defaultTranslatorOptions,
-      ...options.translator,
-    });
-    this.support = this.layouts.map(
-      (layout) => new WebAssembly.Module(supportModule(layout, memory.bytes.length / 65536)),
-    );
+    const translatorOptions = { ...defaultTranslatorOptions, ...options.translator };
+    this.translator = new Translator(frontend, this.layouts[0], memory, heap, translatorOptions);
+    const memoryPages = memory.bytes.length / 65536;
+    this.support = this.layouts.map((layout) => new WebAssembly.Module(supportModule(layout, memoryPages)));
+    const isThreaded = translatorOptions.compileAfter > 0 && this.layouts.length <= RESERVED_SLOTS - THREADED_SLOT;
+    const threaded = isThreaded ? this.layouts : [];
+    this.threaded = threaded.map((layout) => new WebAssembly.Module(threadedModule(layout, memoryPages)));
     memory.setGuardHit((page, offset, length, store) => this.discardMadeFrom(page, offset, length, store));
     memory.onPageGuarded((host) => {
       for (const context of this.contexts.values()) context.dropWrites(host);
@@ -129,9 +139,10 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   collectGarbage(): void {
     const { heap } = this.options;
     if (this.running > 0) return;
-    heap.evict();
-    if (!heap.hasGarbage) return;
-    for (const counter of heap.reclaim()) this.translator.releaseCounter(counter);
+    // Threaded code, which jump caches lead to without a slot of its own, is not to be found there any more.
+    const evicted = heap.evict() > 0;
+    if (heap.hasGarbage) for (const counter of heap.reclaim()) this.translator.releaseCounter(counter);
+    else if (!evicted) return;
     for (const context of this.contexts.values()) context.flushJumpCaches();
   }
 
@@ -143,7 +154,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   }
 
   private discard(fragment: F): void {
-    this.options.heap.discard(fragment);
+    this.translator.discard(fragment);
     this.statistics.discards++;
   }
 
@@ -181,6 +192,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   private readonly bytes: Uint8Array;
   /** Budget that helpers have spent, which regions know nothing of. */
   private debt = 0;
+  private readonly slotEntries: SlotEntries;
   codeChanged = false;
 
   constructor(engine: Engine<F>, space: SpacePort, pointer: number) {
@@ -191,23 +203,29 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.view = memory.view;
     this.bytes = memory.bytes;
     this.table = createTable();
-    this.views = engine.layouts.map((layout, index) => this.createView(layout, engine.support[index]));
+    this.slotEntries = new SlotEntries(memory, pointer);
+    this.views = engine.layouts.map((layout, index) => this.createView(layout, index));
     this.current = this.views[0];
     const { exports } = this.current;
     this.table.table.set(TRAP_SLOT, exports.trap);
     this.table.table.set(LEAVE_SLOT, exports.leave);
     this.table.setTrap(TRAP_SLOT, RESERVED_SLOTS, exports.copySlot);
-    for (const view of this.views) this.flushJumpCache(view, true);
+    for (const view of this.views) view.flushJumpCache(true);
   }
 
-  private createView(layout: CodeLayout, support: WebAssembly.Module): View {
-    const { memory, tlb, helpers, service } = this.engine.options;
+  private createView(layout: CodeLayout, index: number): View {
+    const { support, threaded } = this.engine;
+    const { memory, tlb, helpers, service, frontend } = this.engine.options;
     const environment = { memory: memory.memory, table: this.table.table };
-    const instance = new WebAssembly.Instance(support, {
+    const instance = new WebAssembly.Instance(support[index], {
       e: environment,
       j: {
-        resolve: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot, 0),
-        promote: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot, 1),
+        resolve: (_context: number, low: number, high: number, slot: number) =>
+          this.resolve(low, high, slot, TierNumber.threaded),
+        compile: (_context: number, low: number, high: number, slot: number) =>
+          this.resolve(low, high, slot, TierNumber.cold),
+        promote: (_context: number, low: number, high: number, slot: number) =>
+          this.resolve(low, high, slot, TierNumber.hot),
         slowLoad: (_context: number, low: number, high: number, info: number) => this.slowLoad(low, high, info),
         slowStore: (_context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number) =>
           this.slowStore(low, high, valueLow, valueHigh, info),
@@ -234,11 +252,21 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       },
       [ImportModule.helpers]: helpers,
     };
-    return new View(tlb.create(this.pointer + layout.tlb.offset), layout, exports, imports);
+    const threadedSlot = index < threaded.length ? THREADED_SLOT + index : 0;
+    if (threadedSlot > 0) {
+      const surroundings = { view: memory.view, helpers: frontend.helpers, imports, support: exports };
+      this.table.table.set(threadedSlot, enterThreaded(threaded[index], surroundings));
+    }
+    const ownTlb = tlb.create(this.pointer + layout.tlb.offset);
+    return new View({ memory, pointer: this.pointer, tlb: ownTlb, layout, exports, imports, threadedSlot });
   }
 
   get tlb(): TlbLayout {
     return this.current.layout.tlb;
+  }
+
+  get threadedSlot(): number {
+    return this.current.threadedSlot;
   }
 
   dropWrites(host: number): void {
@@ -250,7 +278,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const view = this.views[views === undefined ? 0 : views.of(this.mode)];
     this.current = view;
     if (this.mode !== view.lastMode) {
-      this.flushJumpCache(view);
+      view.flushJumpCache();
       view.lastMode = this.mode;
     }
     return view;
@@ -322,7 +350,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.stepLinks = lone.linkSlots;
     this.table.growTo(heap.slotCount);
     void new WebAssembly.Instance(lone.module, this.current.imports);
-    this.stepEntry = this.cacheJump(low, high, STEP_SLOT);
+    this.stepEntry = this.current.cacheJump(low, high, STEP_SLOT);
   }
 
   /** Jump-cache entry of an instruction that is to run alone, or 0. */
@@ -331,10 +359,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   private forgetStep(): void {
     if (this.stepEntry === 0) return;
-    const start = this.pointer + this.current.layout.jumpCache.offset;
-    const index = (this.stepEntry - start) / JUMP_CACHE_ENTRY;
-    this.view.setInt32(this.stepEntry, index ^ 1, true);
-    this.view.setInt32(this.stepEntry + 4, 0, true);
+    this.current.forgetJump(this.stepEntry);
     this.stepEntry = 0;
     this.engine.options.heap.releaseLinks(this.stepLinks);
     this.stepLinks = [];
@@ -342,7 +367,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   /** Home slots that it remembers may be others' from now on. */
   flushJumpCaches(): void {
-    for (const view of this.views) this.flushJumpCache(view);
+    for (const view of this.views) view.flushJumpCache();
   }
 
   /** Goes on where a helper said. */
@@ -442,11 +467,14 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (const { distance } of fragment.otherPages) codePages.add(virtualPage + distance);
     if (slot > 0) {
       this.table.link(slot, fragment);
-      if (tier === 0) codeUse.traps++;
+      if (tier === TierNumber.threaded) codeUse.traps++;
       codeUse.linked++;
       engine.statistics.links++;
       if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.add(slot);
-    } else this.cacheJump(low, high, fragment.homeSlot);
+    }
+    const entry = entryAt(fragment, low & PAGE_MASK);
+    const bySlot = slot > 0 && (entry === 0 || this.slotEntries.set(slot, entry));
+    if (!bySlot) this.current.cacheJump(low, high, fragment.homeSlot, entry);
     return fragment.homeSlot;
   }
 
@@ -460,32 +488,6 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     view.setInt32(pointer + Header.instructionPointer + 4, high, true);
     this.fail(0, faultLow, faultHigh, 2, fault);
     return LEAVE_SLOT;
-  }
-
-  private jumpCacheEntry(low: number, high: number): number {
-    const shifted = (low >>> 12) | (high << 20);
-    const index = (low ^ shifted) & ((1 << JUMP_CACHE_BITS) - 1);
-    return this.pointer + this.current.layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
-  }
-
-  /** Returns the entry. */
-  private cacheJump(low: number, high: number, slot: number): number {
-    const entry = this.jumpCacheEntry(low, high);
-    this.view.setInt32(entry, low, true);
-    this.view.setInt32(entry + 4, high, true);
-    this.view.setInt32(entry + 8, slot, true);
-    this.current.jumpCacheUsed = true;
-    return entry;
-  }
-
-  /**
-   * Every entry empty: an address that hashes elsewhere. (A discarded fragment stays in: its home slot holds a trap,
-   * which asks again.)
-   */
-  private flushJumpCache(view: View, force = false): void {
-    if (!view.jumpCacheUsed && !force) return;
-    this.bytes.set(emptyJumpCache, this.pointer + view.layout.jumpCache.offset);
-    view.jumpCacheUsed = false;
   }
 
   // Memory.
@@ -684,7 +686,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.linkDrops++;
     this.table.unlink([...view.mappedLinks]);
     view.mappedLinks.clear();
-    this.flushJumpCache(view);
+    view.flushJumpCache();
     view.codePages.clear();
     view.seenAt.clear();
     view.hasLocalCode = false;
@@ -692,6 +694,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   dispose(): void {
     this.table.dispose();
+    this.slotEntries.dispose();
     this.engine.removeContext(this);
   }
 }

@@ -47,13 +47,22 @@ export interface TlbFactory {
 export interface FragmentPort {
   readonly homeSlot: number;
   readonly mode: number;
-  /** 0 for code translated in haste, 1 for code translated with care. */
+  /** How it was translated: a `TierNumber`. */
   readonly tier: number;
   readonly container: ModulePort;
+  /** The unit of threaded code in memory. */
+  readonly data?: number;
+  /** Offsets in the entry's page where threaded code can be entered, and where in memory the records for that are. */
+  readonly entries?: readonly EntryPort[];
   readonly otherPages: readonly { readonly distance: number; readonly page: number }[];
   readonly sources: readonly SourceRange[];
   /** It tests its guard bits whenever it is used, and may be stale. */
   readonly checked: boolean;
+}
+
+export interface EntryPort {
+  readonly offset: number;
+  readonly data: number;
 }
 
 /** Bytes `start` to `end` of a physical page. */
@@ -65,7 +74,7 @@ export interface SourceRange {
 
 export interface ModulePort {
   readonly id: number;
-  readonly module: WebAssembly.Module;
+  readonly module: WebAssembly.Module | undefined;
   /** Fragments that it holds. */
   readonly count: number;
 }
@@ -74,11 +83,13 @@ export interface HeapPort<F extends FragmentPort> {
   readonly slotCount: number;
   at(page: number, offset: number): readonly F[];
   reserveHomeSlots(count: number): number;
-  /** `size`: bytes of WebAssembly, which the heap may bound. */
-  addModule(module: WebAssembly.Module, firstSlot: number, count: number, size: number): F["container"];
+  /** Undefined for threaded code, whose home slot is a stub. `size`: bytes of code, which the heap may bound. */
+  addModule(module: WebAssembly.Module | undefined, firstSlot: number, count: number, size: number): F["container"];
   add(description: {
     homeSlot: number;
     container: F["container"];
+    data?: number;
+    entries?: readonly EntryPort[];
     page: number;
     offset: number;
     mode: number;
@@ -98,8 +109,8 @@ export interface HeapPort<F extends FragmentPort> {
   /** Code that is no fragment goes, or does not go any more, through these link slots. */
   holdLinks(slots: readonly number[]): void;
   releaseLinks(slots: readonly number[]): void;
-  /** Discards fragments when there are too many. */
-  evict(): void;
+  /** Discards fragments when there are too many; returns how many. */
+  evict(): number;
   readonly hasGarbage: boolean;
   /** Makes the slots of what was discarded free for new code; called where no fragment is running. Returns counters. */
   reclaim(): readonly number[];

@@ -1,5 +1,6 @@
 /**
- * Translates batches: the region asked for, and the regions it calls or jumps to directly, in one module.
+ * Translates regions: to threaded code the first time, which needs no compiler; to WebAssembly what has run some times, in
+ * batches: the region asked for, and the regions it calls or jumps to directly, in one module.
  *
  * A module costs V8 about 50 microseconds whatever is in it, and what a function calls is likely to be needed next.
  */
@@ -12,14 +13,19 @@ import type { EntryCode } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import { JumpProfile } from "./jump-profile.ts";
-import type { FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
+import { ThreadedAssembler } from "../threaded/assembler.ts";
+import { UnitStore } from "../threaded/unit-store.ts";
+import type { EntryPort, FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
 
 const PAGE_BYTES = 4096;
+const NO_FAULT = Number.NEGATIVE_INFINITY;
 const GRANULE_SHIFT = 6;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 
-/** How code is translated: in haste the first time, with care once it is hot. */
+/** How code is translated: not to WebAssembly at first, then in haste, with care once it is hot. */
+export const TierNumber = { threaded: 0, cold: 1, hot: 2 } as const;
+
 export interface Tier {
   /** Regions in a batch at most. */
   readonly batchRegions: number;
@@ -28,8 +34,11 @@ export interface Tier {
 }
 
 export interface TranslatorOptions {
+  readonly threaded: Omit<Tier, "batchRegions">;
   readonly cold: Tier;
   readonly hot: Tier;
+  /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
+  readonly compileAfter: number;
   /** Entries and loops of a cold region until it is translated again. */
   readonly promoteAfter: number;
 }
@@ -46,9 +55,15 @@ export interface CodeView {
   readonly narrow: boolean;
   /** The soft TLB that this code goes by. */
   readonly tlb: TlbLayout;
+  /** The table slot through which its threaded code is entered; 0 when it can have none. */
+  readonly threadedSlot: number;
 }
 
 export interface TranslatorStatistics {
+  /** Regions in threaded code, and its bytes. */
+  threadedRegions: number;
+  threadedBytes: number;
+  /** Regions compiled. */
   regions: number;
   /** Those of them that were translated again, with care. */
   hotRegions: number;
@@ -81,6 +96,8 @@ export interface LoneInstruction {
 
 export class Translator<F extends FragmentPort> {
   readonly statistics: TranslatorStatistics = {
+    threadedRegions: 0,
+    threadedBytes: 0,
     regions: 0,
     hotRegions: 0,
     instructions: 0,
@@ -95,6 +112,8 @@ export class Translator<F extends FragmentPort> {
   private readonly builder: RegionBuilder;
   private readonly discovery: RegionDiscovery;
   private readonly emitter: ModuleEmitter;
+  private readonly assembler: ThreadedAssembler;
+  private readonly units: UnitStore;
   private readonly jumps: JumpProfile;
   private readonly options: TranslatorOptions;
   /** Where the last failed translation faulted. */
@@ -114,21 +133,93 @@ export class Translator<F extends FragmentPort> {
     this.discovery = new RegionDiscovery(frontend, memory);
     this.jumps = new JumpProfile(memory);
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
+    this.assembler = new ThreadedAssembler(layout.cells);
+    this.units = new UnitStore(memory);
   }
 
   /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
   translate(address: number, view: CodeView, tier: number): F | undefined {
+    if (tier !== TierNumber.threaded) return this.compile(address, view, tier);
+    this.faultAddress = NO_FAULT;
+    const fragment = this.assemble(address, view);
+    if (fragment !== undefined || this.faultAddress !== NO_FAULT) return fragment;
+    return this.compile(address, view, TierNumber.cold);
+  }
+
+  /** In threaded code. Undefined with `faultAddress`, or without when the region has to be compiled. */
+  private assemble(address: number, view: CodeView): F | undefined {
+    const page = view.fetch(address);
+    if (page < 0 || view.threadedSlot === 0 || this.options.compileAfter === 0) return undefined;
+    const { statistics, discovery, heap, assembler } = this;
+    if (this.memory.isCheckedOnUse(page) || view.entryCode(page, address) !== undefined) return undefined;
+    const mode = view.heapMode(page, address);
+    const offset = address & PAGE_MASK;
+    const started = performance.now();
+    this.memory.noteTranslation(page, false);
+    const found = discovery.discover(address, view.mode, view.fetch, this.builder, {
+      limit: this.options.threaded.regionInstructions,
+      isEntry: (target) => this.isEntry(target, view, TierNumber.threaded),
+      threaded: true,
+    });
+    const discovered = performance.now();
+    statistics.discoverMs += discovered - started;
+    if (!found) {
+      this.faultAddress = discovery.faultAddress;
+      return undefined;
+    }
+    if (discovery.checksGuards) return undefined;
+    const linkSlots: number[] = [];
+    const link = this.linkTarget(page, mode, offset, linkSlots);
+    if (!assembler.assemble(this.builder, link, view.narrow, this.options.compileAfter)) return undefined;
+    const unit = this.units.add(assembler.bytes, assembler.length);
+    if (unit === 0) return undefined;
+    statistics.threadedRegions++;
+    statistics.threadedBytes += assembler.length;
+    statistics.instructions += this.builder.instructionCount;
+    statistics.emitMs += performance.now() - discovered;
+    return heap.add({
+      homeSlot: view.threadedSlot,
+      container: heap.addModule(undefined, view.threadedSlot, 1, assembler.length),
+      data: unit,
+      entries: entriesOf(assembler.entries, unit, offset),
+      page,
+      offset,
+      mode,
+      tier: TierNumber.threaded,
+      otherPages: discovery.sourcePages().filter((source) => source.distance !== 0),
+      sources: discovery.sourceRanges(),
+      checked: false,
+      linkSlots,
+      counter: -unit,
+    });
+  }
+
+  /**
+   * Whether a region of some tier is to end here. Code that runs seldom is not worth having twice; hot code is, for the loops it
+   * may be part of. Entry code must be met.
+   */
+  private isEntry(target: number, view: CodeView, tier: number): boolean {
+    const page = view.fetch(target);
+    if (tier < TierNumber.hot) {
+      const fragments = this.heap.at(page, target & PAGE_MASK);
+      if (fragments.length > 0 && fragments[0].tier >= tier) return true;
+    }
+    return page >= 0 && view.entryCode(page, target) !== undefined;
+  }
+
+  /** Discarded code must not be entered any more, by whoever still knows the place. */
+  discard(fragment: F): void {
+    this.heap.discard(fragment);
+    if (fragment.data !== undefined) this.units.discard(fragment.data);
+  }
+
+  private compile(address: number, view: CodeView, tier: number): F | undefined {
     const { statistics } = this;
-    const { batchRegions, regionInstructions } = tier === 0 ? this.options.cold : this.options.hot;
+    const cold = tier === TierNumber.cold;
+    const { batchRegions, regionInstructions } = cold ? this.options.cold : this.options.hot;
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
-    // Cold code is not worth having twice; hot code is, for the loops it may be part of. Entry code must be met.
-    const isEntry = (target: number): boolean => {
-      const page = view.fetch(target);
-      if (tier === 0 && this.heap.at(page, target & PAGE_MASK).length > 0) return true;
-      return page >= 0 && view.entryCode(page, target) !== undefined;
-    };
     this.emitter.begin();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
@@ -136,19 +227,15 @@ export class Translator<F extends FragmentPort> {
       if (page < 0) continue;
       const mode = view.heapMode(page, entry);
       const offset = entry & PAGE_MASK;
-      if (head > 0 && this.heap.at(page, offset).some((fragment) => fragment.mode === mode)) continue;
+      if (head > 0 && this.heap.at(page, offset).some((known) => known.mode === mode && known.tier >= tier)) continue;
       const started = performance.now();
-      this.memory.noteTranslation(page, tier > 0);
-      const found = this.discovery.discover(
-        entry,
-        view.mode,
-        regionInstructions,
-        view.fetch,
-        this.builder,
-        isEntry,
-        view.entryCode(page, entry),
-        tier === 0 ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
-      );
+      this.memory.noteTranslation(page, !cold);
+      const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder, {
+        limit: regionInstructions,
+        isEntry: (target) => this.isEntry(target, view, tier),
+        entryCode: view.entryCode(page, entry),
+        distances: cold ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
+      });
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
       if (!found) {
@@ -224,7 +311,7 @@ export class Translator<F extends FragmentPort> {
       // Targets are noted without their upper half: one too far away to tell may seem to be where nothing is.
       return distance === undefined || view.fetch(at + distance) < 0 ? undefined : from + distance;
     };
-    const counter = tier === 0 ? this.newCounter() : 0;
+    const counter = tier === TierNumber.cold ? this.newCounter() : 0;
     this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, { siteFor, usualTarget }), {
       narrowAddresses: view.narrow,
       counter,
@@ -232,7 +319,7 @@ export class Translator<F extends FragmentPort> {
       ...(checked ? { guards: guardMasks(sources, this.memory) } : {}),
     });
     this.statistics.regions++;
-    if (tier > 0) this.statistics.hotRegions++;
+    if (tier === TierNumber.hot) this.statistics.hotRegions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
     return { page, offset, mode, tier, otherPages, sources, checked, linkSlots, counter };
@@ -260,9 +347,10 @@ export class Translator<F extends FragmentPort> {
   private countersLeft = 0;
   private readonly freeCounters: number[] = [];
 
-  /** A count-down that no code uses any more. */
+  /** A count-down that no code uses any more, or, negative, a unit of threaded code. */
   releaseCounter(counter: number): void {
-    this.freeCounters.push(counter);
+    if (counter < 0) this.units.release(-counter);
+    else this.freeCounters.push(counter);
   }
 
   /** Byte offset of a fresh count-down in guest memory; 0, for a region that is never promoted, when that is full. */
@@ -297,6 +385,16 @@ export class Translator<F extends FragmentPort> {
     });
     return first!;
   }
+}
+
+/** Those on the page of the region's own entry, which is the first. */
+function entriesOf(entries: readonly number[], unit: number, offset: number): EntryPort[] {
+  const list: EntryPort[] = [];
+  for (let index = 0; index < entries.length; index += 2) {
+    const place = offset + entries[index];
+    if (place >= 0 && place < PAGE_BYTES) list.push({ offset: place, data: unit + entries[index + 1] });
+  }
+  return list;
 }
 
 /** The guard bits of the sources that are checked on use, by page. */

@@ -1,10 +1,21 @@
 /** What an engine's context keeps for each view of guest memory (`EngineOptions.views`). */
 import type { SupportExports } from "../emit/support-module.ts";
 import type { CodeLayout } from "../layout.ts";
-import type { TlbPort } from "./ports.ts";
+import type { MemoryPort, TlbPort } from "./ports.ts";
 
 export const JUMP_CACHE_BITS = 12;
 export const JUMP_CACHE_ENTRY = 16;
+
+interface ViewParts {
+  readonly memory: Pick<MemoryPort, "bytes" | "view">;
+  /** The context. */
+  readonly pointer: number;
+  readonly tlb: TlbPort;
+  readonly layout: CodeLayout;
+  readonly exports: SupportExports;
+  readonly imports: WebAssembly.Imports;
+  readonly threadedSlot: number;
+}
 
 /** Guest memory as code of some modes sees it; see `EngineOptions.views`. */
 export class View {
@@ -12,7 +23,12 @@ export class View {
   readonly layout: CodeLayout;
   readonly exports: SupportExports;
   readonly imports: WebAssembly.Imports;
-  jumpCacheUsed = false;
+  /** The table slot where its threaded code is entered, or 0. */
+  readonly threadedSlot: number;
+  private readonly memory: Pick<MemoryPort, "bytes" | "view">;
+  /** Byte offset of the jump cache in memory. */
+  private readonly jumpCache: number;
+  private jumpCacheUsed = false;
   lastMode = -1;
   /** Virtual pages that code was linked from, to know which remaps concern links. */
   readonly codePages: Set<number> = new Set();
@@ -23,11 +39,44 @@ export class View {
   /** Where physical code pages are seen: their aliases get translations of their own. */
   readonly seenAt: Map<number, number[]> = new Map();
 
-  constructor(tlb: TlbPort, layout: CodeLayout, exports: SupportExports, imports: WebAssembly.Imports) {
+  constructor({ memory, pointer, tlb, layout, exports, imports, threadedSlot }: ViewParts) {
+    this.memory = memory;
+    this.jumpCache = pointer + layout.jumpCache.offset;
     this.tlb = tlb;
     this.layout = layout;
     this.exports = exports;
     this.imports = imports;
+    this.threadedSlot = threadedSlot;
+  }
+
+  /** Jumps to the address go through the slot, threaded code at `unit`; returns the entry. */
+  cacheJump(low: number, high: number, slot: number, unit = 0): number {
+    const shifted = (low >>> 12) | (high << 20);
+    const index = (low ^ shifted) & ((1 << JUMP_CACHE_BITS) - 1);
+    const entry = this.jumpCache + index * JUMP_CACHE_ENTRY;
+    const { view } = this.memory;
+    view.setInt32(entry, low, true);
+    view.setInt32(entry + 4, high, true);
+    view.setInt32(entry + 8, slot, true);
+    view.setInt32(entry + 12, unit, true);
+    this.jumpCacheUsed = true;
+    return entry;
+  }
+
+  forgetJump(entry: number): void {
+    const index = (entry - this.jumpCache) / JUMP_CACHE_ENTRY;
+    this.memory.view.setInt32(entry, index ^ 1, true);
+    this.memory.view.setInt32(entry + 4, 0, true);
+  }
+
+  /**
+   * Every entry empty: an address that hashes elsewhere. (A discarded fragment stays in: its home slot holds a trap, or
+   * its threaded code a record, which asks again.)
+   */
+  flushJumpCache(force = false): void {
+    if (!this.jumpCacheUsed && !force) return;
+    this.memory.bytes.set(emptyJumpCache, this.jumpCache);
+    this.jumpCacheUsed = false;
   }
 
   /** Whether code was linked from any of these virtual pages. */
@@ -43,7 +92,7 @@ export class View {
 }
 
 /** Entry n is for an address that hashes to another. */
-export const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
+const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
 {
   const entries = new DataView(emptyJumpCache.buffer);
   for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++)

@@ -47,6 +47,19 @@ const GRANULE_BYTES = 1 << GRANULE_SHIFT;
 const GRANULES_PER_PAGE = PAGE_BYTES >> GRANULE_SHIFT;
 const LONGEST_INSTRUCTION = 15;
 
+/** What becomes part of a region. */
+export interface RegionExtent {
+  /** Guest instructions at most. */
+  readonly limit: number;
+  /** It ends where a region begins already. */
+  readonly isEntry?: IsEntry | undefined;
+  readonly entryCode?: EntryCode | undefined;
+  /** Where its indirect jumps went lately is taken in. */
+  readonly distances?: JumpDistances | undefined;
+  /** For threaded code: taken branches lead out of it, and all its blocks may be entered from elsewhere. */
+  readonly threaded?: boolean;
+}
+
 export class RegionDiscovery {
   private readonly frontend: Frontend;
   private readonly memory: SourceMemory;
@@ -80,6 +93,7 @@ export class RegionDiscovery {
   private entryAddress = 0;
   private instructionLimit = 0;
   private stepping = false;
+  private threaded = false;
   private isEntry: IsEntry | undefined = undefined;
   private entryCode: EntryCode | undefined = undefined;
   private distances: JumpDistances | undefined = undefined;
@@ -101,22 +115,16 @@ export class RegionDiscovery {
     this.memory = memory;
   }
 
-  /**
-   * Lifts the region at `address`, of at most so many instructions, into `builder`; it ends where `isEntry` says that a
-   * region begins already, begins with `entryCode`, and takes in where its indirect jumps went lately as `distances` says.
-   * Returns false when its first instruction cannot be fetched.
-   */
+  /** Lifts the region at `address` into `builder`. Returns false when its first instruction cannot be fetched. */
   discover(
     address: number,
     mode: number,
-    limit: number,
     fetch: FetchPage,
     builder: RegionBuilder,
-    isEntry?: IsEntry,
-    entryCode?: EntryCode,
-    distances?: JumpDistances,
+    { limit, isEntry, entryCode, distances, threaded = false }: RegionExtent,
   ): boolean {
     this.isEntry = isEntry;
+    this.threaded = threaded;
     this.entryCode = entryCode;
     this.distances = entryCode === undefined ? distances : undefined;
     this.instructionLimit = limit;
@@ -129,6 +137,7 @@ export class RegionDiscovery {
     this.isEntry = undefined;
     this.entryCode = undefined;
     this.distances = undefined;
+    this.threaded = false;
     this.instructionLimit = 1;
     this.stepping = true;
     return this.lift(address, mode, fetch, builder);
@@ -328,7 +337,8 @@ export class RegionDiscovery {
         const target = next + frontend.displacement(record);
         if (flow === Flow.jump || flow === Flow.branch) {
           this.markLeader(target);
-          if (!this.isDecoded(target)) pending.push(target);
+          // Threaded code goes straight on: what never runs costs most of its translation.
+          if (!this.isDecoded(target) && (flow === Flow.jump || !this.threaded)) pending.push(target);
         }
         if (flow === Flow.call) this.exits.push(target - this.entryPlace);
         if (flow === Flow.indirectJump) this.followIndirect(place);
@@ -467,7 +477,7 @@ export class RegionDiscovery {
   private liftedPredecessors(block: number): readonly number[] | undefined {
     const { known } = this;
     known.length = 0;
-    if (this.firstPlace[block] === this.entryPlace) return undefined;
+    if (this.threaded || this.firstPlace[block] === this.entryPlace) return undefined;
     for (const predecessor of this.predecessors[block]) {
       const index = predecessor < 0 ? -1 : this.liftedAs[predecessor];
       if (index < 0) return undefined;

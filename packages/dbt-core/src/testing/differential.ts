@@ -1,4 +1,4 @@
-/** Random regions as emitted, cold and hot, in a real WebAssembly instance, against the interpreter. */
+/** Random regions as threaded code and as emitted, cold and hot, in a real WebAssembly instance, against the interpreter. */
 import { ImportModule, ModuleEmitter } from "../emit/module-emitter.ts";
 import { FlowGraph } from "../emit/flow-graph.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
@@ -6,21 +6,36 @@ import { OTHER_ENTRY } from "../emit/region-frame.ts";
 import { keyOffset, type RegionBuilder } from "../ir/region.ts";
 import { type CodeLayout, Header } from "../layout.ts";
 import { formatFunction, formatRegion, readModule } from "../text/index.ts";
+import { blockOfKey, ThreadedAssembler } from "../threaded/assembler.ts";
+import { enterThreaded } from "../threaded/instance.ts";
+import { CELL_BYTES } from "../threaded/record.ts";
+import { threadedModule } from "../threaded/threaded-module.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
-import { interpret } from "./ir-interpreter.ts";
+import { type Edges, interpret } from "./ir-interpreter.ts";
 import type { Value } from "./pure-evaluator.ts";
 import { Random } from "./random.ts";
 import { helpers, randomRegion, type Sizes, virtualPages } from "./random-region.ts";
 import { hostOf, Place, TestMachine } from "./test-machine.ts";
 
-const MEMORY_PAGES = 1;
-const Slot = { trap: 1, leave: 2, transfer: 6, promoted: 7, firstLink: 8, firstRegion: 128 } as const;
+const MEMORY_PAGES = 2;
+const Slot = { trap: 1, leave: 2, threaded: 3, transfer: 6, promoted: 7, firstLink: 8, firstRegion: 128 } as const;
 const TLB_BITS = 3;
 const TLB_ENTRY = 32;
 const layout: CodeLayout = {
-  tlb: { offset: 4096, indexBits: TLB_BITS, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
-  jumpCache: { offset: 4096 + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
+  cells: 4096,
+  tlb: {
+    offset: 4096 + CELL_BYTES,
+    indexBits: TLB_BITS,
+    entryShift: 5,
+    readTag: 0,
+    writeTag: 8,
+    addend: 16,
+    pageShift: 12,
+  },
+  jumpCache: { offset: 4096 + CELL_BYTES + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
 };
+const forms = ["cold", "hot", "threaded"] as const;
+type Form = (typeof forms)[number];
 const JUMP_CACHE_ENTRY = 16;
 
 type RegionFunction = (context: number, address: bigint, slot: number, depth: number) => bigint;
@@ -41,6 +56,7 @@ class EmittedMachine {
   readonly machine: TestMachine;
   readonly table: WebAssembly.Table;
   readonly imports: WebAssembly.Imports;
+  private readonly enter: RegionFunction;
   /** What the reference's transfers answered. */
   script: readonly bigint[] = [];
   private readonly memory: WebAssembly.Memory;
@@ -58,6 +74,7 @@ class EmittedMachine {
       j: {
         resolve: (_context: number, low: number, high: number, slot: number) => this.resolve(low, high, slot),
         promote: () => Slot.promoted,
+        compile: () => Slot.promoted,
         slowLoad: (_context: number, low: number, high: number, info: number) => this.slowLoad(low, high, info),
         slowStore: (_context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number) => {
           machine.view.setInt32(Place.context + Header.storeValue, valueLow, true);
@@ -77,7 +94,7 @@ class EmittedMachine {
     this.table.set(Slot.leave, this.support.leave);
     this.table.set(Slot.transfer, adapter(transfer));
     this.table.set(Slot.promoted, adapter(promoted));
-    const { run: _run, trap: _trap, leave: _leave, copySlot: _copySlot, ...callable } = this.support;
+    const { run: _run, trap: _trap, leave: _leave, copySlot: _copySlot, compile: _compile, ...callable } = this.support;
     this.imports = {
       [ImportModule.engine]: {
         ...environment,
@@ -94,6 +111,12 @@ class EmittedMachine {
         ]),
       ),
     };
+    this.enter = enterThreaded(new WebAssembly.Module(threadedModule(layout, MEMORY_PAGES)), {
+      view: machine.view,
+      helpers,
+      imports: this.imports,
+      support: this.support,
+    }) as RegionFunction;
     machine.disturb = () => {
       if (this.random.chance(0.2)) this.flush();
     };
@@ -102,6 +125,28 @@ class EmittedMachine {
   /** Puts the module's functions into the table. */
   instantiate(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Instance {
     return new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+  }
+
+  /** Puts a unit of threaded code where `runThreaded` finds it. */
+  place(unit: Uint8Array): void {
+    new Uint8Array(this.memory.buffer).set(unit, Place.units);
+  }
+
+  /** Runs the unit that was placed last. */
+  runThreaded(entry: number, address: bigint, slot: number, depth: number, bySlot: boolean): bigint {
+    const { view } = this.machine;
+    view.setInt32(Place.context + Header.slotEntries, bySlot ? Place.slotEntries : 0, true);
+    view.setInt32(Place.slotEntries + 4 * slot, Place.units + entry, true);
+    const at = this.jumpCacheEntry(Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n)));
+    view.setBigInt64(at, address, true);
+    view.setInt32(at + 8, Slot.threaded, true);
+    view.setInt32(at + 12, Place.units + entry, true);
+    return this.enter(Place.context, address, slot, depth);
+  }
+
+  private jumpCacheEntry(low: number, high: number): number {
+    const index = (low ^ ((low >>> 12) | (high << 20))) & 7;
+    return Place.context + layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
   }
 
   begin(seed: number, script: readonly bigint[]): void {
@@ -118,8 +163,7 @@ class EmittedMachine {
     this.machine.view.setInt32(Place.context + Header.instructionPointer + 4, high, true);
     if (slot > 0 && this.random.chance(0.5)) this.support.copySlot(slot, Slot.transfer);
     if (slot === 0 && this.random.chance(0.5)) {
-      const index = (low ^ ((low >>> 12) | (high << 20))) & 7;
-      const at = Place.context + layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
+      const at = this.jumpCacheEntry(low, high);
       this.machine.view.setInt32(at, low, true);
       this.machine.view.setInt32(at + 4, high, true);
       this.machine.view.setInt32(at + 8, Slot.transfer, true);
@@ -195,7 +239,7 @@ class EmittedMachine {
 interface Case {
   readonly seed: number;
   readonly region: RegionBuilder;
-  readonly graph: FlowGraph;
+  readonly graph: Edges;
   readonly links: Map<number, number>;
   readonly narrow: boolean;
 }
@@ -205,6 +249,7 @@ export class DifferentialTest {
   private readonly emitted: EmittedMachine = new EmittedMachine();
   private readonly reference: TestMachine = new TestMachine(new ArrayBuffer(Place.end));
   private readonly emitter: ModuleEmitter = new ModuleEmitter(layout, helpers, MEMORY_PAGES);
+  private readonly assembler: ThreadedAssembler = new ThreadedAssembler(layout.cells);
   /** Runs of each region in each form. */
   private readonly runs: number;
   executed = 0;
@@ -245,14 +290,14 @@ export class DifferentialTest {
       return { seed: first, text: `${first}..${first + count - 1}: ${String(error)}` };
     }
     for (const [index, current] of cases.entries()) {
-      for (const hot of [0, 1]) {
+      for (const [position, form] of forms.entries()) {
         for (let run = 0; run < this.runs; run++) {
-          const difference = this.run(current, index, hot, run);
+          const difference = this.run(current, index, form, run);
           if (difference === undefined) continue;
-          const code = formatFunction(readModule(bytes)[2 * index + hot]);
+          const code = form === "threaded" ? "" : formatFunction(readModule(bytes)[2 * index + position]);
           return {
             seed: current.seed,
-            text: `${formatRegion(current.region)}\n${code}\n${hot === 1 ? "hot" : "cold"}, run ${run}: ${difference}`,
+            text: `${formatRegion(current.region)}\n${code}\n${form}, run ${run}: ${difference}`,
           };
         }
       }
@@ -267,7 +312,7 @@ export class DifferentialTest {
   private run(
     { seed, region, graph, links, narrow }: Case,
     index: number,
-    hot: number,
+    form: Form,
     run: number,
   ): string | undefined {
     const { emitted, reference } = this;
@@ -278,27 +323,34 @@ export class DifferentialTest {
       : BigInt.asIntN(64, random.i64());
     const depth = random.below(3);
     const { dispatchTargets } = region;
-    const otherwise = hot === 1 && dispatchTargets.length > 0 && random.chance(0.5);
+    const otherwise = form === "hot" && dispatchTargets.length > 0 && random.chance(0.5);
     const slot = otherwise ? OTHER_ENTRY + keyOffset(random.pick(dispatchTargets)) : 7;
-    const counter = hot === 1 ? undefined : random.below(12);
+    const counter = form === "hot" ? undefined : random.below(12);
     this.executed++;
 
     reference.begin(runSeed);
-    const expected = interpret(region, graph, reference, {
+    const expected = interpret(region, form === "threaded" ? threadedEdges(region) : graph, reference, {
       address,
       slot,
       depth,
       narrow,
       slotFor: slotsOf(links),
       counter,
+      countsEach: form === "threaded",
     });
 
     emitted.begin(runSeed, [...reference.results]);
     if (counter !== undefined) emitted.machine.view.setInt32(this.counterPlace(index), counter, true);
-    const code = emitted.table.get(Slot.firstRegion + 2 * index + hot) as RegionFunction;
     let actual: bigint;
     try {
-      actual = code(Place.context, address, slot, depth);
+      if (form === "threaded") {
+        if (!this.assembler.assemble(region, { slotFor: slotsOf(links) }, narrow, counter ?? 0)) return undefined;
+        emitted.place(this.assembler.bytes.subarray(0, this.assembler.length));
+        actual = emitted.runThreaded(this.assembler.entries[1], address, slot, depth, random.chance(0.5));
+      } else {
+        const code = emitted.table.get(Slot.firstRegion + 2 * index + forms.indexOf(form)) as RegionFunction;
+        actual = code(Place.context, address, slot, depth);
+      }
     } catch (error) {
       return String(error);
     }
@@ -317,6 +369,12 @@ export class DifferentialTest {
     }
     return undefined;
   }
+}
+
+/** In threaded code every block of the region is reached, and to go back in their order is a loop. */
+function threadedEdges(region: RegionBuilder): Edges {
+  const blockAt = (key: number): number => blockOfKey(region, key);
+  return { blockAt, inside: (_from, key) => blockAt(key), isBackEdge: (from, to) => to <= from };
 }
 
 function slotsOf(links: Map<number, number>): (offset: number) => number {

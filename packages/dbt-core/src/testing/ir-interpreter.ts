@@ -5,7 +5,6 @@
  * goes where the terminators say. Only two questions are left to the flow graph: which edges leave the region (those
  * that would make it irreducible), and which go back (those are what the budget and the promotion counter count).
  */
-import type { FlowGraph } from "../emit/flow-graph.ts";
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
 import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
@@ -28,6 +27,13 @@ export interface Surroundings {
   store(address: bigint, size: number, value: bigint): boolean;
 }
 
+/** Which edges stay inside the region, and which of those are loops: `FlowGraph` says it for emitted code. */
+export interface Edges {
+  blockAt(key: number): number;
+  inside(from: number, key: number): number;
+  isBackEdge(from: number, to: number): boolean;
+}
+
 export interface RunOptions {
   readonly address: bigint;
   readonly slot: number;
@@ -36,6 +42,8 @@ export interface RunOptions {
   readonly slotFor: (offset: number) => number;
   /** Entries and loops until promotion; undefined for hot code. */
   readonly counter: number | undefined;
+  /** Whether the entry and each loop have a counter of their own. */
+  readonly countsEach?: boolean;
 }
 
 const LEFT = -1n;
@@ -61,32 +69,32 @@ const SIZES: Readonly<Record<number, number>> = {
 };
 
 /** Runs the region from its entry; the result is what its function would return. */
-export function interpret(region: RegionBuilder, graph: FlowGraph, around: Surroundings, options: RunOptions): bigint {
+export function interpret(region: RegionBuilder, graph: Edges, around: Surroundings, options: RunOptions): bigint {
   return new Interpreter(region, graph, around, options).run();
 }
 
 class Interpreter {
   private readonly region: RegionBuilder;
-  private readonly graph: FlowGraph;
+  private readonly graph: Edges;
   private readonly around: Surroundings;
   private readonly options: RunOptions;
   private readonly values: Value[] = [];
-  private counter: number | undefined;
+  /** What is left of each count: there is one, or one for each place that counts. */
+  private readonly counts: Map<string, number> = new Map();
   /** Where the dispatch block is to go. */
   private target: bigint;
 
-  constructor(region: RegionBuilder, graph: FlowGraph, around: Surroundings, options: RunOptions) {
+  constructor(region: RegionBuilder, graph: Edges, around: Surroundings, options: RunOptions) {
     this.region = region;
     this.graph = graph;
     this.around = around;
     this.options = options;
-    this.counter = options.counter;
     this.target = options.slot < 0 ? this.at(options.slot - OTHER_ENTRY) : options.address;
   }
 
   run(): bigint {
     const { address, slot, depth } = this.options;
-    if (this.countsOut()) return this.around.promote(address, slot, depth);
+    if (this.countsOut("entry")) return this.around.promote(address, slot, depth);
     let index = 0;
     for (;;) {
       const block = this.region.blocks[index];
@@ -119,8 +127,13 @@ class Interpreter {
     return LEFT;
   }
 
-  private countsOut(): boolean {
-    return this.counter !== undefined && --this.counter < 0;
+  private countsOut(place: string): boolean {
+    const { counter, countsEach } = this.options;
+    if (counter === undefined) return false;
+    const name = countsEach === true ? place : "";
+    const left = (this.counts.get(name) ?? counter) - 1;
+    this.counts.set(name, left);
+    return left < 0;
   }
 
   /** Takes one from the budget; whether it is used up. */
@@ -239,7 +252,7 @@ class Interpreter {
       case Terminator.jump:
         return this.edge(index, block.target);
       case Terminator.branch:
-        return this.edge(index, this.values[block.value] !== 0 ? block.target : block.next);
+        return this.values[block.value] !== 0 ? this.edge(index, block.target) : this.edge(index, block.next, "other");
       case Terminator.dispatch:
         return this.dispatch();
       case Terminator.jumpIndirect:
@@ -272,7 +285,7 @@ class Interpreter {
     return key === undefined ? this.jump(this.target, this.options.depth, undefined) : this.graph.blockAt(key);
   }
 
-  private edge(from: number, key: number): number | bigint {
+  private edge(from: number, key: number, name = "edge"): number | bigint {
     const offset = keyOffset(key);
     const to = this.graph.inside(from, key);
     if (to < 0) {
@@ -280,7 +293,7 @@ class Interpreter {
       return this.around.transfer(this.at(offset), this.options.slotFor(offset), this.options.depth, undefined);
     }
     if (!this.graph.isBackEdge(from, to)) return to;
-    if (key % 4 === 0 && this.countsOut()) {
+    if (key % 4 === 0 && this.countsOut(`${name} of ${from}`)) {
       return this.around.promote(this.at(offset), this.options.slotFor(offset), this.options.depth);
     }
     if (!this.spends()) return to;

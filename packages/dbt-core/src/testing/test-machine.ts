@@ -11,7 +11,14 @@ import { helpers, slots, virtualPages } from "./random-region.ts";
 import type { Surroundings } from "./ir-interpreter.ts";
 
 /** Byte offsets in a machine's memory. */
-export const Place = { counters: 0x800, context: 0x1000, pages: 0x4000, end: 0xc000 } as const;
+export const Place = {
+  counters: 0x800,
+  context: 0x1000,
+  pages: 0x5000,
+  end: 0xd000,
+  slotEntries: 0x900,
+  units: 0x10000,
+} as const;
 const PAGE_BYTES = 4096;
 const PAGE_FAULT = 2;
 

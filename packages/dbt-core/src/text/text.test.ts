@@ -10,6 +10,7 @@ const helpers: HelperDeclaration[] = [
 ];
 const layout = {
   tlb: { offset: 4096, indexBits: 14, entryShift: 5, readTag: 0, writeTag: 8, addend: 16, pageShift: 12 },
+  cells: 0,
   jumpCache: { offset: 36864, indexBits: 12 },
 };
 

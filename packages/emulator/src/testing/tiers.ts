@@ -2,11 +2,18 @@ import type { GuardPolicyChoice } from "@doppel/guard-memory";
 
 export const guardPolicies: readonly GuardPolicyChoice[] = ["fault on store", "check on use", "by page"];
 
-/** Ways to translate that must not differ: in haste, with care at once, and first the one, then the other. */
-export const tiers: readonly (readonly [string, { readonly promoteAfter: number }])[] = [
-  ["cold", { promoteAfter: 1_000_000 }],
-  ["hot", { promoteAfter: 0 }],
-  ["promoted", { promoteAfter: 3 }],
+/** When code is translated again: entries and loops. */
+export interface Tiers {
+  readonly compileAfter: number;
+  readonly promoteAfter: number;
+}
+
+/** Ways to translate that must not differ: not to WebAssembly, in haste, with care at once, and one after the other. */
+export const tiers: readonly (readonly [string, Tiers])[] = [
+  ["threaded", { compileAfter: 1_000_000, promoteAfter: 1_000_000 }],
+  ["cold", { compileAfter: 0, promoteAfter: 1_000_000 }],
+  ["hot", { compileAfter: 0, promoteAfter: 0 }],
+  ["promoted", { compileAfter: 2, promoteAfter: 3 }],
 ];
 
 /** The same, under every way to keep translations and code coherent. */

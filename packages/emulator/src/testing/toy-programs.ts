@@ -3,6 +3,7 @@
  * engine and by the interpreter: they overwrite themselves and each other, remap their pages, run off their ends, and
  * stop anywhere. A seed stands for a program.
  */
+import type { Tiers } from "./tiers.ts";
 import { EngineExit } from "@doppel/dbt-core";
 import { Code, Exit, REGISTER_OFFSET } from "./toy-frontend.ts";
 import { type ReferenceMapping, type Stop, ToyInterpreter } from "./toy-interpreter.ts";
@@ -153,7 +154,7 @@ function describeStop({ code, detail }: Stop, pc: bigint, registers: readonly bi
 }
 
 /** Plays a program in both worlds. Throws where they differ; returns how often they were compared. */
-export function play(seed: number, translator: { readonly promoteAfter: number }): number {
+export function play(seed: number, translator: Tiers): number {
   const below = choices(seed);
   const host = new ToyHost(translator, 1 << 20, guardPolicies[below(guardPolicies.length)], {
     // Often a heap that has to evict all the time.

@@ -1,0 +1,647 @@
+/**
+ * The handlers of threaded code, as data: one for each pure operation of the IR (and one with a constant as second operand), and
+ * those that touch memory, leave, or decide what comes next.
+ *
+ * A handler has a region's type. What is the slot to a region is the place of the record to a handler: it does the
+ * record's work and goes on, by a tail call, to the handler of the next.
+ */
+import { operations, type ValueType } from "../ir/operations.ts";
+import { EngineExit, Header } from "../layout.ts";
+import { ByteWriter } from "../wasm/byte-writer.ts";
+import { Wasm } from "../emit/wasm-opcodes.ts";
+import { ENTRY_BYTES, EntryField, HelperField, RecordField } from "./record.ts";
+
+const EMPTY = 0x40;
+const SELECT = 0x1b;
+const I32_EQ = 0x46;
+const I64_LOAD_32U = 0x35;
+const I8X16_SWIZZLE = 0xfd0e;
+const I8X16_SUB = 0xfd71;
+const I8X16_SPLAT = 0xfd0f;
+const V128_OR = 0xfd50;
+
+const LOAD: Readonly<Record<ValueType, number>> = {
+  i32: Wasm.i32Load,
+  i64: Wasm.i64Load,
+  f32: Wasm.f32Load,
+  f64: Wasm.f64Load,
+  v128: Wasm.v128Load,
+};
+const STORE: Readonly<Record<ValueType, number>> = {
+  i32: Wasm.i32Store,
+  i64: Wasm.i64Store,
+  f32: Wasm.f32Store,
+  f64: Wasm.f64Store,
+  v128: Wasm.v128Store,
+};
+
+/** Parameters, and locals that a handler may ask for. */
+const Local = { context: 0, address: 1, record: 2, depth: 3, i32: 4, i64: 5 } as const;
+
+/** Functions that handlers call: imports, and those of the threaded module itself. */
+export const Callee = {
+  jump: 0,
+  trap: 1,
+  compile: 2,
+  load: 3,
+  store1: 4,
+  store2: 5,
+  store4: 6,
+  store8: 7,
+  store16: 8,
+  service: 9,
+  helper: 10,
+  /** Defined: leaves at the header's exit offset. */
+  leave: 11,
+  leaveNarrow: 12,
+} as const;
+
+/** Writes the body of one handler. */
+class HandlerWriter extends ByteWriter {
+  /** Code addresses wrap at 32 bits. */
+  readonly narrow: boolean;
+
+  constructor(narrow: boolean) {
+    super(256);
+    this.narrow = narrow;
+  }
+
+  get(local: number): void {
+    this.u8(Wasm.localGet);
+    this.u8(local);
+  }
+  set(local: number): void {
+    this.u8(Wasm.localSet);
+    this.u8(local);
+  }
+  tee(local: number): void {
+    this.u8(Wasm.localTee);
+    this.u8(local);
+  }
+  i32(value: number): void {
+    this.u8(Wasm.i32Const);
+    this.s32(value);
+  }
+
+  /** Loads or stores at what is on the stack plus an offset; alignment is never promised. */
+  at(opcode: number, offset = 0): void {
+    this.opcode(opcode);
+    this.u8(0);
+    this.u32(offset);
+  }
+
+  /** Pushes a field of the record. */
+  field(offset: number, opcode: number = Wasm.i32Load): void {
+    this.get(Local.record);
+    this.at(opcode, offset);
+  }
+
+  /** Pushes where the operand that a field names is. */
+  place(field: number): void {
+    this.get(Local.context);
+    this.field(field, Wasm.i32Load16U);
+    this.u8(Wasm.i32Add);
+  }
+
+  operand(field: number, type: ValueType): void {
+    this.place(field);
+    this.at(LOAD[type]);
+  }
+
+  /** Pushes the address at the guest offset that a field holds. */
+  guestAddress(field: number): void {
+    this.get(Local.address);
+    this.field(field, Wasm.i64Load32S);
+    this.u8(Wasm.i64Add);
+    this.wrap();
+  }
+
+  wrap(): void {
+    if (!this.narrow) return;
+    this.u8(Wasm.i32WrapI64);
+    this.u8(Wasm.i64ExtendI32U);
+  }
+
+  header(offset: number, push: () => void, opcode: number = Wasm.i32Store): void {
+    this.get(Local.context);
+    push();
+    this.at(opcode, offset);
+  }
+
+  /** Goes on with the record behind this one, of `bytes` bytes. */
+  next(bytes: number): void {
+    this.get(Local.context);
+    this.get(Local.address);
+    this.get(Local.record);
+    this.i32(bytes);
+    this.u8(Wasm.i32Add);
+    this.get(Local.depth);
+    this.field(bytes, Wasm.i32Load16U);
+    this.u8(Wasm.returnCallIndirect);
+    this.u8(0);
+    this.u8(1);
+  }
+
+  /** Goes on with the record whose distance from this one is on the stack. */
+  goOn(): void {
+    this.get(Local.record);
+    this.u8(Wasm.i32Add);
+    this.set(Local.record);
+    this.next(0);
+  }
+
+  call(callee: number): void {
+    this.u8(Wasm.call);
+    this.u8(callee);
+  }
+
+  /** Leaves with the state as it is; the header's exit offset says where. */
+  leave(): void {
+    this.get(Local.context);
+    this.get(Local.address);
+    this.u8(Wasm.returnCall);
+    this.u8(this.narrow ? Callee.leaveNarrow : Callee.leave);
+  }
+
+  /** `if` the i32 on the stack is not zero: leaves with the state as it is. */
+  leaveIf(): void {
+    this.u8(Wasm.if);
+    this.u8(EMPTY);
+    this.leave();
+    this.u8(Wasm.end);
+  }
+
+  returnLeft(): void {
+    this.u8(Wasm.i64Const);
+    this.s32(-1);
+    this.u8(Wasm.return);
+  }
+
+  instructionPointer(field: number): void {
+    this.header(Header.instructionPointer, () => this.guestAddress(field), Wasm.i64Store);
+  }
+
+  /** Takes one from the count whose address is on the stack (twice); pushes whether it is used up. */
+  countDown(offset: number): void {
+    this.at(Wasm.i32Load, offset);
+    this.i32(1);
+    this.u8(Wasm.i32Sub);
+    this.tee(Local.i32);
+    this.at(Wasm.i32Store, offset);
+    this.get(Local.i32);
+    this.i32(0);
+    this.u8(Wasm.i32LtS);
+  }
+
+  /** Takes one from the budget; leaves at the guest offset in `field` when it is used up. */
+  spendBudget(field: number): void {
+    this.get(Local.context);
+    this.get(Local.context);
+    this.countDown(Header.budget);
+    this.u8(Wasm.if);
+    this.u8(EMPTY);
+    this.header(Header.exitCode, () => this.i32(EngineExit.budget));
+    this.instructionPointer(field);
+    this.returnLeft();
+    this.u8(Wasm.end);
+  }
+
+  transfer(opcode: number): void {
+    this.u8(opcode);
+    this.u8(0);
+    this.u8(0);
+  }
+
+  /** Keeps the returned address on the stack only to compare it: returns it unless it is the guest offset in `field`. */
+  returnUnless(field: number): void {
+    this.tee(Local.i64);
+    this.guestAddress(field);
+    this.u8(Wasm.i64Ne);
+    this.u8(Wasm.if);
+    this.u8(EMPTY);
+    this.get(Local.i64);
+    this.u8(Wasm.return);
+    this.u8(Wasm.end);
+  }
+
+  /** Arguments of a transfer to the guest offset in a field, through the slot in another. */
+  transferArguments(offset: number, slot: number, deeper: boolean): void {
+    this.get(Local.context);
+    this.guestAddress(offset);
+    this.field(slot);
+    this.get(Local.depth);
+    if (deeper) {
+      this.i32(1);
+      this.u8(Wasm.i32Sub);
+    }
+    this.field(slot);
+  }
+}
+
+interface Handler {
+  /** Of its records, when all are of one size. */
+  readonly bytes: number;
+  readonly write: (out: HandlerWriter, bytes: number) => void;
+  /** Whether it works out code addresses: then there are two of it, the second for code whose addresses wrap. */
+  readonly addresses: boolean;
+}
+
+const handlers: Handler[] = [];
+
+type Write = (out: HandlerWriter, bytes: number) => void;
+
+function define(bytes: number, write: Write): number {
+  return handlers.push({ bytes, write, addresses: false }) - 1;
+}
+/** The handler for wide addresses; the one behind it is for narrow ones. */
+function defineWithAddresses(bytes: number, write: Write): number {
+  const index = handlers.push({ bytes, write, addresses: true }) - 1;
+  handlers.push({ bytes, write, addresses: true });
+  return index;
+}
+
+const { a, b, c, result } = RecordField;
+const FIELDS = [a, b, c] as const;
+
+/** Pushes where the result goes, what `value` pushes, stores it there, and goes on. */
+function define1(bytes: number, store: number, value: (out: HandlerWriter) => void): number {
+  return define(bytes, (out) => {
+    out.place(result);
+    value(out);
+    out.at(store);
+    out.next(bytes);
+  });
+}
+
+// Pure operations.
+
+/** By operation: the handler, or -1. */
+export const plainHandler: Int16Array = new Int16Array(operations.length).fill(-1);
+/** By operation: the handler whose second operand is the i32 (sign-extended to an i64, if need be) at `c`, or -1. */
+export const constantHandler: Int16Array = new Int16Array(operations.length).fill(-1);
+
+operations.forEach(({ opcode, operands, result: type, immediate, pure }, index) => {
+  if (!pure || opcode < 0 || immediate !== "none" || type === undefined) return;
+  plainHandler[index] = define1(operands.length > 2 ? 12 : 8, STORE[type], (out) => {
+    operands.forEach((operand, position) => out.operand(FIELDS[position], operand));
+    out.opcode(opcode);
+  });
+  const [first, second] = operands;
+  if (operands.length !== 2 || (second !== "i32" && second !== "i64")) return;
+  constantHandler[index] = define1(12, STORE[type], (out) => {
+    out.operand(a, first);
+    out.field(c, second === "i32" ? Wasm.i32Load : Wasm.i64Load32S);
+    out.opcode(opcode);
+  });
+});
+
+/** `result = a`, by a load and a store: a lane of a vector is a part of its cell. */
+function copy(load: number, store: number): number {
+  return define1(8, store, (out) => {
+    out.place(a);
+    out.at(load);
+  });
+}
+/** `result = ` what stands at `c`. */
+function constant(bytes: number, load: number, store: number): number {
+  return define1(bytes, store, (out) => out.field(c, load));
+}
+
+// Memory.
+
+/** `result = [a]`; `c` is the access's info for the slow path. */
+function loadMemory(opcode: number, type: ValueType): number {
+  return defineWithAddresses(12, (out, bytes) => {
+    out.get(Local.context);
+    out.operand(a, "i64");
+    out.field(c);
+    out.call(Callee.load);
+    out.tee(Local.i32);
+    out.u8(Wasm.i32Eqz);
+    out.leaveIf();
+    out.place(result);
+    out.get(Local.i32);
+    out.at(opcode);
+    out.at(STORE[type]);
+    out.next(bytes);
+  });
+}
+
+/** `[a] = b`, or the constant behind the info. */
+function storeMemory(callee: number, bytes: number, value: (out: HandlerWriter) => void): number {
+  return defineWithAddresses(bytes, (out) => {
+    out.get(Local.context);
+    out.operand(a, "i64");
+    value(out);
+    out.field(c);
+    out.call(callee);
+    out.leaveIf();
+    out.next(bytes);
+  });
+}
+function storeOperand(callee: number, opcode: number): number {
+  return storeMemory(callee, 12, (out) => {
+    out.place(b);
+    out.at(opcode);
+  });
+}
+function storeConstant(callee: number): number {
+  return storeMemory(callee, 16, (out) => out.field(c + 4, Wasm.i64Load32S));
+}
+
+// Control. An edge inside a region is a distance to another record.
+
+/** Guest calls are wasm calls while the depth lasts; then jumps, whose return goes by way of the engine. */
+function call(leadsBack: boolean): number {
+  return defineWithAddresses(20, (out, bytes) => {
+    const [offset, slot, next] = [c, c + 4, c + 8];
+    if (leadsBack) out.spendBudget(offset);
+    out.get(Local.depth);
+    out.u8(Wasm.i32Eqz);
+    out.u8(Wasm.if);
+    out.u8(EMPTY);
+    if (!leadsBack) out.spendBudget(offset);
+    out.transferArguments(offset, slot, false);
+    out.transfer(Wasm.returnCallIndirect);
+    out.u8(Wasm.end);
+    out.transferArguments(offset, slot, true);
+    out.transfer(Wasm.callIndirect);
+    out.returnUnless(next);
+    out.next(bytes);
+  });
+}
+
+function transferThroughSlot(leadsBack: boolean): number {
+  return defineWithAddresses(16, (out) => {
+    if (leadsBack) out.spendBudget(c);
+    out.transferArguments(c, c + 4, false);
+    out.transfer(Wasm.returnCallIndirect);
+  });
+}
+
+/** `counted`: there is a count of loops behind the slot. */
+function loop(counted: boolean): number {
+  return defineWithAddresses(24, (out) => {
+    const [target, offset, slot, count] = [c, c + 4, c + 8, c + 12];
+    if (counted) {
+      out.get(Local.record);
+      out.get(Local.record);
+      out.countDown(count);
+      out.u8(Wasm.if);
+      out.u8(EMPTY);
+      // The first time the compiler is asked, which links the slot.
+      out.get(Local.i32);
+      out.i32(-1);
+      out.u8(I32_EQ);
+      out.u8(Wasm.if);
+      out.u8(EMPTY);
+      out.get(Local.context);
+      out.guestAddress(offset);
+      out.field(slot);
+      out.get(Local.depth);
+      out.u8(Wasm.returnCall);
+      out.u8(Callee.compile);
+      out.u8(Wasm.end);
+      out.transferArguments(offset, slot, false);
+      out.transfer(Wasm.returnCallIndirect);
+      out.u8(Wasm.end);
+    }
+    out.spendBudget(offset);
+    out.field(target);
+    out.goOn();
+  });
+}
+
+type HandlerName =
+  | "copy32"
+  | "copy64"
+  | "copy128"
+  | "copy8U"
+  | "copy8S"
+  | "copy16U"
+  | "copy16S"
+  | "put8"
+  | "put16"
+  | "constant32"
+  | "constant32To64"
+  | "constant64"
+  | "constant128"
+  | "address"
+  | "shuffle"
+  | "load8U"
+  | "load8S"
+  | "load16U"
+  | "load16S"
+  | "load32"
+  | "load64"
+  | "loadV128"
+  | "loadV128Zero32"
+  | "loadV128Zero64"
+  | "store8"
+  | "store16"
+  | "store32"
+  | "store64"
+  | "storeV128"
+  | "storeConstant8"
+  | "storeConstant16"
+  | "storeConstant32"
+  | "storeConstant64"
+  | "exitIf"
+  | "helper"
+  | "jump"
+  | "branch"
+  | "loop"
+  | "loopUncounted"
+  | "transfer"
+  | "transferBack"
+  | "call"
+  | "callBack"
+  | "jumpIndirect"
+  | "callIndirect"
+  | "entry"
+  | "gone"
+  | "return"
+  | "service"
+  | "exit";
+
+/** Handlers by name. Of those that work out code addresses, the next is for narrow ones. */
+export const Handler: Readonly<Record<HandlerName, number>> = {
+  copy32: copy(Wasm.i32Load, Wasm.i32Store),
+  copy64: copy(Wasm.i64Load, Wasm.i64Store),
+  copy128: copy(Wasm.v128Load, Wasm.v128Store),
+  copy8U: copy(Wasm.i32Load8U, Wasm.i32Store),
+  copy8S: copy(Wasm.i32Load8S, Wasm.i32Store),
+  copy16U: copy(Wasm.i32Load16U, Wasm.i32Store),
+  copy16S: copy(Wasm.i32Load16S, Wasm.i32Store),
+  put8: copy(Wasm.i32Load, Wasm.i32Store8),
+  put16: copy(Wasm.i32Load, Wasm.i32Store16),
+  constant32: constant(12, Wasm.i32Load, Wasm.i32Store),
+  constant32To64: constant(12, Wasm.i64Load32S, Wasm.i64Store),
+  constant64: constant(16, Wasm.i64Load, Wasm.i64Store),
+  constant128: constant(24, Wasm.v128Load, Wasm.v128Store),
+  /** The region's address, plus a constant. */
+  address: define1(12, Wasm.i64Store, (out) => {
+    out.get(Local.address);
+    out.field(c, Wasm.i64Load32S);
+    out.u8(Wasm.i64Add);
+  }),
+  /** Lanes that are not of one vector are beyond the end of the other's, where a swizzle gives zero. */
+  shuffle: define1(24, Wasm.v128Store, (out) => {
+    out.operand(a, "v128");
+    out.field(c, Wasm.v128Load);
+    out.opcode(I8X16_SWIZZLE);
+    out.operand(b, "v128");
+    out.field(c, Wasm.v128Load);
+    out.i32(16);
+    out.opcode(I8X16_SPLAT);
+    out.opcode(I8X16_SUB);
+    out.opcode(I8X16_SWIZZLE);
+    out.opcode(V128_OR);
+  }),
+  load8U: loadMemory(Wasm.i32Load8U, "i32"),
+  load8S: loadMemory(Wasm.i32Load8S, "i32"),
+  load16U: loadMemory(Wasm.i32Load16U, "i32"),
+  load16S: loadMemory(Wasm.i32Load16S, "i32"),
+  load32: loadMemory(Wasm.i32Load, "i32"),
+  load64: loadMemory(Wasm.i64Load, "i64"),
+  loadV128: loadMemory(Wasm.v128Load, "v128"),
+  loadV128Zero32: loadMemory(Wasm.v128Load32Zero, "v128"),
+  loadV128Zero64: loadMemory(Wasm.v128Load64Zero, "v128"),
+  store8: storeOperand(Callee.store1, I64_LOAD_32U),
+  store16: storeOperand(Callee.store2, I64_LOAD_32U),
+  store32: storeOperand(Callee.store4, I64_LOAD_32U),
+  store64: storeOperand(Callee.store8, Wasm.i64Load),
+  storeV128: storeOperand(Callee.store16, Wasm.v128Load),
+  storeConstant8: storeConstant(Callee.store1),
+  storeConstant16: storeConstant(Callee.store2),
+  storeConstant32: storeConstant(Callee.store4),
+  storeConstant64: storeConstant(Callee.store8),
+  /** Leaves with code, payload and offset when `a` is not zero. */
+  exitIf: defineWithAddresses(20, (out, bytes) => {
+    out.operand(a, "i32");
+    out.u8(Wasm.if);
+    out.u8(EMPTY);
+    out.header(Header.exitCode, () => out.field(c));
+    out.header(Header.exitPayload, () => out.field(c + 4));
+    out.header(Header.exitOffset, () => out.field(c + 8));
+    out.leave();
+    out.u8(Wasm.end);
+    out.next(bytes);
+  }),
+  /** JavaScript reads the record, of any size, calls the helper, and says whether to leave. */
+  helper: defineWithAddresses(0, (out) => {
+    out.get(Local.context);
+    out.get(Local.record);
+    out.call(Callee.helper);
+    out.leaveIf();
+    out.field(HelperField.bytes, Wasm.i32Load16U);
+    out.goOn();
+  }),
+  jump: define(12, (out) => {
+    out.field(c);
+    out.goOn();
+  }),
+  branch: define(16, (out) => {
+    out.field(c);
+    out.field(c + 4);
+    out.operand(a, "i32");
+    out.u8(SELECT);
+    out.goOn();
+  }),
+  loop: loop(true),
+  loopUncounted: loop(false),
+  transfer: transferThroughSlot(false),
+  transferBack: transferThroughSlot(true),
+  call: call(false),
+  callBack: call(true),
+  jumpIndirect: define(8, (out) => {
+    out.get(Local.context);
+    out.operand(a, "i64");
+    out.i32(0);
+    out.get(Local.depth);
+    out.u8(Wasm.returnCall);
+    out.u8(Callee.jump);
+  }),
+  callIndirect: defineWithAddresses(12, (out, bytes) => {
+    out.get(Local.depth);
+    out.u8(Wasm.i32Eqz);
+    out.u8(Wasm.if);
+    out.u8(EMPTY);
+    out.get(Local.context);
+    out.operand(a, "i64");
+    out.i32(0);
+    out.i32(0);
+    out.u8(Wasm.returnCall);
+    out.u8(Callee.jump);
+    out.u8(Wasm.end);
+    out.get(Local.context);
+    out.operand(a, "i64");
+    out.i32(0);
+    out.get(Local.depth);
+    out.i32(1);
+    out.u8(Wasm.i32Sub);
+    out.call(Callee.jump);
+    out.returnUnless(c);
+    out.next(bytes);
+  }),
+  /** Where threaded code is entered, at its block of some guest offset. */
+  entry: defineWithAddresses(ENTRY_BYTES, (out) => {
+    out.get(Local.address);
+    out.field(EntryField.offset, Wasm.i64Load32S);
+    out.u8(Wasm.i64Sub);
+    out.wrap();
+    out.set(Local.address);
+    out.field(EntryField.block);
+    out.goOn();
+  }),
+  /** An entry of a unit that was discarded: has the resolver say where the address leads. */
+  gone: define(ENTRY_BYTES, (out) => {
+    out.get(Local.context);
+    out.get(Local.address);
+    out.i32(0);
+    out.get(Local.depth);
+    out.u8(Wasm.returnCall);
+    out.u8(Callee.trap);
+  }),
+  return: define(8, (out) => out.operand(a, "i64")),
+  service: defineWithAddresses(16, (out, bytes) => {
+    out.instructionPointer(c + 4);
+    out.get(Local.context);
+    out.field(c);
+    out.call(Callee.service);
+    out.u8(Wasm.if);
+    out.u8(EMPTY);
+    out.returnLeft();
+    out.u8(Wasm.end);
+    out.next(bytes);
+  }),
+  exit: defineWithAddresses(20, (out) => {
+    out.header(Header.exitCode, () => out.field(c));
+    out.header(Header.exitPayload, () => out.field(c + 4));
+    out.instructionPointer(c + 8);
+    out.returnLeft();
+  }),
+};
+
+/** Bytes of a handler's records; 0 where the record says. */
+export const recordBytes: Uint8Array = Uint8Array.from(handlers, ({ bytes }) => bytes);
+export const handlerCount: number = handlers.length;
+
+/** Bodies of all handlers, each preceded by its size. */
+export function writeHandlers(out: ByteWriter): void {
+  const wide = new HandlerWriter(false);
+  const narrow = new HandlerWriter(true);
+  handlers.forEach(({ bytes, write, addresses }, index) => {
+    const second = addresses && handlers[index - 1]?.write === write;
+    const body = second ? narrow : wide;
+    body.reset();
+    // Locals: one i32, one i64.
+    body.raw(LOCALS);
+    write(body, bytes);
+    body.u8(Wasm.end);
+    out.u32(body.length);
+    out.raw(body.bytes, 0, body.length);
+  });
+}
+
+const LOCALS = Uint8Array.of(2, 1, 0x7f, 1, 0x7e);
