@@ -149,7 +149,7 @@ const compareExchangePair: Preparation = (c) => {
 const bitTest: Preparation = (c) => {
   const { random } = c;
   const { o0, o1 } = c.encoding.instruction;
-  if (o0.kind !== OperandKind.mem || o1.kind !== OperandKind.gpr) return;
+  if (o0.kind !== OperandKind.mem || o1.kind !== OperandKind.gpr) return true;
   if (!random.oneIn(16))
     c.offerLow(o1.register, random.oneIn(3) ? random.below(64) : random.below(16_384) - 8192, o1.width);
   const distance = Number(BigInt.asIntN(o1.width, c.gpr(o1.register)) >> 3n);
