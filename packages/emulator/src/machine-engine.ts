@@ -59,6 +59,8 @@ export class MachineEngine {
       hostRange: (_cpu, low, high, length, write) => context!.hostRange(low, high, length, write),
       timestamp: () => Number(timeStamps.read()),
       random: () => options.random(),
+      // The flags are in the context block at the end of the instruction; it has cleared AC.
+      userAccessEnds: () => this.processor.forgetUserPages(),
       interruptWaits: () => this.processor.interruptWaits(),
       cpuid: machineCpuid(level.cpuid, options.paravirtual === undefined ? {} : { paravirtual: options.paravirtual }),
     });

@@ -19,6 +19,8 @@ export interface HelperPort {
   loadSegment?(cpu: number, segment: number, selector: number): number;
   /** Whether an interrupt waits for the interrupt flag. Absent: never. */
   interruptWaits?(cpu: number): boolean;
+  /** The supervisor's right to reach user pages has ended (AC is clear). Absent: nobody minds. */
+  userAccessEnds?(cpu: number): void;
   /** What CPUID says of a leaf and subleaf. Absent: everything that is translated. */
   readonly cpuid?: (leaf: number, subleaf: number) => CpuidLeaf;
 }

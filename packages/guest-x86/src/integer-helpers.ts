@@ -50,6 +50,8 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
   declare("tscAux", 0, "none", "none"),
   /** Whether an interrupt waits for the interrupt flag. */
   declare("interruptWaits", 0, "none", "none"),
+  /** The supervisor's right to reach user pages has ended. */
+  declare("userAccessEnds", 0, "none", "none"),
 ];
 
 /** Pages are the unit in which guest memory is contiguous. */
@@ -225,6 +227,11 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       view.setUint16(cpu + StateOffset.segmentSelector + 2 * segment, selector, true);
       view.setUint32(cpu + StateOffset.segmentBase + 8 * segment, base, true);
       view.setUint32(cpu + StateOffset.segmentBase + 8 * segment + 4, 0, true);
+      return 0;
+    },
+
+    userAccessEnds: (cpu) => {
+      port.userAccessEnds?.(cpu);
       return 0;
     },
 

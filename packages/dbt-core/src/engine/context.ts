@@ -91,6 +91,8 @@ export interface Context {
   codeChanged: boolean;
   /** Mappings of this range change or lose rights. */
   invalidate(start: number, length: number): void;
+  /** Data on this page may not be read or written without asking any more; code there is what it was. */
+  invalidateData(start: number): void;
   /** Any page may have lost the right to be written. */
   invalidateWrites(): void;
   invalidateAll(): void;

@@ -660,6 +660,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     }
   }
 
+  invalidateData(start: number): void {
+    for (const { tlb } of this.views) tlb.flushRange(start | 0, Math.floor(start / TWO_32) | 0, 1);
+  }
+
   invalidateWrites(): void {
     for (const { tlb } of this.views) tlb.flush();
   }

@@ -165,13 +165,19 @@ const popf: Lifter = (context, instruction) => {
     (context.mode & ModeBit.supervisor) !== 0 ? SYSTEM_FLAGS & ~(RFlags.virtual8086 | (3 << 19)) : USER_SYSTEM_FLAGS;
   mask &= ~RFlags.resume;
   if (operandWidth === 16) mask &= 0xffff;
+  const before = context.b.get(Slot.systemFlags);
   setFlagsWord(context, word, mask);
   if ((context.mode & ModeBit.machine) !== 0) {
     const { b } = context;
     const trap = b.binary(Op.i32And, word, b.i32(RFlags.trap));
     const isEnabled = b.binary(Op.i32And, b.binary(Op.i32ShrU, word, b.i32(9)), b.i32(1));
-    const isSupervisor = (context.mode & ModeBit.supervisor) !== 0;
-    leaveIf(context, isSupervisor ? b.binary(Op.i32Or, trap, interruptWaits(context, isEnabled)) : trap);
+    if ((context.mode & ModeBit.supervisor) === 0) {
+      leaveIf(context, trap);
+      return;
+    }
+    // A supervisor that gives up AC must not reach user pages from here on.
+    const access = b.binary(Op.i32And, b.binary(Op.i32Xor, word, before), b.i32(RFlags.alignmentCheck));
+    leaveIf(context, b.binary(Op.i32Or, b.binary(Op.i32Or, trap, access), interruptWaits(context, isEnabled)));
   }
 };
 

@@ -20,6 +20,7 @@ const timestampHelper = helperIndex("timestamp");
 const highHalfHelper = helperIndex("highHalf");
 const randomHelper = helperIndex("random");
 const tscAuxHelper = helperIndex("tscAux");
+const userAccessEndsHelper = helperIndex("userAccessEnds");
 
 const nothing: Lifter = () => {};
 
@@ -112,6 +113,19 @@ const sti: Lifter = (context) => {
   }
 };
 
+// AC lets the supervisor reach user pages, where CR4.SMAP is set (SDM vol. 3, 4.6.1). The frontend keeps programs off.
+
+const stac: Lifter = (context) => {
+  const { b } = context;
+  b.set(Slot.systemFlags, b.binary(Op.i32Or, b.get(Slot.systemFlags), b.i32(RFlags.alignmentCheck)));
+};
+
+const clac: Lifter = (context) => {
+  const { b } = context;
+  b.set(Slot.systemFlags, b.binary(Op.i32And, b.get(Slot.systemFlags), b.i32(~RFlags.alignmentCheck)));
+  context.helper0(userAccessEndsHelper);
+};
+
 const swapgs: Lifter = (context) => {
   const { b } = context;
   const base = b.get(Slot.segmentBase + Segment.gs);
@@ -166,8 +180,8 @@ export const system: Readonly<Record<string, Lifter>> = {
   hlt,
   cli,
   sti,
-  clac: privileged,
-  stac: privileged,
+  clac,
+  stac,
   clts: privileged,
   rdpmc: privileged,
   rdmsr: privileged,

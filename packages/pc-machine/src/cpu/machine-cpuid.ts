@@ -32,6 +32,7 @@ const machine1c = bits(
 const machine7b = bits(
   1, // IA32_TSC_ADJUST
   7, // SMEP
+  20, // SMAP
 );
 /** Leaf 80000001H, EDX. */
 const machineExtended = bits(26); // pages of 1 GiB

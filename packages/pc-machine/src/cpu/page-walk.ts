@@ -34,6 +34,8 @@ export class PageWalker {
   readonly largeRegions: Set<number> = new Set();
   /** The same for pages of 1 GiB, of which it is known only that there are some. */
   sawHugePage = false;
+  /** User pages that the supervisor has reached while AC let it: soft TLBs must forget them when it does no more. */
+  readonly userPages: number[] = [];
 
   constructor(registers: Registers, ram: GuestRam) {
     this.registers = registers;
@@ -110,6 +112,7 @@ export class PageWalker {
       if (wanted !== entry) this.update(tablePage, at, wanted);
       if (level === 2) this.largeRegions.add(Math.floor(address / 2 ** LARGE_SHIFT));
       else if (level === 3) this.sawHugePage = true;
+      if (!isUser && isUserPage && (cr4 & Cr4.smap) !== 0) this.userPages.push(address);
       this.physical =
         (entryHigh & ADDRESS_HIGH) * TWO_32 + (((entry & ~sizeMask & -PAGE_BYTES) | (low & sizeMask)) >>> 0);
       const global = (entry & Entry.global) !== 0 && (cr4 & Cr4.pge) !== 0 ? SPACE_GLOBAL : 0;

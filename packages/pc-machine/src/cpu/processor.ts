@@ -192,6 +192,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     while (left > 0) {
       if (this.attention) this.takeInterrupts();
       if (this.halted) return "halted";
+      if (this.walker.userPages.length > 0) this.checkUserAccess();
       context.mode = this.mode;
       context.narrow = (this.mode & ModeBit.long) === 0;
       let code: number;
@@ -483,6 +484,17 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     const region = Math.floor(address / 2 ** LARGE_SHIFT);
     if (walker.largeRegions.delete(region)) context.invalidate(region * 2 ** LARGE_SHIFT, 2 ** LARGE_SHIFT);
     else context.invalidate(Math.floor(address / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES);
+  }
+
+  /** Forgets the user pages that the supervisor may have in its soft TLB, unless it may still reach them. */
+  private checkUserAccess(): void {
+    if ((this.registers.systemFlags & RFlags.alignmentCheck) === 0 || this.registers.cpl === 3) this.forgetUserPages();
+  }
+
+  forgetUserPages(): void {
+    const { userPages } = this.walker;
+    for (const address of userPages) this.context.invalidateData(address);
+    userPages.length = 0;
   }
 
   modeChanged(): void {
