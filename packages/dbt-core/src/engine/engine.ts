@@ -7,6 +7,7 @@
 import { ImportModule } from "../emit/module-emitter.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
+import { isCanonical, isCanonicalHigh } from "./addresses.ts";
 import type { EntryCode } from "../port-entry-code.ts";
 import {
   FAULT_NON_CANONICAL,
@@ -31,10 +32,6 @@ const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGE_MASK = PAGE_BYTES - 1;
 const TWO_32 = 2 ** 32;
-/** Virtual addresses are signed JavaScript numbers; canonical ones have 48 bits (their high words, 16). */
-const ADDRESS_HALF: number = 2 ** 47;
-const HIGH_HALF = 0x8000;
-const HIGH_LIMIT = 0x10000;
 /** Table slots of the stubs. Slot 0 is nobody's: it means "by the jump cache" to the resolver. */
 const TRAP_SLOT = 1;
 const LEAVE_SLOT = 2;
@@ -402,7 +399,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   // Code.
 
   fetch = (virtualAddress: number): number => {
-    if (virtualAddress < -ADDRESS_HALF || virtualAddress >= ADDRESS_HALF) return FAULT_NON_CANONICAL;
+    if (!isCanonical(virtualAddress)) return FAULT_NON_CANONICAL;
     const answer = this.space.translate(virtualAddress, 2);
     if (answer < 0) return answer;
     if ((answer & SPACE_GLOBAL) === 0) this.current.hasLocalCode = true;
@@ -504,7 +501,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   /** Physical page and rights for the page at (low, high), entered into the TLB; or a negative fault. */
   private look(low: number, high: number, access: 0 | 1): number {
-    if ((high + HIGH_HALF) >>> 0 >= HIGH_LIMIT) return FAULT_NON_CANONICAL;
+    if (!isCanonicalHigh(high)) return FAULT_NON_CANONICAL;
     const answer = this.space.translate(high * TWO_32 + (low >>> 0), access);
     if (answer < 0) return answer;
     const page = (answer >>> SPACE_PAGE_SHIFT) & SPACE_PAGE_MASK;
