@@ -26,7 +26,7 @@ import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
 import { entryAt, SlotEntries } from "../threaded/slot-entries.ts";
 import { threadedModule } from "../threaded/threaded-module.ts";
-import { type CodeView, TierNumber, Translator, type TranslatorOptions } from "./translator.ts";
+import { type CodeView, TierNumber, Translator, defaultTranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -46,14 +46,6 @@ const CALL_DEPTH = 400;
 const STEP_BUDGET = 1;
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
-
-export const defaultTranslatorOptions: TranslatorOptions = {
-  threaded: { regionInstructions: 50 },
-  cold: { batchRegions: 1, regionInstructions: 50 },
-  hot: { batchRegions: 1, regionInstructions: 300 },
-  compileAfter: 500,
-  promoteAfter: 2000,
-};
 
 export class Engine<F extends FragmentPort = FragmentPort> {
   /** Of each view. */

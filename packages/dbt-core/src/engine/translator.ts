@@ -43,6 +43,14 @@ export interface TranslatorOptions {
   readonly promoteAfter: number;
 }
 
+export const defaultTranslatorOptions: TranslatorOptions = {
+  threaded: { regionInstructions: 50 },
+  cold: { batchRegions: 1, regionInstructions: 50 },
+  hot: { batchRegions: 1, regionInstructions: 300 },
+  compileAfter: 500,
+  promoteAfter: 2000,
+};
+
 /** One process's view of its code while a batch is translated. */
 export interface CodeView {
   /** Physical page that code at this virtual page is fetched from, or negative. */

@@ -1,6 +1,6 @@
 /** One region through the translator without an engine: what `inspect` shows. */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
-import { defaultTranslatorOptions } from "../engine/engine.ts";
+import { defaultTranslatorOptions } from "../engine/translator.ts";
 import { Op } from "../ir/op.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import { type CodeLayout, Header } from "../layout.ts";
