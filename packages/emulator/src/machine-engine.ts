@@ -73,6 +73,8 @@ export class MachineEngine {
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
       translationBudget: TRANSLATION_BUDGET,
+      // Threaded code is for programs so far: with it a kernel's first program dies of SIGSEGV.
+      translator: { compileAfter: 0 },
       views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
       helpers,
       service: (_context, code) => this.processor.leavesAt(code),
