@@ -22,7 +22,7 @@ describe("doppel run", () => {
       .split("\n")
       .map((line) => line.split(/ {2,}/)[0]);
     expect(names.filter((name) => name !== "")).toEqual([
-      "regions",
+      "regions threaded",
       "guest instructions",
       "modules",
       "slots linked",
