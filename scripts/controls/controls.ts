@@ -134,8 +134,8 @@ export const controls: readonly Control[] = [
   {
     name: "the heap has no bound",
     file: "packages/trampolines/src/code-heap.ts",
-    text: "if (this.size <= this.maximumSize) return;",
-    instead: "return;",
+    text: "if (this.size > this.maximumSize) this.makeRoom();",
+    instead: "",
     tests: trampolineTests,
     notices: ["T10"],
   },
