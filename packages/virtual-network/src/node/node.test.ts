@@ -187,7 +187,12 @@ describe("a stream", () => {
   });
 
   it("says why it was closed", async () => {
-    const port = await listening(createServer((socket) => socket.write(Buffer.alloc(4))));
+    const server = createServer((socket) => {
+      // The other side hangs up without reading all.
+      socket.on("error", () => {});
+      socket.write(Buffer.alloc(4));
+    });
+    const port = await listening(server);
     const stream = await connectStream({ host: "127.0.0.1", port });
     expect(await stream.closed).toBeInstanceOf(FramingError);
   });
