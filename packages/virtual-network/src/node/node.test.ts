@@ -37,6 +37,8 @@ afterEach(() => {
 });
 
 async function listening(server: Server): Promise<number> {
+  // Whoever hangs up without reading all resets the connection.
+  server.on("connection", (socket) => void socket.on("error", () => {}));
   server.listen(0, "127.0.0.1");
   cleanUp.push(() => server.close());
   await once(server, "listening");
@@ -187,12 +189,7 @@ describe("a stream", () => {
   });
 
   it("says why it was closed", async () => {
-    const server = createServer((socket) => {
-      // The other side hangs up without reading all.
-      socket.on("error", () => {});
-      socket.write(Buffer.alloc(4));
-    });
-    const port = await listening(server);
+    const port = await listening(createServer((socket) => socket.write(Buffer.alloc(4))));
     const stream = await connectStream({ host: "127.0.0.1", port });
     expect(await stream.closed).toBeInstanceOf(FramingError);
   });
