@@ -1,8 +1,8 @@
 /**
- * Translates regions: to threaded code the first time, which needs no compiler; to WebAssembly what has run some times, in
- * batches: the region asked for, and the regions it calls or jumps to directly, in one module.
+ * Translates regions: to threaded code the first time, which needs no compiler; to WebAssembly what has run some times.
  *
- * A module costs V8 about 50 microseconds whatever is in it, and what a function calls is likely to be needed next.
+ * A module can hold a batch: the region asked for, and regions it calls or jumps to directly. One is the default, since what
+ * has not run as often as the first seldom earns its translation.
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
