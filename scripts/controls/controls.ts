@@ -70,8 +70,17 @@ export const controls: readonly Control[] = [
   {
     name: "bits are set after the bytes are read",
     file: "packages/dbt-core/src/region/discovery.ts",
-    text: "if (state === Granule.guarded && !this.stepping) this.memory.guard(page, offset, GRANULE_BYTES);",
-    instead: "if (state === Granule.guarded) queueMicrotask(() => this.memory.guard(page, offset, GRANULE_BYTES));",
+    text: `    if (state === Granule.guarded && !this.stepping) this.memory.guard(page, offset, GRANULE_BYTES);
+    const { window } = this;
+    const { bytes } = this.memory;
+    const from = page * PAGE_BYTES + offset;
+    const to = granule * GRANULE_BYTES;
+    for (let index = 0; index < GRANULE_BYTES; index++) window[to + index] = bytes[from + index];
+`,
+    instead: `    const from = page * PAGE_BYTES + offset;
+    this.window.set(this.memory.bytes.subarray(from, from + GRANULE_BYTES), granule * GRANULE_BYTES);
+    if (state === Granule.guarded && !this.stepping) this.memory.guard(page, offset, GRANULE_BYTES);
+`,
     tests: guardTests,
     notices: ["G7"],
   },

@@ -280,9 +280,16 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (;;) {
       this.engine.collectGarbage();
       const code = this.enter(exports);
-      if (code === EngineExit.retry) this.prepareStep();
-      else if (code === EngineExit.stale) this.dropStale();
-      else if (code === EngineExit.goTo) this.takeJump();
+      if (code === EngineExit.retry) {
+        this.prepareStep();
+        // However little budget there was: the instruction that has to run alone does.
+        const left = view.getInt32(pointer + Header.budget, true);
+        if (left < STEP_BUDGET) view.setInt32(pointer + Header.budget, STEP_BUDGET, true);
+      } else if (code === EngineExit.stale) {
+        this.dropStale();
+        // Code that is found stale again and again is translated as often, and may not hold up others.
+        if (view.getInt32(pointer + Header.budget, true) < 0) return EngineExit.budget;
+      } else if (code === EngineExit.goTo) this.takeJump();
       else if (code !== EngineExit.stepped) return code;
     }
   }

@@ -43,6 +43,7 @@ export class ToyHost {
     memoryBytes: number = 4 << 20,
     guardPolicy: GuardPolicyChoice = "by page",
     heapOptions: CodeHeapOptions = {},
+    translationBudget = 0,
   ) {
     this.heap = new CodeHeap(RESERVED_SLOTS, heapOptions);
     this.memory = new PhysicalMemory(memoryBytes, { guardPolicy });
@@ -60,6 +61,7 @@ export class ToyHost {
         return table;
       },
       translator,
+      translationBudget,
       service: (context, code) => this.service(context, code),
     });
   }
