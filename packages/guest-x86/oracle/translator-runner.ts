@@ -67,7 +67,14 @@ type Tier = (typeof tiers)[number];
 
 const batches = { batchRegions: 3 * casesPerHub, regionInstructions: 400 };
 const one = { batchRegions: 1, regionInstructions: 400 };
-const alone: TranslatorOptions = { threaded: one, cold: one, hot: one, compileAfter: 0, promoteAfter: 2 ** 31 - 1 };
+const alone: TranslatorOptions = {
+  threaded: one,
+  cold: one,
+  hot: one,
+  compileAfter: 0,
+  batchAfter: 0,
+  promoteAfter: 2 ** 31 - 1,
+};
 const options: Readonly<Record<Tier, TranslatorOptions>> = {
   threaded: { ...alone, compileAfter: 2 ** 31 - 1 },
   cold: { ...alone, cold: batches },

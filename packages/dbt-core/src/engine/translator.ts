@@ -1,8 +1,8 @@
 /**
  * Translates regions: to threaded code the first time, which needs no compiler; to WebAssembly what has run some times.
  *
- * A module can hold a batch: the region asked for, and regions it calls or jumps to directly. One is the default, since what
- * has not run as often as the first seldom earns its translation.
+ * A module can hold a batch: the region asked for, and those it calls or jumps to directly that will be asked for soon, as
+ * their threaded code tells by how often it has been entered. What has run less seldom earns its translation.
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
@@ -14,6 +14,7 @@ import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import { JumpProfile } from "./jump-profile.ts";
 import { ThreadedAssembler } from "../threaded/assembler.ts";
+import { EntryField } from "../threaded/record.ts";
 import { UnitStore } from "../threaded/unit-store.ts";
 import type { EntryPort, FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
 
@@ -39,15 +40,18 @@ export interface TranslatorOptions {
   readonly hot: Tier;
   /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
   readonly compileAfter: number;
+  /** Entries and loops of threaded code until it is compiled in a batch with what leads to it. */
+  readonly batchAfter: number;
   /** Entries and loops of a cold region until it is translated again. */
   readonly promoteAfter: number;
 }
 
 export const defaultTranslatorOptions: TranslatorOptions = {
   threaded: { regionInstructions: 50 },
-  cold: { batchRegions: 1, regionInstructions: 50 },
+  cold: { batchRegions: 8, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
   compileAfter: 500,
+  batchAfter: 250,
   promoteAfter: 2000,
 };
 
@@ -260,12 +264,29 @@ export class Translator<F extends FragmentPort> {
       if (batchRegions === 1) break;
       for (const exit of this.discovery.exits) {
         const target = entry + exit;
-        if (queued.has(target)) continue;
+        if (queued.has(target) || !this.isDue(target, view)) continue;
         queued.add(target);
         queue.push(target);
       }
     }
     return this.finish(batch);
+  }
+
+  /** Whether it is as good as time to compile what begins there; without threaded code nothing tells, and all is. */
+  private isDue(target: number, view: CodeView): boolean {
+    const { compileAfter, batchAfter } = this.options;
+    if (compileAfter === 0) return true;
+    const page = view.fetch(target);
+    if (page < 0) return false;
+    const offset = target & PAGE_MASK;
+    const mode = view.heapMode(page, target);
+    for (const fragment of this.heap.at(page, offset)) {
+      if (fragment.mode !== mode) continue;
+      const entry = fragment.entries?.find((known) => known.offset === offset);
+      if (entry !== undefined)
+        return this.memory.view.getInt32(entry.data + EntryField.count, true) <= compileAfter - batchAfter;
+    }
+    return false;
   }
 
   /**

@@ -6,6 +6,8 @@ export const guardPolicies: readonly GuardPolicyChoice[] = ["fault on store", "c
 export interface Tiers {
   readonly compileAfter: number;
   readonly promoteAfter: number;
+  /** When it is worth compiling beside what leads to it. */
+  readonly batchAfter?: number;
 }
 
 /** Ways to translate that must not differ: not to WebAssembly, in haste, with care at once, and one after the other. */
@@ -13,7 +15,7 @@ export const tiers: readonly (readonly [string, Tiers])[] = [
   ["threaded", { compileAfter: 1_000_000, promoteAfter: 1_000_000 }],
   ["cold", { compileAfter: 0, promoteAfter: 1_000_000 }],
   ["hot", { compileAfter: 0, promoteAfter: 0 }],
-  ["promoted", { compileAfter: 2, promoteAfter: 3 }],
+  ["promoted", { compileAfter: 2, promoteAfter: 3, batchAfter: 1 }],
 ];
 
 /** The same, under every way to keep translations and code coherent. */
