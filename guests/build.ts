@@ -54,7 +54,7 @@ export function compile(program: GuestProgram, output: string): void {
 /** Compiles a program for the bare machine, which is loaded at 1 MiB. */
 export function compileForMachine(program: MachineProgram, output: string): void {
   const place = program.linkerScript === undefined ? "-Ttext-segment=0x100000" : `-T,${program.linkerScript}`;
-  compileTo(output, [`-Wl,${place}`, ...(program.flags ?? []), program.start, program.source]);
+  compileTo(output, [`-Wl,${place}`, ...(program.flags ?? []), program.start, ...program.sources]);
 }
 
 function compileTo(output: string, args: readonly string[]): void {

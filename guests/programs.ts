@@ -49,7 +49,7 @@ export const programs: readonly GuestProgram[] = [
 /** A program for the bare machine: what it prints on the first serial port before it resets the machine. */
 export interface MachineProgram {
   readonly name: string;
-  readonly source: string;
+  readonly sources: readonly string[];
   readonly prints: RegExp;
   /** The code it is entered at. */
   readonly start: string;
@@ -62,16 +62,22 @@ export const machinePrograms: readonly MachineProgram[] = [
   {
     name: "busy",
     start: "machine/start.S",
-    source: "machine/busy.c",
+    sources: ["machine/busy.c"],
     prints: /^hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n$/,
   },
   {
     name: "checks",
     start: "machine/checks-start.S",
-    source: "machine/checks.c",
+    sources: ["machine/checks.c"],
     linkerScript: "machine/checks.ld",
     flags: ["-O1", "-std=gnu2x", "-mgeneral-regs-only", "-Wl,--no-warn-rwx-segments"],
     prints: /^bare-metal checks\n(?:PASS .*\n)+ALL PASSED .*\n$/,
+  },
+  {
+    name: "store",
+    start: "machine/start.S",
+    sources: ["store", "records", "tcp", "network", "virtio", "bytes"].map((part) => `machine/store/${part}.c`),
+    prints: /^store: there is no disk that can be read\n$/,
   },
 ];
 

@@ -12,6 +12,16 @@ static inline u8 in8(u16 port) {
   return value;
 }
 
+static inline void out32(u16 port, u32 value) { __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
+static inline u32 in32(u16 port) {
+  u32 value;
+  __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+
+/* With interrupts off, so that none can come between a look and the wait. They are off again afterwards. */
+static inline void wait_for_interrupt(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
+
 static inline void print(const char *text) {
   for (; *text; text++) {
     while (!(in8(0x3fd) & 0x20)) continue;

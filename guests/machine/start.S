@@ -4,7 +4,8 @@
  *   _start      64-bit mode, memory mapped one to one: how doppel enters an ELF executable
  *   pvh_start   32-bit protected mode, no paging: how QEMU's -kernel does (the PVH boot protocol of Xen)
  *
- * main() is called with a stack, flat segments, SSE switched on and interrupts off. When it returns the machine is reset.
+ * main(nothing, command line) is called with a stack, flat segments, SSE switched on and interrupts off. When it returns the
+ * machine is reset.
  */
         .section .note.Xen, "a", @note
         .long   4, 4, 18                /* XEN_ELFNOTE_PHYS32_ENTRY */
@@ -16,6 +17,7 @@
         .code32
 pvh_start:
         cld
+        movl    24(%ebx), %esi          /* the command line, of the start information */
         movl    $page_tables, %edi      /* PML4, PDPT, four directories of 2 MiB pages */
         movl    %edi, %cr3
         leal    0x1003(%edi), %eax
@@ -45,11 +47,12 @@ pvh_start:
         orl     $0x80000000, %eax       /* PG */
         movl    %eax, %cr0
         lgdt    descriptors_pointer
-        ljmp    $0x10, $_start
+        ljmp    $0x10, $1f
 
         .code64
 _start:
-        cli
+        movl    0x228(%rsi), %esi       /* the command line, of Linux's boot parameters */
+1:      cli
         lgdt    descriptors_pointer
         movl    $0x18, %eax
         movl    %eax, %ds

@@ -11,6 +11,8 @@ const address = z.string().min(1);
 const mac = z.string().regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/, "a MAC address of one machine, in lower case");
 const defaultMac = "02:64:70:00:00:01";
 const defaultAddress = "10.0.2.15";
+/** What the guest takes as its address; forwards lead there. */
+const onTheNetwork = { mac: mac.default(defaultMac), address: z.ipv4().default(defaultAddress) };
 const milliseconds = z.number().positive().max(60_000);
 
 const schema: z.ZodType<PairConfig> = z.strictObject({
@@ -28,26 +30,33 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
   /** Etcd in the place of the arbiter in the edge. */
   etcd: z.strictObject({ endpoints: z.array(z.url()).min(1) }).optional(),
   machine: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("model"), ...onTheNetwork, port: port.default(7000) }),
     z.strictObject({
-      kind: z.literal("model"),
-      mac: mac.default(defaultMac),
-      address: z.ipv4().default(defaultAddress),
+      kind: z.literal("own"),
+      ...onTheNetwork,
       port: port.default(7000),
+      memoryMiB: z.int().min(8).max(3072).default(16),
+      diskMiB: z.int().min(1).max(1024).default(4),
     }),
     z.strictObject({
       kind: z.literal("vm"),
-      mac: mac.default(defaultMac),
-      /** What its guest takes as its address; forwards lead there. */
-      address: z.ipv4().default(defaultAddress),
+      ...onTheNetwork,
       kernel: z.string(),
       initrd: z.string().optional(),
-      commandLine: z.string().default("console=ttyS0"),
+      append: z.string().default("console=ttyS0"),
       memoryMiB: z.int().min(2).max(3072).default(256),
-      /** A disk of that size, mirrored. */
-      diskMiB: z
-        .int()
-        .min(1)
-        .max(1 << 20)
+      disk: z
+        .strictObject({
+          /** A raw image that all hosts have, and that none writes to: what is on the disk in the beginning. */
+          image: z.string().optional(),
+          /** Its size where there is no image: empty. */
+          sizeMiB: z
+            .int()
+            .min(1)
+            .max(1 << 20)
+            .optional(),
+        })
+        .refine(({ image, sizeMiB }) => (image === undefined) !== (sizeMiB === undefined), "image or sizeMiB")
         .optional(),
       cpu: z.string().optional(),
     }),
@@ -66,6 +75,25 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
     .prefault({}),
 });
 
+/**
+ * - `model`: no processor, a key-value service in JavaScript that every byte is checkpointed of.
+ * - `own`: a virtual machine with the guest of `guests/machine/store`, a key-value service.
+ * - `vm`: any other.
+ */
+export type MachineConfig = { readonly mac: string; readonly address: string } & (
+  | { readonly kind: "model"; readonly port: number }
+  | { readonly kind: "own"; readonly port: number; readonly memoryMiB: number; readonly diskMiB: number }
+  | {
+      readonly kind: "vm";
+      readonly kernel: string;
+      readonly initrd?: string | undefined;
+      readonly append: string;
+      readonly memoryMiB: number;
+      readonly disk?: { readonly image?: string | undefined; readonly sizeMiB?: number | undefined } | undefined;
+      readonly cpu?: string | undefined;
+    }
+);
+
 /** Of three kinds of process, all read the same. */
 export interface PairConfig {
   readonly pair: string;
@@ -77,18 +105,7 @@ export interface PairConfig {
     readonly forwards: readonly { readonly address: string; readonly port: number; readonly machinePort: number }[];
   };
   readonly etcd?: { readonly endpoints: readonly string[] } | undefined;
-  readonly machine: { readonly mac: string; readonly address: string } & (
-    | { readonly kind: "model"; readonly port: number }
-    | {
-        readonly kind: "vm";
-        readonly kernel: string;
-        readonly initrd?: string | undefined;
-        readonly commandLine: string;
-        readonly memoryMiB: number;
-        readonly diskMiB?: number | undefined;
-        readonly cpu?: string | undefined;
-      }
-  );
+  readonly machine: MachineConfig;
   readonly initial: string;
   readonly hosts: Readonly<
     Record<string, { readonly address: string; readonly port: number; readonly directory: string }>

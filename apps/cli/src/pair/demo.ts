@@ -7,7 +7,7 @@ import { CountingClient } from "./counting-client.ts";
 import { freePorts, LocalPair } from "./local-pair.ts";
 
 /** Increments before, between and after the kills. */
-const ROUND = 100;
+const ROUND = 25;
 
 export async function runDemo(print: (text: string) => void): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "doppel-pair-"));

@@ -1,24 +1,18 @@
 // A host of a pair as a process: leads or follows, as the arbiter has it.
-import { randomInt } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Adapter, defaultSettings, EdgeClient, Host } from "@doppel/ha-checkpoint";
-import type { Arbiter, DiskRoles, EpochCounts, PairEvent } from "@doppel/ha-checkpoint";
+import type { Arbiter, EpochCounts, PairEvent } from "@doppel/ha-checkpoint";
 import { dial, EtcdArbiter, listen, nodeTimers, zstdCodec } from "@doppel/ha-checkpoint/node";
-import { decodeMessage, encodeMessage, journalSectors, Primary, Secondary } from "@doppel/mirror-storage";
-import type { BlockDevice, Message } from "@doppel/mirror-storage";
-import { FileDevice } from "@doppel/mirror-storage/node";
+import type { Message } from "@doppel/mirror-storage";
 import type { LoadedConfig } from "./config.ts";
 import { serveControl } from "./control.ts";
 import { etcdKey } from "./edge-process.ts";
 import { EDGE, keyOf, keysOf } from "./keys.ts";
 import { createMachine } from "./machines.ts";
 import type { PairMachine } from "./machines.ts";
+import { openDisk } from "./replicated-disk.ts";
 
-const SECTORS_PER_BLOCK = 8;
-/** Of the machine's largest request. */
-const REQUEST_BYTES = 64 * 1024;
-const BUFFER_BLOCKS = 512;
 const ADAPTER_BYTES = 16 << 20;
 /** Released frames in a row while an ordinary machine's wait. */
 const BURST = 32;
@@ -83,7 +77,7 @@ export async function runHost(
       codec: zstdCodec,
       timers,
       arbiter,
-      disk: await diskOf(directory, machine),
+      disk: await openDisk(directory, machine),
       event: (event) => {
         statistics.note(event);
         if (event.kind !== "sent" && event.kind !== "resumed" && event.kind !== "captured") log(event);
@@ -145,69 +139,6 @@ function drain(adapter: Adapter, client: EdgeClient): void {
     }
     client.transmit(adapter.next()!);
   }
-}
-
-/** The machine's disk and its journal, in files; undefined if it has none. */
-async function diskOf(directory: string, machine: PairMachine): Promise<DiskRoles<Message> | undefined> {
-  const { geometry: sectors } = machine;
-  if (sectors === undefined) return undefined;
-  const { sectorSize } = sectors;
-  const file = await FileDevice.open(join(directory, "disk"), sectors);
-  const journalLength = journalSectors(2 * BUFFER_BLOCKS, sectorSize * SECTORS_PER_BLOCK, sectorSize);
-  const journal = await FileDevice.open(join(directory, "journal"), {
-    sectorSize: sectorSize,
-    sectorCount: journalLength,
-  });
-  const disk = new CountedDevice(file);
-  const common = { name: "disk", topology: "mirrored", sectorsPerBlock: SECTORS_PER_BLOCK, disk } as const;
-  return {
-    lead: (options) => {
-      const primary = new Primary({ ...common, ...options, maximumRequestBytes: REQUEST_BYTES });
-      machine.useDisk(primary);
-      return primary;
-    },
-    follow: (options) => {
-      const bounds = { rollbackBlocks: BUFFER_BLOCKS, writeBufferBlocks: BUFFER_BLOCKS, salt: randomInt(2 ** 32) };
-      return new Secondary({ ...common, ...options, ...bounds, journal });
-    },
-    whenIdle: (done) => disk.whenIdle(done),
-    encode: (message) => encodeMessage(message),
-    decode: (bytes) => decodeMessage(bytes.subarray(4)),
-  };
-}
-
-/** Knows when nothing is under way any more. */
-class CountedDevice implements BlockDevice {
-  readonly geometry: BlockDevice["geometry"];
-  readonly #device: BlockDevice;
-  #underWay = 0;
-  #idle: (() => void)[] = [];
-
-  constructor(device: BlockDevice) {
-    this.geometry = device.geometry;
-    this.#device = device;
-  }
-
-  whenIdle(done: () => void): void {
-    if (this.#underWay === 0) done();
-    else this.#idle.push(done);
-  }
-
-  #counted<A>(done: (result: A) => void): (result: A) => void {
-    this.#underWay++;
-    return (result) => {
-      this.#underWay--;
-      done(result);
-      if (this.#underWay === 0) for (const idle of this.#idle.splice(0)) idle();
-    };
-  }
-
-  read: BlockDevice["read"] = (sector, count, done) => this.#device.read(sector, count, this.#counted(done));
-  write: BlockDevice["write"] = (sector, data, options, done) =>
-    this.#device.write(sector, data, options, this.#counted(done));
-  flush: BlockDevice["flush"] = (done) => this.#device.flush(this.#counted(done));
-  discard: BlockDevice["discard"] = (sector, count, options, done) =>
-    this.#device.discard(sector, count, options, this.#counted(done));
 }
 
 /** What this host is doing, for people and programs. */

@@ -18,12 +18,17 @@ export class LocalPair {
   readonly #children = new Map<string, ChildProcess>();
   readonly errors: string[] = [];
 
-  /** `command`: what Node is given to be this command line. */
-  constructor(folder: string, port: number, command: readonly string[]) {
+  /** `command`: what Node is given to be this command line; `machine`: as the configuration has it. */
+  constructor(
+    folder: string,
+    port: number,
+    command: readonly string[],
+    machine?: Readonly<Record<string, unknown>> | undefined,
+  ) {
     this.folder = folder;
     this.#command = command;
     this.port = port;
-    this.#config = initPair({ pair: "demo", folder, port }).path;
+    this.#config = initPair({ pair: "demo", folder, port, machine }).path;
   }
 
   start(name: string): void {

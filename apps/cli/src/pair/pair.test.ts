@@ -130,8 +130,13 @@ describe("the configuration", () => {
     ["a field that is missing", (text) => text.replace(/^initial.*$/m, ""), /initial: Invalid input/],
     ["a field nobody knows", (text) => `${text}colour: red\n`, /Unrecognized key: "colour"/],
     ["a port that is none", (text) => text.replace("port: 4000", "port: 99999"), /edge\.port/],
-    ["a machine that nobody can build", (text) => text.replace("kind: model", "kind: toaster"), /machine\.kind/],
-    ["a whole machine without a kernel", (text) => text.replace("kind: model", "kind: vm"), /machine\.kernel/],
+    ["a machine that nobody can build", (text) => text.replace("kind: own", "kind: toaster"), /machine\.kind/],
+    ["a whole machine without a kernel", (text) => text.replace("kind: own", "kind: vm"), /machine\.kernel/],
+    [
+      "a disk of two kinds",
+      (text) => text.replace("kind: own", "kind: vm\n  kernel: k\n  disk: { image: x, sizeMiB: 1 }"),
+      /machine\.disk: image or sizeMiB/,
+    ],
     ["a first host that is not there", (text) => text.replace("initial: a", "initial: c"), /no host c/],
     ["one host", (text) => text.replace(/^ {2}b: .*$/m, ""), /a pair has two/],
   ])("with %s is refused in one line", (_what, change, complaint) => {
