@@ -31,14 +31,8 @@ export interface PairMachineOptions {
 }
 
 export function createMachine(config: MachineConfig, options: PairMachineOptions): PairMachine {
-  switch (config.kind) {
-    case "model":
-      return modelMachine(config, options);
-    case "own":
-      return new VirtualMachine(ownGuest(config), options);
-    case "vm":
-      return new VirtualMachine(config, options);
-  }
+  if (config.kind === "model") return modelMachine(config, options);
+  return new VirtualMachine(config.kind === "own" ? ownGuest(config) : config, options);
 }
 
 function modelMachine(config: MachineConfig & { kind: "model" }, options: PairMachineOptions): PairMachine {
