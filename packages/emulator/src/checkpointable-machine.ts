@@ -44,8 +44,9 @@ export class CheckpointableMachine implements Checkpointable {
 
   run(): void {
     this.isRunning = true;
+    // Devices refuse what comes from outside until they are released.
+    this.machine.resume();
     while (this.isRunning && this.waiting.length > 0) this.waiting.shift()!();
-    if (this.isRunning) this.machine.resume();
   }
 
   get dirtyPages(): number {
@@ -97,8 +98,8 @@ export class CheckpointableMachine implements Checkpointable {
     }
   }
 
+  /** Devices issue again what they had outstanding when the machine runs: before that their backends are another role's. */
   restored(): void {
-    for (const { device } of this.machine.devices) device.resume();
-    this.machine.platform.serial.ready();
+    this.waiting.push(() => this.machine.platform.serial.ready());
   }
 }

@@ -353,7 +353,11 @@ export class Leader<M> {
   #checkpoint(): void {
     const session = this.#session;
     const { machine, timers } = this.#ports;
-    if (session === undefined || this.#capturing) return;
+    if (session === undefined) return;
+    if (this.#capturing) {
+      this.#overdue = true;
+      return;
+    }
     if (session.stage !== "disk" && session.stage !== "ready") return;
     const { intervalMs, maximumInFlight } = this.#settings;
     const uncommitted = this.#inFlight.reduce((sum, epoch) => sum + epoch.pages, 0);
@@ -378,6 +382,7 @@ export class Leader<M> {
   #resume(): void {
     this.#capturing = false;
     if (this.#mode !== "halted") this.#ports.machine.run();
+    if (this.#overdue && this.#session !== undefined) this.#schedule(0);
   }
 
   /** The machine stands. */

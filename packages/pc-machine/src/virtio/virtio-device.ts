@@ -103,6 +103,8 @@ export abstract class VirtioDevice implements Device {
   /** Counts resets: what began under an earlier one is nobody's any more. */
   #incarnation = 0;
   #operations = 0;
+  /** Counts loaded states: what began before one is nobody's, and is not waited for. */
+  #life = 0;
   #resetPending = false;
   #waiting: (() => void)[] = [];
   #held = false;
@@ -237,6 +239,10 @@ export abstract class VirtioDevice implements Device {
   load(record: StateRecord, version: number): void {
     const reader = new RecordReader(this.id, record, { found: version, known: this.version });
     this.reset();
+    this.#life++;
+    this.#operations = 0;
+    this.#resetPending = false;
+    this.#deferred.length = 0;
     this.#status = reader.integer("status", 0, 0xff);
     this.#accepted = reader.bigint("accepted", 0n, 2n ** 64n - 1n);
     this.#generation = reader.integer("generation", 0, 0xff);
@@ -316,11 +322,12 @@ export abstract class VirtioDevice implements Device {
   /** Begins something that is completed later; `quiesce`, and the driver after a reset, wait for that. */
   protected begin(): Operation {
     const incarnation = this.#incarnation;
+    const life = this.#life;
     let open = true;
     const isWanted = (): boolean => open && incarnation === this.#incarnation && this.#running;
     this.#operations++;
     const complete = (action: () => void): void => {
-      if (!open) return;
+      if (!open || life !== this.#life) return;
       if (isWanted()) action();
       open = false;
       this.#operations--;
