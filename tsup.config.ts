@@ -19,6 +19,8 @@ const commands = Object.values(manifest.bin ?? {}).map((built) =>
 const options: Options = {
   entry: [...exported, ...commands],
   format: "esm",
+  // A command is one bundle: to find and read the packages' files one by one would cost it each time it starts.
+  noExternal: commands.length > 0 ? [/^@doppel\//] : [],
   target: "es2024",
   platform: "node",
   // Keeps "node:fs" as written: not every runtime or bundler knows a bare "fs".

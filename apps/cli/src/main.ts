@@ -4,6 +4,7 @@
  * `process` is the global one throughout: importing `node:process` reads its every property, and `process.stdin` makes
  * the guest's standard input nonblocking.
  */
+import { cacheCompiledCode } from "./compile-cache.ts";
 import { UsageError } from "./usage-error.ts";
 
 const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
@@ -41,6 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
   return run(rest);
 }
 
+cacheCompiledCode(process.env);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
