@@ -329,7 +329,10 @@ export class Leader<M> {
       case "refused":
         return this.#event({ kind: "refused", reason: "disk", text: event.text });
       case "disk-error":
-        return this.#event({ kind: "disk-error", text: event.error.message });
+        this.#event({ kind: "disk-error", text: event.error.message });
+        // The guest has not heard of it yet, and the other host's disk is as good as this one was.
+        if (this.isCovered) this.resign(`the disk failed: ${event.error.message}`);
+        return;
       case "halted":
         return this.#depose(event.reason);
       default:

@@ -32,6 +32,8 @@ interface Connection {
   readonly link: Link;
   readonly detector: FailureDetector;
   greeted: SessionId | undefined;
+  /** The leader has said something: it did not just close the door. */
+  heard: boolean;
 }
 
 export class Standby<M> {
@@ -148,7 +150,7 @@ export class Standby<M> {
       beat: () => this.#send({ kind: "heartbeat" }),
       suspect: (ms) => this.#lose(`the leader was silent for ${Math.round(ms)} ms`),
     });
-    const connection: Connection = { link, detector, greeted: undefined };
+    const connection: Connection = { link, detector, greeted: undefined, heard: false };
     this.#connection = connection;
     this.#phase = "following";
     this.#event({ kind: "following", leader });
@@ -156,6 +158,7 @@ export class Standby<M> {
     return {
       frame: (frame) => {
         if (!current()) return;
+        connection.heard = true;
         detector.heard();
         const message = decodeMessage(frame);
         const complaint = message === undefined ? "the leader sent what is no message" : this.#receive(message);
@@ -307,11 +310,13 @@ export class Standby<M> {
 
   /** The connection is over, or ended by this side, which then tells the leader why. */
   #lose(reason: string, tell = false): void {
-    if (this.#connection === undefined) return;
+    const connection = this.#connection;
+    if (connection === undefined) return;
     if (tell) this.#send({ kind: "failed", text: reason });
     this.#drop();
     if (this.#phase !== "following") return;
-    if (!this.complete) {
+    // A leader that has its standby lets nobody else in. Whether this host may claim is looked at before it dials again.
+    if (!this.complete || !connection.heard) {
       this.#event({ kind: "session-ended", reason });
       this.#phase = "looking";
       return this.#lookLater();
