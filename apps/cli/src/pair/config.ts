@@ -24,6 +24,8 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
     port,
     /** Where the edge keeps who leads. */
     directory: z.string(),
+    /** File that all frames of the machine are written to, as pcapng. */
+    capture: z.string().optional(),
     /** Connections to the first port are the machine's, at the second. */
     forwards: z.array(z.strictObject({ address: address.default("127.0.0.1"), port, machinePort: port })).default([]),
   }),
@@ -102,6 +104,7 @@ export interface PairConfig {
     readonly address: string;
     readonly port: number;
     readonly directory: string;
+    readonly capture?: string | undefined;
     readonly forwards: readonly { readonly address: string; readonly port: number; readonly machinePort: number }[];
   };
   readonly etcd?: { readonly endpoints: readonly string[] } | undefined;

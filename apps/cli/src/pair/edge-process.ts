@@ -1,12 +1,13 @@
 // The edge of a pair as a process: where clients connect, who may lead, and whose frames pass.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { EdgeServer } from "@doppel/ha-checkpoint";
+import { EdgeServer, LeadershipRegister } from "@doppel/ha-checkpoint";
 import type { EdgeEvent } from "@doppel/ha-checkpoint";
 import { EtcdArbiter, FileRegister, listen, nodeTimers } from "@doppel/ha-checkpoint/node";
 import { createCable, Gateway, parseAddress } from "@doppel/virtual-network";
 import { nodeClock, nodeHostNetwork, random32 } from "@doppel/virtual-network/node";
 import { UsageError } from "../usage-error.ts";
+import { FrameCapture } from "./capture.ts";
 import type { LoadedConfig } from "./config.ts";
 import { serveControl } from "./control.ts";
 import { EDGE, keysOf } from "./keys.ts";
@@ -15,27 +16,35 @@ import { EDGE, keysOf } from "./keys.ts";
 const POLL_MS = 50;
 
 /** Runs until it is told to stop. */
-export async function runEdge({ config, resolve }: LoadedConfig, log: (event: unknown) => void): Promise<void> {
+export async function runEdge({ config, resolve }: LoadedConfig, log: (event: object) => void): Promise<void> {
   const { edge, machine, timing, pair, hosts, etcd } = config;
   mkdirSync(resolve(edge.directory), { recursive: true, mode: 0o700 });
   const register = new FileRegister(join(resolve(edge.directory), "leadership"));
   const record = etcd === undefined ? await register.load() : undefined;
+  const capture = edge.capture === undefined ? undefined : new FrameCapture(resolve(edge.capture));
   const timers = nodeTimers();
   const [near, far] = createCable();
   const server = new EdgeServer({
     pair,
     mac: machine.mac,
-    record,
+    register: new LeadershipRegister(record),
     save: (next, done) => {
       void save(register, next, done);
     },
     timers,
     heartbeatMs: timing.heartbeatMs,
     timeoutMs: timing.standbyTimeoutMs,
-    deliver: (frame) => near.send(frame),
+    deliver: (frame, from) => {
+      capture?.outgoing("machine", frame, from);
+      near.send(frame);
+    },
+    dropped: (frame, from) => capture?.outgoing("fenced", frame, from),
     event: (event: EdgeEvent) => log(event),
   });
-  near.onReceive((frame) => server.toMachine(frame));
+  near.onReceive((frame) => {
+    capture?.incoming(frame);
+    server.toMachine(frame);
+  });
   const gateway = new Gateway({ port: far, host: nodeHostNetwork(), clock: nodeClock(), random32 });
   const guest = parseAddress(machine.address);
   if (guest === undefined) throw new UsageError(`machine.address: ${machine.address} is no IPv4 address`);
@@ -66,6 +75,7 @@ export async function runEdge({ config, resolve }: LoadedConfig, log: (event: un
   });
   listener.close();
   gateway.close();
+  capture?.close();
 }
 
 async function save(

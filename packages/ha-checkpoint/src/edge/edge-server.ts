@@ -7,8 +7,8 @@
 import { minimumFrameBytes, sourceMac } from "../adapter/mac.ts";
 import type { MacAddress } from "../adapter/mac.ts";
 import { TokenFilter } from "../adapter/token-filter.ts";
-import { LeadershipRegister } from "../failover/arbiter.ts";
-import type { Leadership } from "../failover/arbiter.ts";
+import { sameLeadership } from "../failover/arbiter.ts";
+import type { Leadership, LeadershipRegister } from "../failover/arbiter.ts";
 import { FailureDetector } from "../failover/failure-detector.ts";
 import type { Link, LinkHandler } from "../failover/link.ts";
 import type { Timers } from "../timers.ts";
@@ -18,16 +18,24 @@ import type { EdgeMessage } from "./messages.ts";
 export interface EdgeServerOptions {
   readonly pair: string;
   readonly mac: MacAddress;
-  /** What was durable when this edge started. */
-  readonly record: Leadership | undefined;
+  /** Who leads, as it was durable when this edge started. */
+  readonly register: LeadershipRegister;
   /** Makes the record durable; undefined: done. */
   readonly save: (record: Leadership, done: (error: string | undefined) => void) => void;
   readonly timers: Timers;
   readonly heartbeatMs: number;
   readonly timeoutMs: number;
   /** A frame of the machine that may pass. */
-  readonly deliver: (frame: Uint8Array) => void;
+  readonly deliver: (frame: Uint8Array, from: FrameSource) => void;
+  /** A frame that may not: of a host that was replaced, or does not lead yet. */
+  readonly dropped?: (frame: Uint8Array, from: FrameSource) => void;
   readonly event: (event: EdgeEvent) => void;
+}
+
+/** Who sent a frame of the machine, and with which token. */
+export interface FrameSource {
+  readonly host: string;
+  readonly token: number;
 }
 
 export type EdgeEvent =
@@ -65,8 +73,8 @@ export class EdgeServer {
 
   constructor(options: EdgeServerOptions) {
     this.#options = options;
-    this.#register = new LeadershipRegister(options.record);
-    if (options.record !== undefined) this.#filter.bind(options.mac, options.record.token);
+    this.#register = options.register;
+    if (this.record !== undefined) this.#filter.bind(options.mac, this.record.token);
   }
 
   get record(): Leadership | undefined {
@@ -83,7 +91,7 @@ export class EdgeServer {
 
   /** Where the arbiter is elsewhere: what it was heard to say. */
   observe(record: Leadership): void {
-    if (record.token < (this.record?.token ?? 0)) return;
+    if (record.token < (this.record?.token ?? 0) || sameLeadership(record, this.record)) return;
     this.#adopt(record);
   }
 
@@ -124,13 +132,14 @@ export class EdgeServer {
         this.#nextSwap();
         return undefined;
       case "frame": {
-        const { mac, deliver } = this.#options;
+        const { mac, deliver, dropped } = this.#options;
         const { frame, token } = message;
-        const isMachines = frame.length >= minimumFrameBytes && sourceMac(frame) === mac;
-        if (!isMachines || connection.host !== this.record?.leader || !this.#filter.admits(mac, token))
-          return undefined;
-        this.framesIn++;
-        deliver(frame);
+        const { host } = connection;
+        if (frame.length < minimumFrameBytes || sourceMac(frame) !== mac) return undefined;
+        if (this.#filter.admits(mac, token) && host === this.record?.leader) {
+          this.framesIn++;
+          deliver(frame, { host, token });
+        } else dropped?.(frame, { host, token });
         return undefined;
       }
       default:

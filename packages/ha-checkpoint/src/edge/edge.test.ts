@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { LeadershipRegister } from "../failover/arbiter.ts";
 import type { Leadership } from "../failover/arbiter.ts";
 import type { Link, LinkHandler } from "../failover/link.ts";
 import { EdgeServer } from "./edge-server.ts";
@@ -19,7 +20,7 @@ class Bench {
     this.server = new EdgeServer({
       pair: "test",
       mac,
-      record,
+      register: new LeadershipRegister(record),
       save: (_record, done) => this.saves.push(done),
       timers: { now: () => 0, after: () => () => undefined },
       heartbeatMs: 10,

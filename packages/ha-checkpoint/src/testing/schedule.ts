@@ -20,7 +20,8 @@ export async function runSchedule(seed: number, without?: Control, rounds = 60):
       : without === "rollback"
         ? choice.pick(["shared", "mirrored"])
         : choice.pick(topologies);
-  const world = new World({ seed, topology, hosts: choice.chance(0.3) ? 3 : 2, without });
+  const hosts = choice.chance(0.3) ? 3 : 2;
+  const world = new World({ seed, topology, hosts, without, arbiter: choice.chance(0.3) ? "apart" : "edge" });
   const { random, clock, network, clients } = world;
   // Swarm testing: each schedule has its own mix, so that rare combinations become common in some.
   const mix = {
@@ -33,6 +34,8 @@ export async function runSchedule(seed: number, without?: Control, rounds = 60):
     pause: random.chance(0.4) ? random.next() * 0.06 : 0,
     cut: random.chance(0.4) ? random.next() * 0.06 : 0,
     partition: random.chance(0.5) ? random.next() * 0.06 : 0,
+    crashEdge: random.chance(0.2) ? random.next() * 0.03 : 0,
+    pauseEdge: random.chance(0.2) ? random.next() * 0.03 : 0,
     errors: random.chance(0.2) ? random.next() * 0.02 : 0,
     full: random.chance(0.1) ? 0.03 : 0,
   };
@@ -63,6 +66,7 @@ export async function runSchedule(seed: number, without?: Control, rounds = 60):
   }
   // No more faults: it must repair itself, answer everybody, and be protected again.
   network.heal();
+  world.restartEdge();
   for (const host of world.hosts) {
     host.disk.errorRate = host.journal.errorRate = 0;
     host.disk.full = host.journal.full = false;
@@ -95,6 +99,8 @@ function fault(world: World, mix: Record<string, number>): void {
   if (random.chance(mix["crashAll"])) for (const host of hosts) crash(host);
   if (random.chance(mix["pause"]))
     world.pause(leading !== undefined && random.chance(0.7) ? leading : random.pick(hosts), back());
+  if (random.chance(mix["crashEdge"])) world.crashEdge(back());
+  if (random.chance(mix["pauseEdge"])) world.pause(world.edge, back());
   if (random.chance(mix["cut"])) network.cut(random.pick(hosts), random.chance(0.3));
   if (random.chance(mix["errors"])) random.pick(others).journal.errorRate = random.next() * 0.2;
   if (random.chance(mix["full"])) {
@@ -108,7 +114,7 @@ function fault(world: World, mix: Record<string, number>): void {
   }
   if (!random.chance(mix["partition"])) return;
   world.count("partition");
-  const names = [...hosts.map((host) => host.name), "edge"];
+  const names = [...hosts.map((host) => host.name), "edge", "arbiter"];
   const [one, two] = [random.pick(names), random.pick(names)];
   const kind = random.below(3);
   for (const name of names) {

@@ -243,6 +243,8 @@ export class ToyMachine implements Checkpointable {
     this.#defer(() => {
       const [client, sequence, isPut, value, generation] = numbersIn(frame);
       this.#step();
+      // From before the client began anew, and late: its sequence numbers are used again.
+      if (generation < this.#client(client, 4)) return;
       this.#setClient(client, 4, generation);
       const last = this.#client(client, 0);
       const pending = this.#client(client, 2);

@@ -1,5 +1,7 @@
 // Hosts, their disks, an edge with its arbiter, clients, a network: all simulated but for the code under test, which is
-// what runs in production. What happens follows from a seed.
+// what runs in production: host, adapter, disk, and both sides of the connection to the edge. What happens follows from a
+// seed. Who leads is decided by the edge, or apart from it, as by etcd: then its answers may overtake each other, and the
+// edge hears of them by asking.
 //
 // The checkers see frames at the edge, what clients are told, memory when a checkpoint is taken, memory and disks when a
 // host goes on from it; nothing of the protocol's own state:
@@ -12,8 +14,8 @@ import type { BlockDevice, FencedDevice, Message as MirrorMessage } from "@doppe
 import { decodeMessage, encodeMessage } from "@doppel/mirror-storage";
 import { Clock, Random, SimulatedDisk } from "@doppel/mirror-storage/testing";
 import { Adapter } from "../adapter/adapter.ts";
-import type { OutgoingFrame } from "../adapter/adapter.ts";
-import { TokenFilter } from "../adapter/token-filter.ts";
+import { EdgeClient } from "../edge/edge-client.ts";
+import { EdgeServer } from "../edge/edge-server.ts";
 import { plainCodec } from "../epochs/codec.ts";
 import { LeadershipRegister } from "../failover/arbiter.ts";
 import type { Arbiter, ArbiterAnswer, Leadership } from "../failover/arbiter.ts";
@@ -36,6 +38,8 @@ export interface WorldOptions {
   /** Two, or more: one leads, one follows, the others wait. */
   readonly hosts?: number;
   readonly without?: Control | undefined;
+  /** Who decides who leads; the edge unless given. */
+  readonly arbiter?: "edge" | "apart";
 }
 
 /** What the checkers found. */
@@ -70,6 +74,7 @@ export class SimulatedHost extends Place {
   readonly journal: SimulatedDisk;
   machine: ToyMachine | undefined;
   host: Host<MirrorMessage> | undefined;
+  edgeClient: EdgeClient | undefined;
   /** Which of the machines that ran in this world it runs, in order. */
   instance = 0;
 
@@ -89,6 +94,9 @@ export class World {
   readonly random: Random;
   readonly network: Network;
   readonly edge: Place;
+  /** Where somebody else than the edge decides. */
+  readonly #arbiter: Place;
+  #server: EdgeServer | undefined;
   readonly hosts: readonly SimulatedHost[];
   readonly clients: readonly Client[];
   readonly history: History = new History();
@@ -97,8 +105,10 @@ export class World {
   readonly log: string[] = [];
   violation: Violation | undefined;
   readonly #options: WorldOptions;
-  readonly #register = new LeadershipRegister(undefined);
-  readonly #filter = new TokenFilter();
+  /** As it is durable. */
+  readonly #register: LeadershipRegister;
+  /** Which machine carries a token. */
+  readonly #instanceOf = new Map<number, number>();
   readonly #snapshots = new Map<string, Snapshot>();
   #instances = 0;
   /** Of frames that passed the edge: the newest in the machine's history, and the newest machine. */
@@ -111,6 +121,8 @@ export class World {
     this.random = new Random(options.seed);
     this.network = new Network(this.clock, this.random);
     this.edge = new Place("edge", this.clock);
+    this.#arbiter = options.arbiter === "apart" ? new Place("arbiter", this.clock) : this.edge;
+    this.#register = this.#newRegister(undefined);
     const geometry = { sectorSize: toySectorBytes, sectorCount: toySectors };
     const journalGeometry = {
       sectorSize: toySectorBytes,
@@ -159,6 +171,7 @@ export class World {
   }
 
   start(): void {
+    this.#startEdge();
     for (const host of this.hosts) this.#startHost(host);
   }
 
@@ -203,6 +216,26 @@ export class World {
       goUnprotected: (token) => port.goUnprotected(token),
       discard: () => port.discard(),
     };
+    const client = new EdgeClient({
+      pair: settings.pair,
+      host: place.name,
+      timers: place.timers(),
+      heartbeatMs: settings.heartbeatMs,
+      timeoutMs: settings.leaderTimeoutMs,
+      retryMs: settings.retryMs,
+      dial: (done) => {
+        const accept: Parameters<Network["dial"]>[2] = (link) => this.#server?.accept(link, place.name);
+        this.network.dial(place, this.edge, accept, done);
+      },
+      receive: (frame) => {
+        if (place.isLeading) machine.receive(frame);
+      },
+      event: (event) => {
+        if (event.kind === "edge-refused") this.violate(`the edge refused ${place.name}: ${event.text}`);
+      },
+    });
+    place.edgeClient = client;
+    client.start();
     place.machine = machine;
     place.host = new Host<MirrorMessage>(
       { ...settings, host: place.name },
@@ -211,7 +244,7 @@ export class World {
         outputs: [without === "buffering" ? unbuffered : port],
         codec: plainCodec,
         timers: place.timers(),
-        arbiter: this.#arbiterOf(place),
+        arbiter: this.#options.arbiter === "apart" ? this.#arbiterOf(place) : client,
         disk: topology === "diskless" ? undefined : this.#diskOf(place, machine),
         event: (event) => this.#event(place, event),
         dial: (name, done) => this.#dial(place, name, done),
@@ -256,6 +289,7 @@ export class World {
     place.machine?.halt();
     place.machine = undefined;
     place.host = undefined;
+    place.edgeClient = undefined;
     for (const disk of [place.journal, place.disk]) disk.cut(place);
     place.journal.losePower();
     if (this.#options.topology !== "shared") place.disk.losePower();
@@ -275,9 +309,9 @@ export class World {
   }
 
   /** SIGSTOP, and SIGCONT after a while. */
-  pause(place: SimulatedHost, milliseconds: number): void {
+  pause(place: Place, milliseconds: number): void {
     if (!place.alive || place.isStopped) return;
-    this.count(`pause of the ${this.#roleOf(place)}`);
+    this.count(`pause of the ${place instanceof SimulatedHost ? this.#roleOf(place) : place.name}`);
     place.stop();
     const { incarnation } = place;
     this.clock.schedule(milliseconds, () => {
@@ -318,6 +352,68 @@ export class World {
 
   // --- The edge -------------------------------------------------------------------------------------------------------
 
+  #newRegister(record: Leadership | undefined): LeadershipRegister {
+    return this.#options.without === "arbitration" ? new LenientRegister(record) : new LeadershipRegister(record);
+  }
+
+  #startEdge(): void {
+    const { without, arbiter } = this.#options;
+    this.#server = new EdgeServer({
+      pair: settings.pair,
+      mac,
+      register: this.#newRegister(this.leadership),
+      save: (record, done) => this.#save(record, done),
+      timers: this.edge.timers(),
+      heartbeatMs: settings.heartbeatMs,
+      timeoutMs: settings.standbyTimeoutMs,
+      deliver: (frame, { token }) => this.#atEdge(frame, token),
+      dropped: (frame, { token }) => {
+        this.count("stale frame dropped");
+        if (without === "fencing") this.#atEdge(frame, token);
+      },
+      event: (event) => {
+        if (event.kind === "refused") this.violate(`the edge refused ${event.host}: ${event.text}`);
+      },
+    });
+    if (arbiter === "apart") this.#observe();
+  }
+
+  /** To the arbiter's file: at times it takes long, and whoever asked does not wait any more. */
+  #save(record: Leadership, done: (error: string | undefined) => void): void {
+    const { incarnation } = this.edge;
+    const delay = this.random.chance(0.05) ? this.random.below(200) : 1 + this.random.below(4);
+    this.clock.schedule(delay, () => {
+      // A crash on the way leaves it durable or not.
+      if (this.edge.incarnation === incarnation || this.random.chance(0.5)) this.#register.adopt(record);
+      if (this.edge.incarnation === incarnation) this.edge.enter(() => done(undefined));
+    });
+  }
+
+  /** The edge's process is killed, and comes back with what was durable. */
+  crashEdge(restartAfter: number): void {
+    if (!this.edge.alive) return;
+    this.count("crash of the edge");
+    this.edge.die();
+    this.#server = undefined;
+    this.network.cut(this.edge, false);
+    this.clock.schedule(restartAfter, () => this.restartEdge());
+  }
+
+  restartEdge(): void {
+    if (this.edge.alive) return;
+    this.edge.alive = true;
+    this.#startEdge();
+  }
+
+  /** Learns who leads from an arbiter that is elsewhere. */
+  #observe(): void {
+    this.network.datagram(this.#arbiter, this.edge, () => {
+      if (this.leadership !== undefined) this.#server?.observe(this.leadership);
+    });
+    this.edge.later(settings.heartbeatMs, () => this.#observe());
+  }
+
+  /** An arbiter apart from the edge. */
   #arbiterOf(place: SimulatedHost): Arbiter {
     const ask = (apply: () => ArbiterAnswer, done: (answer: ArbiterAnswer) => void): void => {
       let open = true;
@@ -328,11 +424,11 @@ export class World {
         done(given);
       };
       place.later(60, () => answer({ ok: false, text: "no answer" }));
-      this.network.datagram(place, this.edge, () => {
+      this.network.datagram(place, this.#arbiter, () => {
         // Some requests dawdle, and are carried out when nobody waits for them any more.
-        this.edge.later(this.random.chance(0.05) ? this.random.below(200) : 0, () => {
+        this.#arbiter.later(this.random.chance(0.05) ? this.random.below(200) : 0, () => {
           const given = apply();
-          this.network.datagram(this.edge, place, () => answer(given));
+          this.network.datagram(this.#arbiter, place, () => answer(given));
         });
       });
     };
@@ -343,29 +439,28 @@ export class World {
   }
 
   #swap(expected: Leadership | undefined, next: Leadership): ArbiterAnswer {
-    const lenient = this.#options.without === "arbitration";
-    const proposed = lenient ? next : this.#register.proposed(expected, next);
+    const proposed = this.#register.proposed(expected, next);
     if (proposed === undefined) return { ok: true, record: this.leadership, swapped: false };
     this.#register.adopt(proposed);
-    this.#filter.bind(mac, proposed.token);
     return { ok: true, record: proposed, swapped: true };
   }
 
   /** The host's network card sends what its adapter has, a frame at a time. */
   #transmit(place: SimulatedHost, adapter: Adapter): void {
     place.later(1, () => {
+      const client = place.edgeClient;
+      if (client?.isWritable !== true) return adapter.hasFrames ? this.#transmit(place, adapter) : undefined;
       const next = adapter.next();
       if (next === undefined) return;
-      const { instance } = place;
-      this.network.datagram(place, this.edge, () => this.#atEdge(next, instance), 0.02);
+      this.#instanceOf.set(next.token, place.instance);
+      if (!this.random.chance(0.02)) client.transmit(next);
       if (adapter.hasFrames) this.#transmit(place, adapter);
     });
   }
 
-  #atEdge(outgoing: OutgoingFrame, instance: number): void {
-    const admitted = this.#filter.admits(outgoing.mac, outgoing.token);
-    if (!admitted && this.#options.without !== "fencing") return this.count("stale frame dropped");
-    const reply = decodeReply(outgoing.frame);
+  #atEdge(frame: Uint8Array, token: number): void {
+    const reply = decodeReply(frame);
+    const instance = this.#instanceOf.get(token) ?? 0;
     if (instance < this.#newestInstance) this.violate(`a machine that was replaced is seen outside`);
     this.#newestInstance = Math.max(instance, this.#newestInstance);
     const { history } = this;
@@ -379,18 +474,9 @@ export class World {
     this.edge.later(this.network.travelTime, () => client.receive(reply, coldStarts));
   }
 
-  /** The edge knows no better than to send it to all. */
   #toMachine(frame: Uint8Array): void {
-    for (const place of this.hosts) {
-      this.network.datagram(
-        this.edge,
-        place,
-        () => {
-          if (place.isLeading) place.machine?.receive(frame);
-        },
-        0.02,
-      );
-    }
+    if (this.random.chance(0.02)) return;
+    this.edge.later(this.network.travelTime, () => this.#server?.toMachine(frame));
   }
 
   // --- What the hosts tell --------------------------------------------------------------------------------------------
@@ -476,6 +562,13 @@ function keptMemory(machine: ToyMachine): Uint8Array {
     if (machine.standing(page) !== "kept") memory.fill(0, page * toyPageBytes, (page + 1) * toyPageBytes);
   }
   return memory;
+}
+
+/** Makes whatever it is asked to: arbitration disabled. */
+class LenientRegister extends LeadershipRegister {
+  override proposed(_expected: Leadership | undefined, next: Leadership): Leadership {
+    return next;
+  }
 }
 
 /** A host's disk: completions wait while it is stopped, and what is under way is counted. */
