@@ -27,7 +27,7 @@ const config: ViteUserConfig = {
           name: "unit",
           include: [
             "packages/*/{src,oracle}/**/*.test.ts",
-            "apps/*/src/**/*.test.ts",
+            "apps/*/{src,campaign}/**/*.test.ts",
             "{scripts,guests,bench}/**/*.test.ts",
           ],
           testTimeout: 20_000,

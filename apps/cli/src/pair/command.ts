@@ -29,6 +29,8 @@ const USAGE = `usage: doppel pair COMMAND [options]
 
 const WATCH_MS = 1000;
 const DEFAULT_PORT = 7470;
+/** Events of every epoch, of which `status` gives the sum; "committed" stands for them in a log. */
+const everyEpoch: ReadonlySet<unknown> = new Set(["captured", "resumed", "sent"]);
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions("pair", args, {
@@ -46,9 +48,11 @@ export async function run(args: readonly string[]): Promise<number> {
     print(USAGE);
     return command === undefined && values.help !== true ? 2 : 0;
   }
-  const log = (event: unknown): void => {
-    const line = JSON.stringify({ ms: Math.round(performance.timeOrigin + performance.now()), ...(event as object) });
-    if (values.log === true) process.stderr.write(`${line}\n`);
+  const log = (event: object): void => {
+    if (values.log !== true || ("kind" in event && everyEpoch.has(event.kind))) return;
+    process.stderr.write(
+      `${JSON.stringify({ ms: Math.round(performance.timeOrigin + performance.now()), ...event })}\n`,
+    );
   };
   switch (command) {
     case "init": {

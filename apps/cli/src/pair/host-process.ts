@@ -19,11 +19,11 @@ const BURST = 32;
 /** How long what the last epochs cost is remembered, for percentiles. */
 const HISTORY = 1000;
 
-/** Runs until it is told to stop. Returns false if it cannot go on and should be started anew. */
+/** Runs until it is told to stop; `log` hears every event, several for each epoch. Returns false if it cannot go on and should be started anew. */
 export async function runHost(
   { config, resolve }: LoadedConfig,
   name: string,
-  log: (event: unknown) => void,
+  log: (event: object) => void,
 ): Promise<boolean> {
   const { edge, machine: machineConfig, timing, pair, etcd } = config;
   const own = config.hosts[name];
@@ -80,7 +80,7 @@ export async function runHost(
       disk: await openDisk(directory, machine),
       event: (event) => {
         statistics.note(event);
-        if (event.kind !== "sent" && event.kind !== "resumed" && event.kind !== "captured") log(event);
+        log(event);
         if (event.kind === "failed") ended(true);
       },
       dial: (to, done) => {

@@ -27,7 +27,7 @@ export interface PairMachineOptions {
   readonly resolve: (path: string) => string;
   /** Where this host keeps its own. */
   readonly directory: string;
-  readonly log: (event: unknown) => void;
+  readonly log: (event: object) => void;
 }
 
 export function createMachine(config: MachineConfig, options: PairMachineOptions): PairMachine {

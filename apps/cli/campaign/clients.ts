@@ -1,0 +1,183 @@
+// Clients outside: each asks over one TCP connection, one question at a time, for as long as the campaign lasts, and all
+// that they ask and are told is in one history.
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import type { Action, History, Operation, Value } from "./history.ts";
+
+/** How a service of the machine is asked. */
+export interface Protocol {
+  encode(operation: Operation): string | Uint8Array;
+  /** The first answer in what was received, and where it ends; undefined: there is more to come. */
+  decode(received: Buffer): { readonly answer: string | Failed; readonly end: number } | undefined;
+}
+
+/** An answer that says what went wrong; and that nothing was done, or nothing of whether it was. */
+export interface Failed {
+  readonly failed: string;
+  readonly refused?: true;
+}
+
+/** One line each way: `set KEY VALUE`, `get KEY`, `incr KEY`. */
+export const lineProtocol: Protocol = {
+  encode: ({ action, key, value }) =>
+    action === "set" ? `set ${key} ${value ?? ""}\n` : `${action === "get" ? "get" : "incr"} ${key}\n`,
+  decode: (received) => {
+    const end = received.indexOf(10);
+    if (end < 0) return undefined;
+    const line = received.toString("utf8", 0, end).replace(/\r$/, "");
+    const failed: Failed | undefined =
+      line === "error" ? { failed: line } : line === "busy" ? { failed: line, refused: true } : undefined;
+    return { answer: failed ?? line, end: end + 1 };
+  },
+};
+
+/** Keys that all clients write, so that there is something to disagree about. */
+const REGISTERS = ["r1", "r2", "r3"];
+const COUNTERS = ["n1", "n2"];
+/** Longest pause between an answer and the next question. */
+const THINK_MS = 8;
+/** Between two attempts to connect. */
+const RETRY_MS = 50;
+/** No failover takes as long. */
+const PATIENCE_MS = 60_000;
+
+export interface ClientPorts {
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly history: History;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly answered: (ms: number, waitedMs: number) => void;
+}
+
+const now = (): number => performance.timeOrigin + performance.now();
+
+export class Client {
+  readonly #number: number;
+  readonly #ports: ClientPorts;
+  #socket: Socket | undefined;
+  #received: Buffer = Buffer.alloc(0);
+  #answer: ((answer: string | Failed | undefined) => void) | undefined;
+  #values = 0;
+  /** Asked over a connection that ended before there was an answer. */
+  readonly #lost: number[] = [];
+  #running = false;
+  #stopped: Promise<void> = Promise.resolve();
+  /** How often its connection ended. */
+  resets = 0;
+  readonly complaints: string[] = [];
+
+  constructor(number: number, ports: ClientPorts) {
+    this.#number = number;
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#stopped = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#stopped;
+  }
+
+  close(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.destroy();
+  }
+
+  async #run(): Promise<void> {
+    const { random } = this.#ports;
+    while (this.#running) {
+      const counts = random() < 0.4;
+      const keys = counts ? [...COUNTERS, `own${this.#number}`] : REGISTERS;
+      const key = keys[Math.floor(random() * keys.length)];
+      const action: Action = random() < 0.35 ? "get" : counts ? "increment" : "set";
+      await this.#perform({ client: this.#number, key, action, value: `${this.#number}.${++this.#values}` });
+      await new Promise((resolve) => setTimeout(resolve, this.#socket === undefined ? RETRY_MS : random() * THINK_MS));
+    }
+  }
+
+  /** Reads all keys once more, when nobody writes any more. */
+  async readAll(): Promise<void> {
+    for (const key of [...REGISTERS, ...COUNTERS, `own${this.#number}`]) {
+      await this.#perform({ client: this.#number, key, action: "get" });
+    }
+  }
+
+  async #perform(operation: Operation): Promise<void> {
+    const { history, protocol, answered } = this.#ports;
+    // What is asked before there is a connection is asked of nobody.
+    const socket = this.#socket ?? (await this.#connect());
+    if (socket === undefined) return;
+    const number = history.ask(operation, now());
+    const asked = now();
+    const answer = await new Promise<string | Failed | undefined>((resolve) => {
+      const timer = setTimeout(() => {
+        this.complaints.push(`client ${this.#number} had no answer for ${PATIENCE_MS / 1000} s`);
+        socket.destroy();
+      }, PATIENCE_MS);
+      this.#answer = (given) => {
+        clearTimeout(timer);
+        resolve(given);
+      };
+      socket.write(protocol.encode(operation));
+    });
+    if (answer === undefined) {
+      history.lose(number);
+      this.#lost.push(number);
+      return;
+    }
+    // The machine takes one thing after another: what came over the connection before this one, it has dealt with.
+    for (const lost of this.#lost.splice(0)) history.settle(lost);
+    const ms = now();
+    answered(ms, ms - asked);
+    if (typeof answer === "string") history.answer(number, answer satisfies Value, ms);
+    else if (answer.refused === true) history.withdraw(number);
+    else this.complaints.push(`client ${this.#number}: ${operation.action} ${operation.key}: ${answer.failed}`);
+  }
+
+  /** Undefined: refused, as it is for as long as there is no edge. */
+  #connect(): Promise<Socket | undefined> {
+    const socket = connect(this.#ports.port, "127.0.0.1");
+    socket.setNoDelay(true);
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    return new Promise((resolve) => {
+      socket.once("connect", () => {
+        this.#socket = socket;
+        this.#received = Buffer.alloc(0);
+        resolve(socket);
+      });
+      socket.once("close", () => {
+        resolve(undefined);
+        if (this.#socket !== socket) return;
+        this.#socket = undefined;
+        this.resets++;
+        this.#give(undefined);
+      });
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#received = Buffer.concat([this.#received, chunk]);
+    for (;;) {
+      const decoded = this.#ports.protocol.decode(this.#received);
+      if (decoded === undefined) return;
+      this.#received = this.#received.subarray(decoded.end);
+      this.#give(decoded.answer);
+    }
+  }
+
+  #give(answer: string | Failed | undefined): void {
+    const waiting = this.#answer;
+    this.#answer = undefined;
+    if (waiting === undefined && answer !== undefined) {
+      const said = typeof answer === "string" ? answer : answer.failed;
+      this.complaints.push(`client ${this.#number} was told "${said}" and had not asked`);
+    }
+    waiting?.(answer);
+  }
+}

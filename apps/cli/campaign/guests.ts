@@ -1,0 +1,28 @@
+// The machines that a campaign can run, and how they are asked.
+import type { CampaignOptions } from "./campaign.ts";
+import { lineProtocol } from "./clients.ts";
+
+export interface CampaignGuest {
+  readonly summary: string;
+  /** Hosts, unless somebody says otherwise. */
+  readonly hosts: number;
+  /** What this machine lacks for it. */
+  readonly missing?: () => string | undefined;
+  readonly make: (
+    folder: string,
+  ) => Pick<CampaignOptions, "machine" | "machinePorts" | "machinePort" | "protocol" | "patienceMs" | "ready">;
+}
+
+export const guests: Readonly<Record<string, CampaignGuest>> = {
+  model: {
+    summary: "a machine without a processor",
+    hosts: 3,
+    make: () => ({
+      machine: { kind: "model" },
+      machinePorts: [7000],
+      machinePort: 7000,
+      protocol: lineProtocol,
+      patienceMs: 60_000,
+    }),
+  },
+};
