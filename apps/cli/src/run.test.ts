@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { speedscopeSchema } from "@doppel/emulator/profile";
 import { statisticsSchema } from "@doppel/emulator/statistics-schema";
 import { afterAll, describe, expect, it } from "vitest";
 import { doppel, guest } from "./testing/doppel.ts";
@@ -49,6 +50,27 @@ describe("doppel run", () => {
     const { stderr } = doppel("run", "--strace", "--stats", guest("hello"));
     expect(stderr).toMatch(/write\(1, [^\n]*, 29\) = 29\n/);
     expect(stderr).toMatch(/^regions /m);
+  });
+
+  it("--profile writes what speedscope opens, with the guest's functions and where else the time went", () => {
+    const file = join(scratch, "profile.json");
+    const { stdout, stderr, status } = doppel("run", "--profile", file, guest("qsort"), "300000");
+    expect(stdout).toBe(doppel("run", guest("qsort"), "300000").stdout);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^profiled .*100\.0 %\n/);
+    expect(stderr).toMatch(/^ {2}function at 0x[0-9a-f]+ (\(in haste\) )?\[qsort\]/m);
+    const { profiles, shared } = speedscopeSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+    const stacks = profiles[0].samples.map((sample) => sample.map((index) => shared.frames[index].name));
+    // The comparison, called by the sort.
+    expect(stacks.some(([process, ...functions]) => process === "qsort" && functions.length > 1)).toBe(true);
+    expect(shared.frames.map(({ name }) => name)).toContain("translation: decode and lift");
+  });
+
+  it("--profile says when its file cannot be written", () => {
+    const { stdout, stderr, status } = doppel("run", "--profile", join(scratch, "no/such"), guest("hello"));
+    expect(stdout).toBe("Hello from an x86-64 program\n");
+    expect(stderr).toMatch(/^doppel: --profile .*no\/such: no such file or directory$/m);
+    expect(status).toBe(0);
   });
 
   it("--cpu list says what --cpu takes", () => {

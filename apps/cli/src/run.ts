@@ -19,6 +19,7 @@ import {
 } from "@doppel/emulator/node";
 import { firstSentence, systemMessage } from "./options.ts";
 import { print, printError } from "./output.ts";
+import type { RunProfile } from "./profile.ts";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
@@ -36,6 +37,7 @@ const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
   --strace                print system calls on standard error
   --stats[=json]          print statistics at the end, on standard error
   --stats-file FILE       write them there, as JSON
+  --profile FILE          write where the time goes, for speedscope; a summary on standard error
 `;
 
 const EXIT_NOT_EXECUTABLE = 126;
@@ -70,6 +72,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const environment = environmentOf(values.env, sandbox);
   const root = values.root === undefined ? (sandbox ? undefined : "/") : parseRoot(values.root);
   const path = findProgram(name, environment, root);
+  const profile = values.profile === undefined ? undefined : await startProfile(values.profile, [name, ...rest]);
   const program = start({
     path,
     commandLine: [name, ...rest],
@@ -83,6 +86,7 @@ export async function run(args: readonly string[]): Promise<number> {
     guards: parseGuards(values.guards),
     bindings: parseBindings(values.bind),
     bindingFailed: (binding, error) => printError(`doppel: the binding of ${binding} failed: ${String(error)}\n`),
+    ...(profile === undefined ? {} : { profile: profile.guest }),
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
   });
   if ("reason" in program) {
@@ -90,9 +94,16 @@ export async function run(args: readonly string[]): Promise<number> {
     return program.errno === ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
   }
   const status = await program.finished;
+  profile?.finish();
   await report(program, values.stats, values["stats-file"]);
   const signal = status & 0x7f;
   return signal === 0 ? status >> 8 : SIGNAL_BASE + signal;
+}
+
+/** With everything that only a profile needs. */
+async function startProfile(file: string, command: readonly string[]): Promise<RunProfile> {
+  const module = await import("./profile.ts");
+  return new module.RunProfile(file, command.join(" "));
 }
 
 function start(options: ProgramOptions): ReturnType<typeof startProgram> {
@@ -139,6 +150,7 @@ function parse(args: readonly string[]) {
     "--bind",
     "--guards",
     "--stats-file",
+    "--profile",
   ]);
   let end = 0;
   while (end < args.length && args[end].startsWith("-")) {
@@ -163,6 +175,7 @@ function parse(args: readonly string[]) {
         strace: { type: "boolean", default: false },
         stats: { type: "string" },
         "stats-file": { type: "string" },
+        profile: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });

@@ -12,7 +12,14 @@ export {
 } from "./ir/region.ts";
 export { Flow, type Frontend } from "./port-frontend.ts";
 export { type EntryCode, entryBlock, GUEST_CODE } from "./port-entry-code.ts";
-export type { Context, EngineOptions, EngineStatistics, EntryCodeAt, ServiceHandler } from "./engine/context.ts";
+export type {
+  CodeName,
+  Context,
+  EngineOptions,
+  EngineStatistics,
+  EntryCodeAt,
+  ServiceHandler,
+} from "./engine/context.ts";
 export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
 export { CELL_BYTES } from "./threaded/record.ts";
@@ -28,3 +35,4 @@ export { RegionEmitter } from "./emit/region-emitter.ts";
 export { type CodeLayout, EngineExit, Header, type TlbLayout } from "./layout.ts";
 export { ByteWriter } from "./wasm/byte-writer.ts";
 export { type JumpDistances, RegionDiscovery } from "./region/discovery.ts";
+export { ModuleName } from "./wasm/name-section.ts";

@@ -24,6 +24,7 @@ import {
   type SyscallDefinition,
 } from "@doppel/linux-user";
 import { type BindPoint, defaultBindPoints, type NativeFunction, selectBindings, twins } from "@doppel/native-binding";
+import type { GuestProfile } from "./profile/guest-profile.ts";
 import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
 import { inputStream, outputStream } from "./streams.ts";
@@ -55,6 +56,8 @@ export interface EmulatorOptions {
    * that nobody else has keeps files named after process ids apart.
    */
   readonly firstPid?: number;
+  /** Notes what a profile of the host's needs to be one of the guest. */
+  readonly profile?: GuestProfile;
   /** Told of system calls, signals and ends of processes. */
   readonly hooks?: readonly KernelObserver[];
   /** Native twins of guest functions; default: those of `twins` that are worth it everywhere (`selectBindings`). */
@@ -91,6 +94,7 @@ export function createEmulator(
     return words[--unused];
   };
   const { memoryBytes = DEFAULT_MEMORY_BYTES, cpu, hooks = [], syscalls = allSyscalls } = options;
+  const { profile } = options;
   const { bindings = selectBindings(undefined, twins), bindPoints = defaultBindPoints, bindingFailed } = options;
   const engine = new UserEngine({
     memoryBytes,
@@ -98,6 +102,7 @@ export function createEmulator(
     random,
     ...(cpu === undefined ? {} : { cpu }),
     ...(options.guards === undefined ? {} : { guards: options.guards }),
+    ...(profile === undefined ? {} : { codeName: (...code) => profile.codeName(...code) }),
     native: { functions: bindings, bindPoints, ...(bindingFailed === undefined ? {} : { failed: bindingFailed }) },
   });
   const usage = new UsageObserver();
@@ -115,7 +120,7 @@ export function createEmulator(
     randomBytes: (into) => host.randomBytes(into),
     syscalls,
     ...(options.firstPid === undefined ? {} : { firstPid: options.firstPid }),
-    observer: combineObservers([usage, ...hooks]),
+    observer: combineObservers([usage, ...(profile === undefined ? [] : [profile.timeline]), ...hooks]),
   });
   return { engine, kernel, statistics: () => collectStatistics({ engine, kernel, usage, startedMs }) };
 }

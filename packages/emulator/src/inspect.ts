@@ -4,6 +4,7 @@ import { inspectRegion, type InspectedRegion } from "@doppel/dbt-core/text";
 import { softTlbShapeFor } from "@doppel/guard-memory";
 import { ModeBit, X86Frontend } from "@doppel/guest-x86";
 
+export { ElfError, type ElfImage, type ElfSymbol, readElf } from "./elf-file.ts";
 export type { InspectedRegion, RegionCounts } from "@doppel/dbt-core/text";
 
 export interface InspectX86Options {

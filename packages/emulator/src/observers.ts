@@ -13,6 +13,7 @@ export interface ProcessCodeUse extends CodeUse {
 export function combineObservers(observers: readonly KernelObserver[]): KernelObserver {
   if (observers.length === 1) return observers[0];
   return {
+    turn: (...event) => observers.forEach((observer) => observer.turn?.(...event)),
     syscallEnter: (...event) => observers.forEach((observer) => observer.syscallEnter?.(...event)),
     syscallExit: (...event) => observers.forEach((observer) => observer.syscallExit?.(...event)),
     syscallRestart: (...event) => observers.forEach((observer) => observer.syscallRestart?.(...event)),

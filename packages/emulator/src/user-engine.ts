@@ -80,6 +80,8 @@ export interface UserEngineOptions {
   readonly cpu?: string;
   /** Native twins of guest functions; default: none. */
   readonly native?: NativeOptions;
+  /** For profiles: what the region at a guest-virtual address is to be called. */
+  readonly codeName?: (space: AddressSpacePort, address: number, hot: boolean) => string;
 }
 
 /** No processor has this name; the message says which there are. */
@@ -124,6 +126,7 @@ export class UserEngine implements ExecutionEngine {
       cpuid: level.cpuid,
     });
     const tlbShape = softTlbShapeFor(options.memoryBytes);
+    const { codeName } = options;
     this.native = new NativeLayer(
       {
         memory: this.memory,
@@ -142,6 +145,9 @@ export class UserEngine implements ExecutionEngine {
       ...(this.native.isEmpty
         ? {}
         : { entryCode: (context, page, address) => this.native.entryCode(context, page, address) }),
+      ...(codeName === undefined
+        ? {}
+        : { codeName: ({ pointer }, address, hot) => codeName(this.contextAt(pointer).space, address, hot) }),
       translationBudget: TRANSLATION_BUDGET,
       helpers: {
         ...helpers,

@@ -64,6 +64,8 @@ export interface AddressSpacePort {
 
 /** A file's contents, whoever has it open. */
 export interface FileContents {
+  /** Its path, as /proc/PID/maps has it. */
+  readonly name?: string;
   sizeBytes(): number;
   /** Reads into all of `into`; returns the bytes read, fewer at the end. */
   readAt(offset: number, into: Uint8Array): number;

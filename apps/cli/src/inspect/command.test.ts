@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { doppel, guest, repository } from "../testing/doppel.ts";
-import { ElfError, readElf } from "./elf-file.ts";
+import { ElfError, readElf } from "@doppel/emulator/inspect";
 import { elfWithFunction } from "./testing/elf-with-function.ts";
 
 function complaint(action: () => unknown): unknown {

@@ -1,10 +1,9 @@
 /** `doppel inspect`: a region of a program as guest instructions, as IR and as WebAssembly, without running anything. */
 import { readFileSync } from "node:fs";
-import { inspectX86Region } from "@doppel/emulator/inspect";
+import { ElfError, type ElfImage, type ElfSymbol, inspectX86Region, readElf } from "@doppel/emulator/inspect";
 import { parseOptions, systemMessage } from "../options.ts";
 import { print } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
-import { ElfError, type ElfImage, type ElfSymbol, readElf } from "./elf-file.ts";
 import { guestListing } from "./guest-listing.ts";
 import { ImageMemory } from "./image-memory.ts";
 

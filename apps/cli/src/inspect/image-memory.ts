@@ -1,5 +1,5 @@
 /** The code of an ELF file in pages, as the translator fetches it: nothing is loaded, relocated or run. */
-import type { ElfImage } from "./elf-file.ts";
+import type { ElfImage } from "@doppel/emulator/inspect";
 
 const PAGE_BYTES = 4096;
 

@@ -6,6 +6,7 @@ import type { HelperDeclaration, RegionBuilder } from "../ir/region.ts";
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import type { CodeLayout } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
+import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
 import { type LinkTarget, OTHER_ENTRY, Parameter, type RegionImports } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
@@ -52,6 +53,8 @@ export class ModuleEmitter implements RegionImports {
   /** Branch hints of the regions so far, each behind its region's index. */
   private readonly hints: ByteWriter = new ByteWriter();
   private readonly hintStarts: number[] = [];
+  /** Of those that have one: which region or entry, and its name. */
+  private readonly names: [number, string][] = [];
   private readonly scratch: ByteWriter = new ByteWriter();
   private readonly out: ByteWriter = new ByteWriter(1 << 18);
   private readonly section: ByteWriter = new ByteWriter(1 << 18);
@@ -90,6 +93,7 @@ export class ModuleEmitter implements RegionImports {
     this.code.reset();
     this.hints.reset();
     this.hintStarts.length = 0;
+    this.names.length = 0;
     for (const index of this.helperImports) this.helperIndex[index] = -1;
     this.helperImports.length = 0;
     this.regionCount = 0;
@@ -121,6 +125,7 @@ export class ModuleEmitter implements RegionImports {
     this.regionEmitter.hints.write(this.hints, codeStart);
     this.code.u32(this.body.length);
     this.code.raw(this.body.bytes, 0, this.body.length);
+    if (options.name !== undefined) this.names.push([this.regionCount, options.name]);
     this.regionCount++;
   }
 
@@ -154,6 +159,8 @@ export class ModuleEmitter implements RegionImports {
     this.code.raw(body.bytes, 0, body.length);
     this.hintStarts.push(this.hints.length);
     this.hints.u32(0);
+    const named = this.names.find(([index]) => index === region);
+    if (named !== undefined) this.names.push([this.regionCount, named[1]]);
     this.regionCount++;
   }
 
@@ -182,6 +189,11 @@ export class ModuleEmitter implements RegionImports {
       writer.u32(this.regionCount);
       writer.raw(this.code.bytes, 0, this.code.length);
     });
+    if (this.names.length > 0) {
+      const firstFunction = FIXED_IMPORTS.length + this.helperImports.length;
+      const names = this.names.map(([region, name]): [number, string] => [firstFunction + region, name]);
+      writeNameSection(out, this.section, ModuleName.regions, names);
+    }
     return out.toBytes();
   }
 

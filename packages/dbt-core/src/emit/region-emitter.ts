@@ -45,6 +45,8 @@ export interface EmitOptions {
   readonly tlb?: TlbLayout;
   /** What `guardTest` tests; default nothing. */
   readonly guards?: readonly GuardMask[];
+  /** What its function is called in profiles; default: nothing. */
+  readonly name?: string | undefined;
 }
 
 /** Guard bits that must all be set, as the two halves of the word at a byte offset in memory. */

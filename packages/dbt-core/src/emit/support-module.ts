@@ -13,6 +13,7 @@
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import { type CodeLayout, EngineExit, Header } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
+import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
 const { localGet, localSet, localTee, i32Const, i64Const, i32Load, i64Load, i32Store, i64Store, end } = Wasm;
@@ -486,5 +487,7 @@ export function supportModule(layout: CodeLayout, memoryPages: number): Uint8Arr
       writer.raw(body.bytes, 0, body.length);
     }
   });
+  const names = defined.map(({ name }, index): [number, string] => [IMPORTS.length + index, name]);
+  writeNameSection(out, scratch, ModuleName.support, names);
   return out.toBytes();
 }

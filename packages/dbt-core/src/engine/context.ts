@@ -10,6 +10,9 @@ export type ServiceHandler = (context: Context, code: number) => boolean;
 /** Asked for what to put ahead of the guest's code at a guest-virtual address, which is on the physical page given. */
 export type EntryCodeAt = (context: Context, page: number, virtualAddress: number) => EntryCode | undefined;
 
+/** What the code at a guest-virtual address is called. */
+export type CodeName = (context: Context, virtualAddress: number, hot: boolean) => string;
+
 export interface EngineOptions<F extends FragmentPort> {
   readonly memory: MemoryPort;
   readonly tlb: TlbFactory;
@@ -22,6 +25,8 @@ export interface EngineOptions<F extends FragmentPort> {
   readonly translator?: Partial<TranslatorOptions>;
   readonly service?: ServiceHandler;
   readonly entryCode?: EntryCodeAt;
+  /** Given when a profile is taken: names for the functions that regions become. */
+  readonly codeName?: CodeName;
   /**
    * Modes with different rights to memory see it through views of their own, each with a soft TLB and a jump cache:
    * how many there are, and which of them code of a mode goes by. Absent: one.

@@ -419,6 +419,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     return this.engine.options.entryCode?.(this, page, virtualAddress);
   }
 
+  codeName(virtualAddress: number, hot: boolean): string | undefined {
+    return this.engine.options.codeName?.(this, virtualAddress, hot);
+  }
+
   /** The home slot of a fragment for the address, of at least the given tier; links `slot`, or the jump cache, to it. */
   private resolve(low: number, high: number, slot: number, tier: number): number {
     const { engine } = this;

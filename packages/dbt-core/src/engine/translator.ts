@@ -63,6 +63,8 @@ export interface CodeView {
   heapMode(page: number, virtualAddress: number): number;
   /** What somebody put ahead of the guest's code at this virtual address, which is on this physical page. */
   entryCode(page: number, virtualAddress: number): EntryCode | undefined;
+  /** For profiles. */
+  codeName(virtualAddress: number, hot: boolean): string | undefined;
   readonly mode: number;
   readonly narrow: boolean;
   /** The soft TLB that this code goes by. */
@@ -345,6 +347,7 @@ export class Translator<F extends FragmentPort> {
       narrowAddresses: view.narrow,
       counter,
       tlb: view.tlb,
+      name: view.codeName(address, tier === TierNumber.hot),
       ...(checked ? { guards: guardMasks(sources, this.memory) } : {}),
     });
     this.statistics.regions++;

@@ -5,6 +5,7 @@
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import { type CodeLayout, Header } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
+import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { Wasm } from "../emit/wasm-opcodes.ts";
 import { Callee, handlerCount, writeHandlers } from "./handlers.ts";
 import { EntryField, RecordField } from "./record.ts";
@@ -175,5 +176,6 @@ export function threadedModule(layout: CodeLayout, memoryPages: number): Uint8Ar
     }
     writeHandlers(writer);
   });
+  writeNameSection(out, section, ModuleName.threaded, []);
   return out.toBytes();
 }

@@ -97,7 +97,7 @@ export class LinuxKernel implements Kernel {
       monotonicNs: () => this.clock.monotonicNs(),
       runTimers: (now) => this.timers.run(now),
       nextTimerNs: () => this.timers.nextDeadlineNs(),
-      runTask: (task) => this.#runTask(task),
+      runTask: (task) => this.#turn(task),
       finished: () => this.tasks.size === 0,
     });
   }
@@ -155,6 +155,13 @@ export class LinuxKernel implements Kernel {
     this.groups.leave(process);
     process.stateChanged.wakeAll();
     this.scheduler.nudge();
+  }
+
+  #turn(task: GuestTask): boolean {
+    this.observer?.turn?.(task);
+    const more = this.#runTask(task);
+    this.observer?.turn?.(null);
+    return more;
   }
 
   /** One turn of a task; true when it wants another. */

@@ -6,6 +6,8 @@ import type { GuestProcess } from "./process.ts";
 import type { GuestTask } from "./task.ts";
 
 export interface KernelObserver {
+  /** The task's turn begins (a system call that it waited in goes on first), or, null, the turn is over. */
+  turn?(task: GuestTask | null): void;
   syscallEnter?(
     task: GuestTask,
     definition: SyscallDefinition | undefined,

@@ -1,5 +1,5 @@
 /**
- * An ELF file as `inspect` needs it: where its code would be in memory, and what its functions are called (System V
+ * An ELF file as `inspect` and profiles need it: where its code would be in memory, and what its functions are called (System V
  * ABI, chapter 4; elf(5)). Addresses are those of the file, as nm(1) and objdump(1) show them.
  */
 export interface ElfSymbol {
@@ -11,6 +11,8 @@ export interface ElfSymbol {
 
 export interface ElfSegment {
   readonly address: number;
+  /** Where `content` is in the file. */
+  readonly fileOffset: number;
   readonly content: Uint8Array;
   readonly executable: boolean;
 }
@@ -21,6 +23,8 @@ export interface ElfImage {
   readonly segments: readonly ElfSegment[];
   /** Functions, by address. */
   readonly functions: readonly ElfSymbol[];
+  /** Where functions begin, by address, as the table for unwinding stacks knows it, which stripped files have too. */
+  readonly functionStarts: readonly number[];
 }
 
 /** The file is not what it should be; the message goes to the user. */
@@ -29,6 +33,7 @@ export class ElfError extends Error {}
 const EM_386 = 3;
 const EM_X86_64 = 62;
 const PT_LOAD = 1;
+const PT_GNU_EH_FRAME = 0x6474_e550;
 const PF_X = 1;
 const SHT_SYMTAB = 2;
 const SHT_DYNSYM = 11;
@@ -73,6 +78,9 @@ class ElfReader {
     this.slice(at, 4);
     return this.#view.getUint32(at, true);
   }
+  i32(at: number): number {
+    return this.u32(at) | 0;
+  }
   /** An address, offset or size: as wide as the file's class. */
   word(at: number): number {
     return this.wide ? this.u32(at) + this.u32(at + 4) * 2 ** 32 : this.u32(at);
@@ -89,28 +97,63 @@ export function readElf(bytes: Uint8Array): ElfImage {
   const machine = reader.u16(18);
   if (machine !== EM_X86_64 && machine !== EM_386)
     throw new ElfError(`for another processor (machine ${machine}); only x86-64 and i386 programs run here`);
-  const { wide } = reader;
   const functions = sections(reader).flatMap((section, _index, all) => symbols(reader, section, all));
   return {
     mode: machine === EM_X86_64 ? "x86-64" : "i386",
     entry: reader.word(24),
-    segments: segments(reader, wide),
+    segments: segments(reader),
     functions: functions.sort((left, right) => left.address - right.address),
+    functionStarts: functionStarts(reader),
   };
 }
 
-function segments(reader: ElfReader, wide: boolean): ElfSegment[] {
+interface ProgramHeader {
+  readonly flags: number;
+  readonly fileOffset: number;
+  readonly address: number;
+  readonly bytes: number;
+}
+
+function programHeaders(reader: ElfReader, type: number): ProgramHeader[] {
+  const { wide } = reader;
   const start = reader.word(wide ? 32 : 28);
   const size = reader.u16(wide ? 54 : 42);
-  const found: ElfSegment[] = [];
-  for (let index = 0; index < reader.u16(wide ? 56 : 44); index++) {
-    const at = start + index * size;
-    if (reader.u32(at) !== PT_LOAD) continue;
-    const [flags, offset, address, length] = wide ? [4, 8, 16, 32] : [24, 4, 8, 16];
-    const content = reader.slice(reader.word(at + offset), reader.word(at + length));
-    found.push({ address: reader.word(at + address), content, executable: (reader.u32(at + flags) & PF_X) !== 0 });
-  }
-  return found;
+  const [flags, offset, address, bytes] = wide ? [4, 8, 16, 32] : [24, 4, 8, 16];
+  return Array.from({ length: reader.u16(wide ? 56 : 44) }, (_, index) => start + index * size)
+    .filter((at) => reader.u32(at) === type)
+    .map((at) => ({
+      flags: reader.u32(at + flags),
+      fileOffset: reader.word(at + offset),
+      address: reader.word(at + address),
+      bytes: reader.word(at + bytes),
+    }));
+}
+
+function segments(reader: ElfReader): ElfSegment[] {
+  return programHeaders(reader, PT_LOAD).map(({ flags, fileOffset, address, bytes }) => ({
+    address,
+    fileOffset,
+    content: reader.slice(fileOffset, bytes),
+    executable: (flags & PF_X) !== 0,
+  }));
+}
+
+/**
+ * `.eh_frame_hdr` (LSB 5, 10.6.2): a version, three encodings, the address of `.eh_frame`, then how many functions there are,
+ * and for each the addresses of its first instruction and of its description. All linkers write the table with 32-bit
+ * addresses relative to its own; one that is otherwise is not read.
+ */
+function functionStarts(reader: ElfReader): number[] {
+  const UDATA4 = 0x03;
+  const DATA_RELATIVE_SDATA4 = 0x3b;
+  const PC_RELATIVE_SDATA4 = 0x1b;
+  const [table] = programHeaders(reader, PT_GNU_EH_FRAME);
+  if (table === undefined || table.bytes < 12) return [];
+  const { fileOffset: at, address, bytes } = table;
+  const encodings = [1, 2, 3].map((field) => reader.u8(at + field));
+  if ([PC_RELATIVE_SDATA4, UDATA4, DATA_RELATIVE_SDATA4].some((code, index) => encodings[index] !== code)) return [];
+  const count = Math.min(reader.u32(at + 8), Math.floor((bytes - 12) / 8));
+  return Array.from({ length: count }, (_, index) => address + reader.i32(at + 12 + 8 * index));
 }
 
 function sections(reader: ElfReader): Section[] {
