@@ -1,12 +1,9 @@
 /**
  * Golden tests: x86 instructions in, the WebAssembly of hot code and its counts out, in `golden/*.txt`.
  *
- * A case there is a line with `#` and a title, lines of bytes, and what is made of them. To add one, write title and
- * bytes; to bless what has changed, let all be written anew, and look at the difference:
- *
- * ```sh
- * UPDATE_GOLDEN=1 pnpm vitest run packages/guest-x86/src/golden.test.ts
- * ```
+ * A case there is a line with `#` and a title, lines of bytes, and what is made of them, as dbt-core/src/text/fold-wasm.ts
+ * writes it. To add one, write title and bytes; to bless what has changed, let all be written anew by `pnpm bless`, and
+ * look at the difference.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -81,11 +78,11 @@ function listing(code: Uint8Array): string[] {
 }
 
 /** The code as the region that is entered at its first byte. */
-function regionOf(code: Uint8Array): NonNullable<ReturnType<typeof inspectRegion>> {
+function regionOf(code: Uint8Array, frontend = new X86Frontend()): NonNullable<ReturnType<typeof inspectRegion>> {
   const memory = new Uint8Array(2 * 4096).fill(0xcc);
   memory.set(code, ADDRESS);
   return inspectRegion(ADDRESS, {
-    frontend: new X86Frontend(),
+    frontend,
     layout,
     memory,
     mode: ModeBit.long,
@@ -103,67 +100,18 @@ const slotNames: ReadonlyMap<number, string> = new Map([
   [Header.exitPayload, "exit payload"],
   [Header.instructionPointer, "instruction pointer"],
 ]);
-const nameAt = (offset: string): string => slotNames.get(Number(offset)) ?? offset;
-
-/** Sequences that all code is full of, each as one line: an address that is looked up in the soft TLB, and state. */
-const abbreviations: readonly (readonly [RegExp, (...groups: string[]) => string])[] = [
-  [
-    // The look-up, and for loads what makes a host offset of it.
-    new RegExp(
-      [
-        "local.get (\\S+)",
-        "local.get \\1",
-        "i64.const 7",
-        "i64.shr_u",
-        "i32.wrap_i64",
-        "i32.const \\d+",
-        "i32.and",
-        "local.get .context",
-        "i32.add",
-        "local.tee \\S+",
-        "i64.load offset=(\\d+)",
-        "i64.sub",
-        "local.tee \\S+",
-        "i64.const (\\d+)",
-        "i64.lt_u",
-      ].join("\\n *"),
-      "g",
-    ),
-    (address, tag, limit) => `tlb.${tag === "4096" ? "read" : "write"} ${address}, ${4097 - Number(limit)} bytes`,
-  ],
-  [
-    /local\.get \$context\n *\w+\.load offset=(\d+)\n *local\.set (\S+)/g,
-    (offset, local) => `${local} = ${nameAt(offset)}`,
-  ],
-  [
-    /local\.get \$context\n *local\.get (\S+)\n *\w+\.store offset=(\d+)/g,
-    (local, offset) => `${nameAt(offset)} = ${local}`,
-  ],
-  [
-    /local\.get \$context\n *i32\.const (-?\d+)\n *i32\.store(?: offset=(\d+))?/g,
-    (value, offset) => `${nameAt(offset ?? "0")} = ${value}`,
-  ],
-  [
-    /if \(result i32\)\n *local\.get \S+\n *i32\.wrap_i64\n *local\.get \S+\n *i32\.load offset=4112\n *i32\.add\n *else\n *local\.get \$context\n *local\.get \S+\n *i32\.const \d+\n *call \$slowLoad\n *local\.tee \S+\n *i32\.eqz\n *br_if (\d+)\n *local\.get \S+\n *end/g,
-    (depth) => `host offset, or br ${Number(depth) - 1}`,
-  ],
-];
-
-function abbreviate(wasm: string): string {
-  let text = wasm;
-  for (const [pattern, short] of abbreviations)
-    text = text.replace(pattern, (_all, ...groups: string[]) => short(...groups));
-  return text;
-}
-
 function bless({ title, code }: GoldenCase): string {
-  const { wasm, counts } = regionOf(code);
-  const body = abbreviate(wasm)
-    .split("\n")
-    .filter((line) => !/^\(func|^ {2}\(local|^\)|^$/.test(line));
-  const { guestInstructions, wasmInstructions, tlbChecks, reloads, spills } = counts;
-  const summary = `= ${guestInstructions} guest, ${wasmInstructions} WebAssembly instructions; ${tlbChecks} TLB checks, ${reloads} reloads, ${spills} spills`;
-  return `${[`# ${title}`, ...listing(code), summary, ...body].join("\n")}\n`;
+  const frontend = new X86Frontend();
+  const { folded, counts } = regionOf(code, frontend);
+  const body = folded((offset) => slotNames.get(offset)).trimEnd();
+  const { guestInstructions, wasmInstructions, tlbChecks, reloads, spills, helperCalls } = counts;
+  const { recorded, fused, materialised } = frontend.flagStatistics;
+  const summary = [
+    `= ${guestInstructions} guest, ${wasmInstructions} WebAssembly instructions; ${tlbChecks} TLB checks`,
+    `${reloads} reloads, ${spills} spills, ${helperCalls} helper calls`,
+    `flags ${recorded} recorded, ${fused} fused, ${materialised} materialised`,
+  ].join("; ");
+  return `${[`# ${title}`, ...listing(code), summary, body].join("\n")}\n`;
 }
 
 describe.each(readdirSync(folder).filter((name) => name.endsWith(".txt")))("golden/%s", (name) => {

@@ -47,7 +47,7 @@ describe("doppel inspect", () => {
     expect(stderr).toBe("");
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^region at 0x[0-9a-f]+: \d+ guest instructions? in \d+ blocks?; \d+ WebAssembly instructions, \d+ bytes; \d+ TLB checks?, \d+ reloads?, \d+ spills?\n/,
+      /^region at 0x[0-9a-f]+: \d+ guest instructions? in \d+ blocks?; \d+ WebAssembly instructions, \d+ bytes; \d+ TLB checks?, \d+ reloads?, \d+ spills?, \d+ helper calls?; flags recorded at \d+, fused at \d+, materialised at \d+ places?\n/,
     );
     expect(stdout).toContain("\nguest\n");
     expect(stdout).toContain("\nir\nblock +0x0\n");

@@ -72,7 +72,9 @@ export async function run(args: readonly string[]): Promise<number> {
     `region at 0x${address.toString(16)}${name === undefined ? "" : ` (${name})`}: ` +
       `${counted(counts.guestInstructions, "guest instruction")} in ${counted(counts.blocks, "block")}; ` +
       `${counts.wasmInstructions} WebAssembly instructions, ${counts.wasmBytes} bytes; ` +
-      `${counted(counts.tlbChecks, "TLB check")}, ${counted(counts.reloads, "reload")}, ${counted(counts.spills, "spill")}\n`,
+      `${counted(counts.tlbChecks, "TLB check")}, ${counted(counts.reloads, "reload")}, ${counted(counts.spills, "spill")}, ` +
+      `${counted(counts.helperCalls, "helper call")}; ` +
+      `flags recorded at ${counts.flags.recorded}, fused at ${counts.flags.fused}, materialised at ${counted(counts.flags.materialised, "place")}\n`,
   ];
   if (everything || values.guest === true) {
     const addresses = region.instructionOffsets.map((offset) => address + offset);

@@ -6,6 +6,7 @@ import { RegionBuilder } from "../ir/region.ts";
 import { type CodeLayout, Header } from "../layout.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
+import { foldFunction, type StateName } from "./fold-wasm.ts";
 import { formatRegion } from "./format-region.ts";
 import { formatFunction, readModule, type WasmFunction } from "./wasm-text.ts";
 
@@ -38,6 +39,8 @@ export interface RegionCounts {
   /** Guest state brought from the context block into locals, and put back there, at all entries, calls and exits. */
   readonly reloads: number;
   readonly spills: number;
+  /** Places that call a helper. */
+  readonly helperCalls: number;
 }
 
 export interface InspectedRegion {
@@ -45,6 +48,8 @@ export interface InspectedRegion {
   readonly instructionOffsets: readonly number[];
   readonly ir: string;
   readonly wasm: string;
+  /** The same as statements; see fold-wasm.ts. */
+  readonly folded: (stateName: StateName) => string;
   /** The module, with the region as its only function. */
   readonly module: Uint8Array<ArrayBuffer>;
   readonly counts: RegionCounts;
@@ -73,6 +78,7 @@ export function inspectRegion(address: number, options: InspectOptions): Inspect
     instructionOffsets: instructionOffsets(builder),
     ir: formatRegion(builder),
     wasm: formatFunction(region),
+    folded: (stateName) => foldFunction(region, stateName),
     module,
     counts: count(builder, region),
   };
@@ -93,7 +99,10 @@ function count(builder: RegionBuilder, region: WasmFunction): RegionCounts {
   }
   let reloads = 0;
   let spills = 0;
-  for (const { name, immediates } of region.instructions) {
+  let helperCalls = 0;
+  const helpers = new Set(builder.helpers.map((helper) => `$${helper.name}`));
+  for (const { name, immediates, text } of region.instructions) {
+    if (name === "call" && helpers.has(text)) helperCalls++;
     // Accesses to the guest's state are those at its offsets in the context block; all others lie below or above.
     const [, offset = 0] = immediates;
     if (offset < Header.guestState || offset >= Header.guestStateEnd) continue;
@@ -108,5 +117,6 @@ function count(builder: RegionBuilder, region: WasmFunction): RegionCounts {
     tlbChecks,
     reloads,
     spills,
+    helperCalls,
   };
 }

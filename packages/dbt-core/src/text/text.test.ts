@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import { Op } from "../ir/op.ts";
 import { blockKey, type HelperDeclaration, RegionBuilder, type StateSlot } from "../ir/region.ts";
-import { formatFunction, formatRegion, readModule } from "./index.ts";
+import { foldFunction, formatFunction, formatRegion, readModule } from "./index.ts";
 
 const slots: StateSlot[] = ["a", "b", "c"].map((name, index) => ({ name, offset: 256 + 8 * index, type: "i64" }));
 const helpers: HelperDeclaration[] = [
@@ -105,6 +105,16 @@ describe("readModule", () => {
     ).toBe(true);
     expect(text).toContain("\n  local.get $context\n");
     expect(text.endsWith("\n)\n")).toBe(true);
+  });
+
+  it("folds into statements: state by name, operands in parentheses, effects in their order", () => {
+    const text = foldFunction(region, (offset) => slots.find((slot) => slot.offset === offset)?.name);
+    const lines = text.split("\n").map((line) => line.trim());
+    expect(lines.some((line) => /^\$\d+ = a$/.test(line))).toBe(true);
+    expect(lines.some((line) => /= i64\.add\(\$\d+, 8\)$/.test(line))).toBe(true);
+    expect(lines.some((line) => /call \$ask\(\$context, -1\)/.test(line))).toBe(true);
+    expect(text).not.toContain("?");
+    expect(text).not.toContain("local.");
   });
 
   it("says where a module ends too early", () => {

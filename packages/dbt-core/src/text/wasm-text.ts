@@ -13,6 +13,9 @@ export interface WasmInstruction {
   readonly immediates: readonly (number | bigint)[];
   /** What stands behind the name: names where there are any. */
   readonly text: string;
+  /** Values that it takes from the stack, and puts there. What opens a block puts nothing: its end does. */
+  readonly pops: number;
+  readonly pushes: number;
 }
 
 export interface WasmFunction {
@@ -54,12 +57,30 @@ function textName(name: string): string {
 
 const nameOf: Map<number, string> = new Map();
 const immediateOf: Map<number, Operation["immediate"]> = new Map();
-for (const { name, opcode, immediate } of operations) {
+const effectOf: Map<number, readonly [pops: number, pushes: number]> = new Map();
+for (const { name, opcode, operands, result, immediate } of operations) {
   if (opcode < 0) continue;
   nameOf.set(opcode, textName(name));
   immediateOf.set(opcode, immediate);
+  effectOf.set(opcode, [operands.length, result === undefined ? 0 : 1]);
 }
-for (const [name, opcode] of Object.entries(Wasm)) nameOf.set(opcode, textName(name));
+for (const [name, opcode] of Object.entries(Wasm)) {
+  nameOf.set(opcode, textName(name));
+  if (/Load/.test(name)) effectOf.set(opcode, [1, 1]);
+  if (/Store/.test(name)) effectOf.set(opcode, [2, 0]);
+}
+/** Of control and locals; calls are as their types say. */
+const CONTROL: readonly (readonly [opcode: number, pops: number, pushes: number])[] = [
+  [Wasm.if, 1, 0],
+  [Wasm.brIf, 1, 0],
+  [Wasm.brTable, 1, 0],
+  [Wasm.return, 1, 0],
+  [Wasm.drop, 1, 0],
+  [Wasm.localGet, 0, 1],
+  [Wasm.localSet, 1, 0],
+  [Wasm.localTee, 1, 1],
+];
+for (const [opcode, pops, pushes] of CONTROL) effectOf.set(opcode, [pops, pushes]);
 
 /** Loads and stores carry an alignment and an offset. */
 function isMemoryAccess(opcode: number): boolean {
@@ -117,15 +138,14 @@ class Reader {
 export function readModule(bytes: Uint8Array): WasmFunction[] {
   const reader = new Reader(bytes, 8);
   let types: FunctionType[] = [];
-  let imports: string[] = [];
+  let imports: Callee[] = [];
   let declared: number[] = [];
   const functions: WasmFunction[] = [];
   while (reader.position < bytes.length) {
     const id = reader.u8();
     const end = reader.u32() + reader.position;
     if (id === SECTION.type) types = list(reader, () => functionType(reader));
-    else if (id === SECTION.import)
-      imports = list(reader, () => importedFunction(reader)).filter((name) => name !== "");
+    else if (id === SECTION.import) imports = list(reader, () => importedFunction(reader, types)).flat();
     else if (id === SECTION.function) declared = list(reader, () => reader.u32());
     else if (id === SECTION.code) {
       list(reader, () => functions.push(functionBody(reader, types[declared[functions.length]], imports)));
@@ -145,25 +165,27 @@ function functionType(reader: Reader): FunctionType {
   return { parameters: list(reader, type), results: list(reader, type) };
 }
 
-/** The name of an imported function, "" of anything else. */
-function importedFunction(reader: Reader): string {
+interface Callee {
+  readonly name: string;
+  readonly type: FunctionType;
+}
+
+/** An imported function; nothing where something else is imported. */
+function importedFunction(reader: Reader, types: readonly FunctionType[]): Callee[] {
   reader.name();
   const name = reader.name();
   const kind = reader.u8();
-  if (kind === KIND.function) {
-    reader.u32();
-    return name;
-  }
+  if (kind === KIND.function) return [{ name, type: types[reader.u32()] }];
   if (kind === KIND.table) reader.u8();
   if (kind === KIND.table || kind === KIND.memory) {
     const limits = reader.u8();
     reader.u32();
     if ((limits & 1) !== 0) reader.u32();
   }
-  return "";
+  return [];
 }
 
-function functionBody(reader: Reader, type: FunctionType, imports: readonly string[]): WasmFunction {
+function functionBody(reader: Reader, type: FunctionType, imports: readonly Callee[]): WasmFunction {
   const bytes = reader.u32();
   const end = reader.position + bytes;
   const locals: string[] = [];
@@ -178,7 +200,7 @@ function functionBody(reader: Reader, type: FunctionType, imports: readonly stri
     let opcode = reader.u8();
     if (opcode >= 0xfc) opcode = (opcode << 8) | reader.u32();
     if (opcode === Wasm.end || opcode === Wasm.else) depth--;
-    instructions.push(instruction(reader, opcode, depth, imports));
+    instructions.push(instruction(reader, opcode, depth, imports, type));
     if (opcode === Wasm.block || opcode === Wasm.loop || opcode === Wasm.if || opcode === Wasm.else) depth++;
   }
   reader.position = end;
@@ -189,7 +211,14 @@ function localName(index: number): string {
   return PARAMETER_NAMES[index] ?? `$${index}`;
 }
 
-function instruction(reader: Reader, opcode: number, depth: number, imports: readonly string[]): WasmInstruction {
+/** @param own the type of the function itself, which is that of all the functions that modules define */
+function instruction(
+  reader: Reader,
+  opcode: number,
+  depth: number,
+  imports: readonly Callee[],
+  own: FunctionType,
+): WasmInstruction {
   const name = nameOf.get(opcode);
   if (name === undefined) throw new Error(`WebAssembly opcode 0x${opcode.toString(16)} has no name here`);
   const immediates: (number | bigint)[] = [];
@@ -205,7 +234,13 @@ function instruction(reader: Reader, opcode: number, depth: number, imports: rea
   };
   const hex = (length: number): string =>
     [...reader.raw(length)].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
-  const made = (text: string): WasmInstruction => ({ name, depth, immediates, text });
+  const [pops, pushes] = effectOf.get(opcode) ?? [0, 0];
+  const made = (text: string): WasmInstruction => ({ name, depth, immediates, text, pops, pushes });
+  const call = (type: FunctionType, text: string, others: number): WasmInstruction => ({
+    ...made(text),
+    pops: type.parameters.length + others,
+    pushes: name.startsWith("return") ? 0 : type.results.length,
+  });
   if (isMemoryAccess(opcode)) {
     u32();
     const offset = u32();
@@ -224,13 +259,16 @@ function instruction(reader: Reader, opcode: number, depth: number, imports: rea
     case Wasm.call:
     case Wasm.returnCall: {
       const callee = u32();
-      return made(`$${imports[callee] ?? callee}`);
+      const imported = imports[callee];
+      return call(imported?.type ?? own, `$${imported?.name ?? callee}`, 0);
     }
     case Wasm.callIndirect:
     case Wasm.returnCallIndirect:
       u32();
       u32();
-      return made("(type $region)");
+      return call(own, "(type $region)", 1);
+    case Wasm.brTable:
+      return made(list(reader, u32).concat(u32()).join(" "));
     case Wasm.localGet:
     case Wasm.localSet:
     case Wasm.localTee:
