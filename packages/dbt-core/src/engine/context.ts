@@ -56,6 +56,18 @@ export interface EngineStatistics {
   instantiateMs: number;
 }
 
+/** Before anything has happened. */
+export const noStatistics = (): EngineStatistics => ({
+  resolves: 0,
+  links: 0,
+  tlbMisses: 0,
+  slowStores: 0,
+  guardFaults: 0,
+  discards: 0,
+  staleOnUse: 0,
+  instantiateMs: 0,
+});
+
 /** What one context had of the code heap that all share. */
 export interface CodeUse {
   /** Slots led to fragments, */

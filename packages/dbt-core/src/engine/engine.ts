@@ -20,7 +20,14 @@ import {
   type SpacePort,
   type TablePort,
 } from "./ports.ts";
-import type { CodeUse, Context, EngineOptions, EngineStatistics, ServiceHandler } from "./context.ts";
+import {
+  type CodeUse,
+  type Context,
+  type EngineOptions,
+  type EngineStatistics,
+  noStatistics,
+  type ServiceHandler,
+} from "./context.ts";
 import { JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
 import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
@@ -51,16 +58,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   /** Of each view. */
   readonly layouts: readonly CodeLayout[];
   readonly translator: Translator<F>;
-  readonly statistics: EngineStatistics = {
-    resolves: 0,
-    links: 0,
-    tlbMisses: 0,
-    slowStores: 0,
-    guardFaults: 0,
-    discards: 0,
-    staleOnUse: 0,
-    instantiateMs: 0,
-  };
+  readonly statistics: EngineStatistics = noStatistics();
   readonly options: EngineOptions<F>;
   readonly blockPages: number;
   /** Of each view: its functions that are not made from guest code. */
@@ -419,9 +417,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     return this.engine.options.entryCode?.(this, page, virtualAddress);
   }
 
-  codeName(virtualAddress: number, hot: boolean): string | undefined {
-    return this.engine.options.codeName?.(this, virtualAddress, hot);
-  }
+  codeName: CodeView["codeName"] = (address, hot) => this.engine.options.codeName?.(this, address, hot);
 
   /** The home slot of a fragment for the address, of at least the given tier; links `slot`, or the jump cache, to it. */
   private resolve(low: number, high: number, slot: number, tier: number): number {
