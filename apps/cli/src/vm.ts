@@ -1,16 +1,23 @@
 /** `doppel vm`: a whole machine that boots a kernel. */
 import * as fs from "node:fs";
 import { BootError, Machine, MachineFault } from "@doppel/emulator";
+import { type GuestMemory, VirtioConsole } from "@doppel/pc-machine";
 import { parseOptions, systemMessage } from "./options.ts";
+import { printError } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
+import { type ControlServer, serveControl } from "./vm/control-server.ts";
 import { openDevices } from "./vm/devices.ts";
-import { loadMachine, savedMemory, saveMachine } from "./vm/saved-machine.ts";
+import { type GdbServer, parseGdbOption, serveGdb } from "./vm/gdb-server.ts";
+import { consolePort, serialBackend } from "./vm/host-line.ts";
+import { openLines } from "./vm/lines.ts";
+import { machineStatistics } from "./vm/machine-statistics.ts";
+import { loadMachine, savedMemory, SaveError, saveMachine } from "./vm/saved-machine.ts";
 
 const USAGE = `usage: doppel vm --kernel FILE [options]
        doppel vm --load FILE [options]
 
 Boots a Linux kernel (bzImage) on a machine with one processor, or resumes a saved one. The serial port is this terminal;
-Ctrl-A x ends.
+Ctrl-A x ends, Ctrl-A s saves, Ctrl-A Ctrl-A is one for the guest.
 
   --kernel FILE    the kernel
   --initrd FILE    its initial RAM disk
@@ -31,6 +38,16 @@ Ctrl-A x ends.
   --share DIR[,tag=NAME]
                    a folder for the guest: mount -t 9p -o trans=virtio NAME ...;
                    default "share"
+  --serial LINE    where the serial port leads: stdio, none, tcp:HOST:PORT or
+                   unix:PATH, where one at a time may connect, or a file for
+                   what the guest sends; default stdio
+  --console LINE   the same for a virtio console, which Linux calls hvc0; with
+                   stdio the serial port leads nowhere unless it is told to
+  --control PATH   a socket where the machine is asked and told, a line each way:
+                   echo help | nc -NU PATH
+  --gdb PORT[,wait=on]
+                   gdb may debug the machine: target remote :PORT; with wait=on
+                   it does not start before
   --save FILE      where Ctrl-A s saves the machine, which then ends
   --load FILE      resumes the machine saved there; its disks, networks and
                    shares are to be given as they were
@@ -39,9 +56,6 @@ Ctrl-A x ends.
 `;
 
 const MEBIBYTE = 2 ** 20;
-const CONTROL_A = 1;
-const LETTER_S = 0x73;
-const LETTER_X = 0x78;
 
 function readFile(path: string): Uint8Array {
   try {
@@ -51,59 +65,7 @@ function readFile(path: string): Uint8Array {
   }
 }
 
-/** The terminal, or whatever standard input and output are, as a serial line. */
-class StandardStreams {
-  private readonly queue: number[] = [];
-  private escaped = false;
-  private out: number[] = [];
-  /** Called when there is input. */
-  onInput: () => void = () => {};
-  onEnd: () => void = () => {};
-  onSave: () => void = () => {};
-
-  open(): void {
-    const { stdin } = process;
-    if (stdin.isTTY) stdin.setRawMode(true);
-    stdin.on("data", (bytes: Buffer) => {
-      for (const byte of bytes) this.take(byte);
-      this.onInput();
-    });
-    // Without input the machine runs on.
-    stdin.on("error", () => {});
-  }
-
-  private take(byte: number): void {
-    if (this.escaped) {
-      this.escaped = false;
-      if (byte === LETTER_X) this.onEnd();
-      else if (byte === LETTER_S) this.onSave();
-      else this.queue.push(byte);
-    } else if (byte === CONTROL_A) this.escaped = true;
-    else this.queue.push(byte);
-  }
-
-  read(): number {
-    return this.queue.shift() ?? -1;
-  }
-
-  write(byte: number): boolean {
-    // One write for what the guest sends at once.
-    if (this.out.push(byte) === 1) setImmediate(() => this.flush());
-    return true;
-  }
-
-  flush(): void {
-    if (this.out.length === 0) return;
-    process.stdout.write(Uint8Array.from(this.out));
-    this.out = [];
-  }
-
-  close(): void {
-    this.flush();
-    if (process.stdin.isTTY) process.stdin.setRawMode(false);
-    process.stdin.pause();
-  }
-}
+const say = (message: string): void => printError(`doppel: vm: ${message}\r\n`);
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions("vm", args, {
@@ -114,6 +76,10 @@ export async function run(args: readonly string[]): Promise<number> {
     disk: { type: "string", multiple: true },
     net: { type: "string", multiple: true },
     share: { type: "string", multiple: true },
+    serial: { type: "string" },
+    console: { type: "string" },
+    control: { type: "string" },
+    gdb: { type: "string" },
     save: { type: "string" },
     load: { type: "string" },
     "no-reboot": { type: "boolean" },
@@ -131,73 +97,93 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4000)
     throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
   const ramBytes = load !== undefined && values.memory === undefined ? await savedMemory(load) : mebibytes * MEBIBYTE;
-  const streams = new StandardStreams();
+  const gdbOption = values.gdb === undefined ? undefined : parseGdbOption(values.gdb);
+  const lines = await openLines(values, say);
+  const { serial, console } = lines;
   const devices = await openDevices({
     disks: values.disk ?? [],
     networks: values.net ?? [],
     shares: values.share ?? [],
-    onError: (message) => process.stderr.write(`doppel: vm: ${message}\r\n`),
+    onError: say,
   });
   let machine: Machine;
+  let control: ControlServer | undefined;
+  let gdb: GdbServer | undefined;
+  let quit: () => void = () => {};
+  const stopped = new Promise<"stopped">((resolve) => {
+    quit = () => resolve("stopped");
+  });
   try {
+    const port = console === undefined ? undefined : consolePort(console);
     machine = new Machine({
       ramBytes,
       ...(kernel === undefined ? {} : { kernel: readFile(kernel) }),
       ...(values.initrd === undefined ? {} : { initrd: readFile(values.initrd) }),
       commandLine: values.append ?? "console=ttyS0",
-      serial: streams,
-      devices: devices.makers,
+      serial: serialBackend(serial),
+      devices: [
+        ...devices.makers,
+        ...(port === undefined
+          ? []
+          : [(memory: GuestMemory) => new VirtioConsole({ id: "virtio-console.0", memory, port, onDriverError: say })]),
+      ],
       endOnReset: values["no-reboot"] === true,
     });
     if (load !== undefined) await loadMachine(machine, load);
+    if (gdbOption !== undefined) gdb = await serveGdb(gdbOption, { machine, kill: quit }, say);
+    if (values.control !== undefined) {
+      const isInDebugger = (): boolean => gdb?.isAttached() === true && !machine.isRunning;
+      control = await serveControl(values.control, { machine, isInDebugger, quit });
+    }
   } catch (error) {
+    gdb?.close();
     await devices.close();
+    await lines.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE" || code === "EACCES") throw new UsageError(`vm: ${systemMessage(error)}`);
     if (error instanceof BootError || error instanceof RangeError) throw new UsageError(`vm: ${error.message}`);
     throw error;
   }
-  streams.onInput = () => machine.platform.serial.ready();
-  const stopped = new Promise<"stopped">((resolve) => {
-    streams.onEnd = () => resolve("stopped");
-    streams.onSave = () => {
-      if (save === undefined) {
-        process.stderr.write("doppel: vm: --save FILE says where to save the machine\r\n");
-        return;
-      }
-      void saveMachine(machine, save).then(
-        () => resolve("stopped"),
-        (error: unknown) => {
-          process.stderr.write(`doppel: vm: ${(error as Error).message}\r\n`);
-          machine.resume();
-        },
-      );
-    };
-  });
-  streams.open();
+  serial.onReady = () => machine.platform.serial.ready();
+  const saveAndEnd = async (): Promise<void> => {
+    if (save === undefined) return say("--save FILE says where to save the machine");
+    say(`saving to ${save}`);
+    machine.pause();
+    try {
+      const { bytes, seconds } = await saveMachine(machine, save);
+      say(`saved ${Math.ceil(bytes / MEBIBYTE)} MiB in ${seconds.toFixed(1)} s`);
+      quit();
+    } catch (error) {
+      if (!(error instanceof SaveError)) throw error;
+      say(error.message);
+      machine.resume();
+    }
+  };
+  lines.terminal?.open({ x: quit, s: () => void saveAndEnd() });
   try {
-    await Promise.race([machine.run(), stopped]);
+    const ended = machine.run();
+    if (gdbOption?.waits === true) machine.pause();
+    await Promise.race([ended, stopped]);
+    gdb?.ended(0);
   } catch (error) {
     if (!(error instanceof MachineFault)) throw error;
-    streams.flush();
+    gdb?.ended(1);
+    serial.flush();
     process.stderr.write(`doppel: vm: ${error.message}\n`);
     return 1;
   } finally {
     machine.pause();
     await Promise.all(machine.devices.map(({ device }) => device.quiesce()));
+    gdb?.close();
+    await control?.close();
     await devices.close();
-    streams.close();
+    await lines.close();
     if (values.stats === true) printStatistics(machine);
   }
   return 0;
 }
 
-function printStatistics({ engine }: Machine): void {
-  const { instructions, ...events } = engine.processor.statistics;
-  const rows = {
-    ...events,
-    ...engine.translator.statistics,
-    ...engine.translator.translator.statistics,
-    ...Object.fromEntries([...instructions].sort((a, b) => b[1] - a[1])),
-  };
-  for (const [name, count] of Object.entries(rows))
+function printStatistics(machine: Machine): void {
+  for (const [name, count] of Object.entries(machineStatistics(machine)))
     process.stderr.write(`${name.padEnd(20)} ${Math.round(count).toLocaleString("en")}\n`);
 }

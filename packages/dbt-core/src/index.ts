@@ -11,7 +11,14 @@ export {
   Terminator,
 } from "./ir/region.ts";
 export { Flow, type Frontend } from "./port-frontend.ts";
-export { type EntryCode, entryBlock, GUEST_CODE } from "./port-entry-code.ts";
+export {
+  type CodeCuts,
+  type EntryCode,
+  entryBlock,
+  GUEST_CODE,
+  MAXIMUM_ZONES,
+  REGION_REACH,
+} from "./port-entry-code.ts";
 export type {
   CodeName,
   Context,

@@ -51,6 +51,8 @@ export const EngineExit = {
   stale: 6,
   /** A helper wants to go on at the guest address that is the payload. */
   goTo: 7,
+  /** A place that a debugger stops at: nothing of the instruction there has happened. */
+  breakpoint: 8,
 } as const;
 
 /**

@@ -17,6 +17,24 @@ export interface EntryCode {
   lift(builder: RegionBuilder): void;
 }
 
+/**
+ * Places that regions end in front of although nothing jumps there, so that there can be entry code for them: breakpoints.
+ *
+ * Code is shared between all that have it mapped, and places are virtual. So code from pages near enough to one of them to
+ * be in a region with it is kept apart, in a *zone*: a number other than 0 for each page and set of places it is near to.
+ * Whoever changes the places makes contexts forget where their jumps led (`Context.invalidateAll`).
+ */
+export interface CodeCuts {
+  isAt(virtualAddress: number): boolean;
+  /** Below `MAXIMUM_ZONES`. */
+  zoneOf(virtualPage: number): number;
+}
+
+export const MAXIMUM_ZONES: number = 2 ** 20;
+
+/** How far from a region's entry its code may be, in pages. */
+export const REGION_REACH = { pagesBefore: 8, pagesBehind: 15 } as const;
+
 /** Key of the guest's own first block. */
 export const GUEST_CODE: number = blockKey(0);
 

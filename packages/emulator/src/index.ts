@@ -25,6 +25,7 @@ export {
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";
 export { type KernelObserver, type LoadFailure, MountError, StraceObserver } from "@doppel/linux-user";
 export { CheckpointableMachine } from "./checkpointable-machine.ts";
+export { type DebuggedMachine, MachineDebugger } from "./machine-debugger.ts";
 export { type DeviceMaker, Machine, type MachineEnd, type MachineOptions } from "./machine.ts";
 export { MachineEngine, type MachineEngineOptions } from "./machine-engine.ts";
 export { BootError, SnapshotError, TripleFault as MachineFault } from "@doppel/pc-machine";

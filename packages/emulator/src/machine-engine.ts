@@ -15,6 +15,7 @@ import {
   type WritableTimeStamps,
 } from "@doppel/pc-machine";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
+import { CodeBreakpoints } from "./code-breakpoints.ts";
 import { UnknownCpuError } from "./user-engine.ts";
 
 /** For context blocks and counters of regions, beside the guest's RAM. */
@@ -44,6 +45,8 @@ export class MachineEngine {
   readonly frontend: X86Frontend = new X86Frontend();
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly processor: Processor;
+  /** Where the processor stops. Changed with `changeBreakpoints`. */
+  readonly breakpoints: CodeBreakpoints = new CodeBreakpoints();
 
   constructor(options: MachineEngineOptions) {
     const { ramBytes, timeStamps } = options;
@@ -77,6 +80,8 @@ export class MachineEngine {
       translator: { compileAfter: 0 },
       views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
       helpers,
+      cuts: this.breakpoints,
+      entryCode: (_context, _page, address) => this.breakpoints.entryCodeAt(address),
       service: (_context, code) => this.processor.leavesAt(code),
     });
     this.processor = new Processor({
@@ -90,6 +95,11 @@ export class MachineEngine {
         return context;
       },
     });
+  }
+
+  /** The processor, which is not running, stops at these guest-virtual addresses from now on. */
+  changeBreakpoints(addresses: readonly number[]): void {
+    if (this.breakpoints.replace(addresses)) this.processor.context.invalidateAll();
   }
 
   /** From now on `ram` says which pages are written. Call it again for the next epoch. */

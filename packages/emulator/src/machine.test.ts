@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Machine, type MachineEnd } from "./machine.ts";
+import { elfProgram } from "./testing/elf-program.ts";
 
 const bareMetal = readFileSync(new URL("../../../guests/bin/machine/checks", import.meta.url));
 const MEBIBYTE = 2 ** 20;
@@ -18,27 +19,6 @@ async function run(kernel: Uint8Array): Promise<{ end: MachineEnd; output: strin
   return { end, output: String.fromCharCode(...output) };
 }
 
-/** An ELF file with one segment at 1 MiB. */
-function program(code: readonly number[]): Uint8Array {
-  const file = new Uint8Array(120 + code.length);
-  const view = new DataView(file.buffer);
-  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 62, true);
-  view.setBigUint64(24, 0x10_0000n, true);
-  view.setBigUint64(32, 64n, true);
-  view.setUint16(54, 56, true);
-  view.setUint16(56, 1, true);
-  view.setUint32(64, 1, true);
-  view.setBigUint64(72, 120n, true);
-  view.setBigUint64(80, 0x10_0000n, true);
-  view.setBigUint64(88, 0x10_0000n, true);
-  view.setBigUint64(96, BigInt(code.length), true);
-  view.setBigUint64(104, BigInt(code.length), true);
-  file.set(code, 120);
-  return file;
-}
-
 describe("a whole machine", () => {
   it("passes the bare-metal checks of paging, exceptions, interrupts and timers", async () => {
     const { end, output } = await run(bareMetal);
@@ -50,6 +30,6 @@ describe("a whole machine", () => {
   it("says where a triple fault happened", async () => {
     // lidt of an empty table, ud2
     const code = [0x0f, 0x01, 0x1c, 0x25, 0x20, 0x00, 0x10, 0x00, 0x0f, 0x0b, ...Array.from({ length: 40 }, () => 0)];
-    await expect(run(program(code))).rejects.toThrow(/triple fault: exception 13 .*RIP 100008/);
+    await expect(run(elfProgram(code))).rejects.toThrow(/triple fault: exception 13 .*RIP 100008/);
   });
 });

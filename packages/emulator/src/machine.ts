@@ -59,6 +59,9 @@ export interface MachineOptions {
 /** Makes a device for a machine with that memory. */
 export type DeviceMaker = (memory: GuestMemory) => VirtioDevice;
 
+/** Why a debugged machine stands still by itself. */
+export type DebugStop = "breakpoint" | "stepped";
+
 /** How a machine ended by itself. */
 export type MachineEnd = "power-off" | "reset";
 
@@ -75,6 +78,8 @@ export class Machine {
   private isFresh: boolean;
   private scheduled = false;
   private cancelWait: (() => void) | undefined;
+  /** Told when the machine has stopped for its debugger. */
+  onDebugStop: (stop: DebugStop) => void = () => {};
   private settle: { resolve: (end: MachineEnd) => void; reject: (error: unknown) => void } | undefined;
 
   /** Throws BootError for a kernel that cannot be started, RangeError for memory it cannot get. */
@@ -152,6 +157,11 @@ export class Machine {
       this.settle = { resolve, reject };
       this.resume();
     });
+  }
+
+  /** Its time goes on. */
+  get isRunning(): boolean {
+    return this.running;
   }
 
   /** Goes on after `pause`. */
@@ -245,6 +255,11 @@ export class Machine {
       const stop = processor.run(TURN_BUDGET);
       if (this.end !== undefined || this.resetWanted) {
         this.finish();
+        return;
+      }
+      if (stop === "breakpoint" || stop === "stepped") {
+        this.pause();
+        this.onDebugStop(stop);
         return;
       }
       if (stop === "halted") {

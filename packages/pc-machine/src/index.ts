@@ -32,6 +32,16 @@ export type { BootOptions } from "./boot/boot.ts";
 export { BootError } from "./boot/boot-error.ts";
 export type { BootFailure } from "./boot/boot-error.ts";
 export { GuestRam, type PhysicalPages } from "./memory/guest-ram.ts";
+export { DebugMemory } from "./cpu/debug-memory.ts";
+export { GdbSession } from "./gdb/session.ts";
+export type { BreakpointKind, DebugTarget, StopReason } from "./gdb/target.ts";
+export {
+  readX86Register,
+  writeX86Register,
+  x86RegisterCount,
+  x86RegisterNumber,
+  x86TargetDescription,
+} from "./gdb/x86-registers.ts";
 export { TripleFault } from "./cpu/delivery.ts";
 export { machineCpuid } from "./cpu/machine-cpuid.ts";
 export type { MsrOwner, WritableTimeStamps } from "./cpu/model-specific.ts";

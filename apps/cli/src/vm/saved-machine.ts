@@ -5,18 +5,23 @@ import { type Machine, SnapshotError } from "@doppel/emulator";
 import { deflate, snapshotMemory } from "@doppel/pc-machine";
 import { zstd } from "@doppel/pc-machine/node";
 import { systemMessage } from "../options.ts";
-import { printError } from "../output.ts";
 import { UsageError } from "../usage-error.ts";
 
 const compressions = [zstd, deflate];
 const MEBIBYTE = 2 ** 20;
 
-/** Saves the machine, which is then stopped. The file is there as a whole or, after an error, as it was before. */
-export async function saveMachine(machine: Machine, path: string): Promise<void> {
+export interface SavedMachine {
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/**
+ * Saves the machine, which goes on afterwards if it was running. The file is there as a whole or, after an error, as it
+ * was before. Rejects with SaveError.
+ */
+export async function saveMachine(machine: Machine, path: string): Promise<SavedMachine> {
   const partial = `${path}.partial`;
   const startMs = performance.now();
-  printError(`doppel: vm: saving to ${path}\r\n`);
-  machine.pause();
   try {
     const file = await open(partial, "w");
     try {
@@ -28,17 +33,16 @@ export async function saveMachine(machine: Machine, path: string): Promise<void>
       await file.close();
     }
     await rename(partial, path);
+    const { size } = await stat(path);
+    return { bytes: size, seconds: (performance.now() - startMs) / 1000 };
   } catch (error) {
     await rm(partial, { force: true });
     throw new SaveError(`${path}: ${systemMessage(error)}`);
   }
-  const { size } = await stat(path);
-  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-  printError(`doppel: vm: saved ${Math.ceil(size / MEBIBYTE)} MiB in ${seconds} s\r\n`);
 }
 
 /** A machine could not be saved; it is as it was. */
-class SaveError extends Error {
+export class SaveError extends Error {
   override name = "SaveError";
 }
 

@@ -1,5 +1,5 @@
 /** What an engine is made of, and what it gives: contexts, one per guest processor. */
-import type { EntryCode } from "../port-entry-code.ts";
+import type { CodeCuts, EntryCode } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import type { FragmentPort, HeapPort, MemoryPort, TablePort, TlbFactory } from "./ports.ts";
 import type { TranslatorOptions } from "./translator.ts";
@@ -27,6 +27,7 @@ export interface EngineOptions<F extends FragmentPort> {
   readonly entryCode?: EntryCodeAt;
   /** Given when a profile is taken: names for the functions that regions become. */
   readonly codeName?: CodeName;
+  readonly cuts?: CodeCuts;
   /**
    * Modes with different rights to memory see it through views of their own, each with a soft TLB and a jump cache:
    * how many there are, and which of them code of a mode goes by. Absent: one.

@@ -405,13 +405,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   heapMode(page: number, virtualAddress: number): number {
     const virtualPage = Math.floor(virtualAddress / PAGE_BYTES);
-    const { seenAt } = this.current;
-    let places = seenAt.get(page);
-    if (places === undefined) seenAt.set(page, (places = []));
-    let alias = places.indexOf(virtualPage);
-    if (alias < 0) alias = places.push(virtualPage) - 1;
-    return this.mode + alias * 64;
+    const zone = this.engine.options.cuts?.zoneOf(virtualPage) ?? 0;
+    // Places of a zone are virtual: it has no aliases.
+    return this.mode + 64 * (zone > 0 ? TWO_32 / 64 - zone : this.current.aliasOf(page, virtualPage));
   }
+
+  isCut = (address: number): boolean => this.engine.options.cuts?.isAt(address) === true;
 
   entryCode(page: number, virtualAddress: number): EntryCode | undefined {
     return this.engine.options.entryCode?.(this, page, virtualAddress);

@@ -65,6 +65,8 @@ export interface CodeView {
   entryCode(page: number, virtualAddress: number): EntryCode | undefined;
   /** For profiles. */
   codeName(virtualAddress: number, hot: boolean): string | undefined;
+  /** Regions end in front of these addresses. */
+  readonly isCut: (virtualAddress: number) => boolean;
   readonly mode: number;
   readonly narrow: boolean;
   /** The soft TLB that this code goes by. */
@@ -173,6 +175,7 @@ export class Translator<F extends FragmentPort> {
     const found = discovery.discover(address, view.mode, view.fetch, this.builder, {
       limit: this.options.threaded.regionInstructions,
       isEntry: (target) => this.isEntry(target, view, TierNumber.threaded),
+      isCut: view.isCut,
       threaded: true,
     });
     const discovered = performance.now();
@@ -248,6 +251,7 @@ export class Translator<F extends FragmentPort> {
         limit: regionInstructions,
         isEntry: (target) => this.isEntry(target, view, tier),
         entryCode: view.entryCode(page, entry),
+        isCut: view.isCut,
         distances: cold ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
       });
       const discovered = performance.now();

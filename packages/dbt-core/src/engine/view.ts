@@ -49,6 +49,14 @@ export class View {
     this.threadedSlot = threadedSlot;
   }
 
+  /** Which of the virtual pages this is that the physical page was seen at. */
+  aliasOf(page: number, virtualPage: number): number {
+    let places = this.seenAt.get(page);
+    if (places === undefined) this.seenAt.set(page, (places = []));
+    const alias = places.indexOf(virtualPage);
+    return alias < 0 ? places.push(virtualPage) - 1 : alias;
+  }
+
   /** Jumps to the address go through the slot, threaded code at `unit`; returns the entry. */
   cacheJump(low: number, high: number, slot: number, unit = 0): number {
     const shifted = (low >>> 12) | (high << 20);

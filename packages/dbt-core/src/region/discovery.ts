@@ -7,7 +7,7 @@
  */
 import { blockKey, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
-import type { EntryCode } from "../port-entry-code.ts";
+import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
 
 const PAGE_SHIFT = 12;
@@ -15,8 +15,8 @@ const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGE_MASK: number = PAGE_BYTES - 1;
 const GRANULE_SHIFT = 6;
 /** Pages before the entry's page, and in all. */
-const PAGES_BEFORE = 8;
-const WINDOW_PAGES = 24;
+const PAGES_BEFORE: number = REGION_REACH.pagesBefore;
+const WINDOW_PAGES: number = PAGES_BEFORE + 1 + REGION_REACH.pagesBehind;
 const WINDOW_BYTES = WINDOW_PAGES * PAGE_BYTES;
 const ABSENT = -1;
 const UNKNOWN = -2;
@@ -54,6 +54,8 @@ export interface RegionExtent {
   /** It ends where a region begins already. */
   readonly isEntry?: IsEntry | undefined;
   readonly entryCode?: EntryCode | undefined;
+  /** It ends in front of these, wherever they are. */
+  readonly isCut?: IsEntry | undefined;
   /** Where its indirect jumps went lately is taken in. */
   readonly distances?: JumpDistances | undefined;
   /** For threaded code: taken branches lead out of it, and all its blocks may be entered from elsewhere. */
@@ -96,6 +98,7 @@ export class RegionDiscovery {
   private threaded = false;
   private isEntry: IsEntry | undefined = undefined;
   private entryCode: EntryCode | undefined = undefined;
+  private isCut: IsEntry | undefined = undefined;
   private distances: JumpDistances | undefined = undefined;
   /** Places that the region's indirect jumps went to. */
   private readonly dispatched: number[] = [];
@@ -121,9 +124,10 @@ export class RegionDiscovery {
     mode: number,
     fetch: FetchPage,
     builder: RegionBuilder,
-    { limit, isEntry, entryCode, distances, threaded = false }: RegionExtent,
+    { limit, isEntry, entryCode, isCut, distances, threaded = false }: RegionExtent,
   ): boolean {
     this.isEntry = isEntry;
+    this.isCut = isCut;
     this.threaded = threaded;
     this.entryCode = entryCode;
     this.distances = entryCode === undefined ? distances : undefined;
@@ -135,6 +139,7 @@ export class RegionDiscovery {
   /** Lifts the one instruction at `address`; behind it the region leaves with `EngineExit.stepped`. */
   discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
     this.isEntry = undefined;
+    this.isCut = undefined;
     this.entryCode = undefined;
     this.distances = undefined;
     this.threaded = false;
@@ -300,6 +305,10 @@ export class RegionDiscovery {
     return record;
   }
 
+  private endsBefore(address: number, blockStart: boolean): boolean {
+    return this.isCut?.(address) === true || (blockStart && this.isEntry?.(address) === true);
+  }
+
   private decodeAll(mode: number): void {
     const { frontend, pending } = this;
     pending.length = 0;
@@ -315,11 +324,7 @@ export class RegionDiscovery {
         }
         if (this.recordCount >= this.instructionLimit) break;
         // What begins a region of its own is left to it.
-        if (
-          blockStart &&
-          place !== this.entryPlace &&
-          this.isEntry?.(this.entryAddress + place - this.entryPlace) === true
-        )
+        if (place !== this.entryPlace && this.endsBefore(this.entryAddress + place - this.entryPlace, blockStart))
           break;
         blockStart = false;
         const record = this.decodeAt(place, mode);

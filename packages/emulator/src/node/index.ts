@@ -6,9 +6,11 @@ export { type GuardChoice, UnknownCpuError } from "../user-engine.ts";
 export { defaultTwins, type NativeFunction, selectBindings, twins, UnknownBindingError } from "@doppel/native-binding";
 export {
   type GatewayNetwork,
+  parseStreamAddress,
   type PluggedCable,
   plugIntoGateway,
   plugIntoSwitch,
+  type StreamAddress,
   StreamAddressError,
 } from "./machine-network.ts";
 export { parseNetworkPlan, type PortForward } from "@doppel/virtual-network";

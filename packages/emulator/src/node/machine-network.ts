@@ -82,4 +82,4 @@ export async function plugIntoSwitch(
   };
 }
 
-export { StreamAddressError } from "@doppel/virtual-network/node";
+export { parseStreamAddress, type StreamAddress, StreamAddressError } from "@doppel/virtual-network/node";

@@ -76,8 +76,8 @@ export interface ProcessorSurroundings {
   createContext(space: SpacePort): Context;
 }
 
-/** Why `run` came back. */
-export type ProcessorStop = "budget" | "halted";
+/** Why `run` came back. The last two are a debugger's: in front of a breakpoint, and behind one instruction. */
+export type ProcessorStop = "budget" | "halted" | "breakpoint" | "stepped";
 
 /** How often the parts of the architecture were needed. */
 export interface ProcessorStatistics {
@@ -125,6 +125,8 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   /** The next instruction runs before interrupts are taken. */
   private shadow = false;
   private mode = 0;
+  /** `run` is to come back behind one instruction; interrupts are taken only when it waits for one. */
+  stepping = false;
   private readonly view: DataView;
   private readonly bytes: Uint8Array;
   private readonly instruction: Instruction = new Instruction();
@@ -190,19 +192,24 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     const { context, view } = this;
     let left = budget;
     while (left > 0) {
-      if (this.attention) this.takeInterrupts();
+      if (this.attention && (this.halted || !this.stepping)) {
+        const wasHalted = this.halted;
+        this.takeInterrupts();
+        if (this.stepping && wasHalted && !this.halted) return "stepped";
+      }
       if (this.halted) return "halted";
       if (this.walker.userPages.length > 0) this.checkUserAccess();
       context.mode = this.mode;
       context.narrow = (this.mode & ModeBit.long) === 0;
       let code: number;
       const isTraced = (this.registers.systemFlags & RFlags.trap) !== 0;
-      if (this.shadow || isTraced) {
+      if (this.shadow || isTraced || this.stepping) {
         this.shadow = false;
         code = context.step();
         left -= 1;
         if (code === EngineExit.stepped) {
           if (isTraced) this.singleStepped();
+          if (this.stepping) return "stepped";
           continue;
         }
       } else {
@@ -210,6 +217,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
         left = view.getInt32(context.pointer + Header.budget, true);
       }
       if (code === EngineExit.budget) break;
+      if (code === EngineExit.breakpoint) return "breakpoint";
       try {
         this.serve(code);
         if (isTraced && code === ExitCode.privileged) this.singleStepped();
@@ -217,6 +225,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
         if (!(error instanceof ProcessorFault)) throw error;
         this.raise(error.vector, error.errorCode);
       }
+      if (this.stepping) return "stepped";
     }
     return this.halted ? "halted" : "budget";
   }

@@ -1,0 +1,101 @@
+// A machine that is watched from outside: by gdb, at its control socket, and by what its serial port leaves in a file.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { expect, it, vi } from "vitest";
+import { need } from "./harness/requirements.ts";
+import { repository, temporaryDirectory } from "./harness/run.ts";
+import { SerialMachine } from "./harness/serial-machine.ts";
+import { freePort } from "./harness/server.ts";
+
+const main = join(repository, "apps/cli/dist/main.js");
+const busy = join(repository, "guests/bin/machine/busy");
+/** What it prints under QEMU: `guests/programs.ts`, which holds it to that. */
+const prints = "hash 9c8e2c0d4e6cbfb4 average 00000007d667505b interrupted\n";
+const vm = (...options: readonly string[]): [string, ...string[]] => [
+  process.execPath,
+  main,
+  "vm",
+  ...["--memory", "16", "--no-reboot"],
+  ...options,
+];
+const text = (path: string): string => readFileSync(path, "latin1").replaceAll("\r", "");
+
+/** The answers to some requests, when there is somebody to ask. */
+async function ask(path: string, ...requests: readonly string[]): Promise<unknown[]> {
+  await vi.waitFor(() => expect(existsSync(path)).toBe(true), { timeout: 60_000, interval: 100 });
+  const socket = connect(path);
+  socket.end(requests.map((request) => `${request}\n`).join(""));
+  let answers = "";
+  socket.setEncoding("utf8").on("data", (part: string) => (answers += part));
+  await once(socket, "close");
+  return answers
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
+}
+
+it("gdb stops a machine, looks at it, changes it, and lets it go on", async (context) => {
+  need(context, "gdb");
+  using folder = temporaryDirectory();
+  const serial = join(folder.path, "serial");
+  const port = await freePort();
+  await using machine = new SerialMachine(vm("--kernel", busy, "--serial", serial, "--gdb", `${port},wait=on`));
+  await machine.shows(/target remote/);
+  const commands = [
+    "set pagination off",
+    `target remote 127.0.0.1:${port}`,
+    // In the middle of a block: SHL RDX, 13 behind two others that nothing jumps to.
+    "break *0x1001e7",
+    "continue",
+    "info registers rip",
+    "x/i $rip",
+    "stepi",
+    "print/x $rip",
+    "continue",
+    "delete",
+    "monitor translate 0x1001e7",
+    "print $cr0 & 1",
+    "continue",
+  ];
+  const gdb = spawn("gdb", ["-nx", "-batch", ...commands.flatMap((command) => ["-ex", command])]);
+  let printed = "";
+  for (const stream of [gdb.stdout, gdb.stderr])
+    stream.setEncoding("utf8").on("data", (part: string) => (printed += part));
+  await once(gdb, "close");
+  expect(printed).toMatch(/Breakpoint 1, 0x0*1001e7/);
+  expect(printed).toMatch(/shl +\$0xd,%rdx/);
+  expect(printed).toContain("$1 = 0x1001eb");
+  expect(printed.match(/Breakpoint 1, /g)?.length).toBe(2);
+  expect(printed).toContain("0x1001e7\n$2 = 1");
+  expect(printed).toContain("exited normally");
+  expect(await machine.ended).toBe(0);
+  expect(text(serial)).toBe(prints);
+});
+
+it("a machine is asked, saved and ended at its control socket", async () => {
+  using folder = temporaryDirectory();
+  const file = (name: string): string => join(folder.path, name);
+  const port = await freePort();
+  {
+    await using machine = new SerialMachine(
+      vm("--kernel", busy, "--serial", "none", "--gdb", `${port},wait=on`, "--control", file("control")),
+    );
+    const requests = ["status", '{"id": 1, "command": "resume"}', "fly", `save ${file("nowhere/saved")}`];
+    const answers = await ask(file("control"), ...requests, `save ${file("saved")}`, "quit");
+    expect(answers).toMatchObject([
+      { ok: true, result: { state: "in the debugger", memoryMiB: 16 } },
+      { id: 1, ok: false, error: expect.stringContaining("debugger") as unknown },
+      { ok: false, error: expect.stringContaining("there is no command fly") as unknown },
+      { ok: false, error: expect.stringContaining("no such file or directory") as unknown },
+      { ok: true, result: { bytes: expect.any(Number) as unknown } },
+      { ok: true },
+    ]);
+    expect(await machine.ended).toBe(0);
+  }
+  const [program, ...args] = vm("--load", file("saved"), "--serial", file("serial"));
+  execFileSync(program, args, { stdio: "ignore" });
+  expect(text(file("serial"))).toBe(prints);
+});
