@@ -115,7 +115,7 @@ describe.each(tiers)("%s", (_tier, translator) => {
 });
 
 describe("G16 the policy is chosen per page while running", () => {
-  const host = (): ToyHost => new ToyHost({ promoteAfter: 20 });
+  const host = (): ToyHost => new ToyHost({ compileAfter: 5, promoteAfter: 20 });
   const changing: Program = [[Code.li, 3, 1], [Code.halt]];
 
   test("a page whose stores fault again and again is checked on use; its neighbour is not", () => {

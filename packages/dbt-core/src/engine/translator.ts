@@ -167,7 +167,7 @@ export class Translator<F extends FragmentPort> {
     const page = view.fetch(address);
     if (page < 0 || view.threadedSlot === 0 || this.options.compileAfter === 0) return undefined;
     const { statistics, discovery, heap, assembler } = this;
-    if (this.memory.isCheckedOnUse(page) || view.entryCode(page, address) !== undefined) return undefined;
+    if (view.entryCode(page, address) !== undefined) return undefined;
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
     const started = performance.now();
@@ -184,10 +184,12 @@ export class Translator<F extends FragmentPort> {
       this.faultAddress = discovery.faultAddress;
       return undefined;
     }
-    if (discovery.checksGuards) return undefined;
+    const sources = discovery.sourceRanges();
+    const checked = discovery.checksGuards;
+    const guards = checked ? guardMasks(sources, this.memory) : [];
     const linkSlots: number[] = [];
     const link = this.linkTarget(page, mode, offset, linkSlots);
-    if (!assembler.assemble(this.builder, link, view.narrow, this.options.compileAfter)) return undefined;
+    if (!assembler.assemble(this.builder, link, view.narrow, this.options.compileAfter, guards)) return undefined;
     const unit = this.units.add(assembler.bytes, assembler.length);
     if (unit === 0) return undefined;
     statistics.threadedRegions++;
@@ -204,8 +206,8 @@ export class Translator<F extends FragmentPort> {
       mode,
       tier: TierNumber.threaded,
       otherPages: discovery.sourcePages().filter((source) => source.distance !== 0),
-      sources: discovery.sourceRanges(),
-      checked: false,
+      sources,
+      checked,
       linkSlots,
       counter: -unit,
     });

@@ -8,6 +8,7 @@ import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
 import { type Block, keyOffset, type RegionBuilder, type StateSet, Terminator } from "../ir/region.ts";
 import { Access } from "../layout.ts";
+import type { GuardMask } from "../emit/region-emitter.ts";
 import { leadsBack, type LinkTarget } from "../emit/region-frame.ts";
 import { constantHandler, Handler, plainHandler, recordBytes } from "./handlers.ts";
 import { CELL_BYTES, EntryField, HelperField, RecordField, UNIT_HEADER, UnitField } from "./record.ts";
@@ -93,6 +94,7 @@ export class ThreadedAssembler {
   private nextCell = 0;
   private region!: RegionBuilder;
   private link!: LinkTarget;
+  private guards: readonly GuardMask[] = [];
   private narrow = 0;
   private count = 0;
   /** By node: how often it is used yet, and where its value is. */
@@ -115,12 +117,22 @@ export class ThreadedAssembler {
   /** Pairs: guest offset of a block that can be entered, and where in the unit its entry is. The first is the region's. */
   readonly entries: number[] = [];
 
-  /** Whether the region could be assembled: not when it is too large. `count`: of entries and loops until it is compiled. */
-  assemble(region: RegionBuilder, link: LinkTarget, narrow: boolean, count: number): boolean {
+  /**
+   * Whether the region could be assembled: not when it is too large. `count`: of entries and loops until it is compiled;
+   * `guards`: what `guardTest` tests.
+   */
+  assemble(
+    region: RegionBuilder,
+    link: LinkTarget,
+    narrow: boolean,
+    count: number,
+    guards: readonly GuardMask[] = [],
+  ): boolean {
     // Dispatch blocks are of hot code.
     if (region.dispatchTargets.length > 0) return false;
     this.region = region;
     this.link = link;
+    this.guards = guards;
     this.count = count;
     this.narrow = narrow ? 1 : 0;
     this.prepare(region);
@@ -285,6 +297,7 @@ export class ThreadedAssembler {
       else if (code >= Op.load8U && code <= Op.storeV128) this.access(node, offset);
       else if (code === Op.exitIf) this.exitIf(node, offset);
       else if (code === Op.callHelper) this.callHelper(node, offset);
+      else if (code === Op.guardTest) this.guardTest(offset);
       else if (this.uses[node] > 0) this.value(node);
     }
     this.terminate(index, block);
@@ -451,6 +464,17 @@ export class ThreadedAssembler {
     this.word(record, RecordField.c, immediate[node]);
     this.word(record, RecordField.c + 4, y[node]);
     this.word(record, RecordField.c + 8, offset);
+  }
+
+  private guardTest(offset: number): void {
+    const { c } = RecordField;
+    for (const guard of this.guards) {
+      const record = this.record(Handler.guardTest + this.narrow);
+      this.word(record, c, guard.offset);
+      this.word(record, c + 4, guard.low);
+      this.word(record, c + 8, guard.high);
+      this.word(record, c + 12, offset);
+    }
   }
 
   private callHelper(node: number, offset: number): void {

@@ -447,6 +447,7 @@ type HandlerName =
   | "storeConstant32"
   | "storeConstant64"
   | "exitIf"
+  | "guardTest"
   | "helper"
   | "jump"
   | "branch"
@@ -524,6 +525,23 @@ export const Handler: Readonly<Record<HandlerName, number>> = {
     out.header(Header.exitCode, () => out.field(c));
     out.header(Header.exitPayload, () => out.field(c + 4));
     out.header(Header.exitOffset, () => out.field(c + 8));
+    out.leave();
+    out.u8(Wasm.end);
+    out.next(bytes);
+  }),
+  /** Leaves when not all bits of the mask are set in the guard word at an offset in memory. */
+  guardTest: defineWithAddresses(24, (out, bytes) => {
+    const [word, mask, offset] = [c, c + 4, c + 12];
+    out.field(word);
+    out.at(Wasm.i64Load);
+    out.field(mask, Wasm.i64Load);
+    out.u8(Wasm.i64And);
+    out.field(mask, Wasm.i64Load);
+    out.u8(Wasm.i64Ne);
+    out.u8(Wasm.if);
+    out.u8(EMPTY);
+    out.header(Header.exitCode, () => out.i32(EngineExit.stale));
+    out.header(Header.exitOffset, () => out.field(offset));
     out.leave();
     out.u8(Wasm.end);
     out.next(bytes);
