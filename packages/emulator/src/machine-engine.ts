@@ -18,8 +18,10 @@ import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { CodeBreakpoints } from "./code-breakpoints.ts";
 import { UnknownCpuError } from "./user-engine.ts";
 
-/** For context blocks and counters of regions, beside the guest's RAM. */
-const OWN_BYTES: number = 16 * 2 ** 20;
+/** For context blocks, threaded code and what is counted of regions, beside the guest's RAM. Untouched it costs nothing. */
+const OWN_BYTES: number = 96 * 2 ** 20;
+/** All translations, so that those which are threaded code find room there. */
+const CODE_BYTES: number = 72 * 2 ** 20;
 const TRANSLATION_BUDGET = 1_000;
 /** The views of memory: programs' and the supervisor's. */
 const SUPERVISOR_VIEW = 1;
@@ -55,7 +57,7 @@ export class MachineEngine {
     if (level === undefined) throw new UnknownCpuError(name);
     this.memory = new PhysicalMemory(ramBytes + OWN_BYTES);
     this.ram = new GuestRam(this.memory, this.memory.reserveHighest(ramBytes / PAGE_BYTES), ramBytes);
-    this.heap = new CodeHeap(RESERVED_SLOTS);
+    this.heap = new CodeHeap(RESERVED_SLOTS, { maximumSize: CODE_BYTES });
     let context: Context | undefined;
     const helpers = createHelpers({
       buffer: this.memory.memory.buffer,
@@ -76,8 +78,6 @@ export class MachineEngine {
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
       translationBudget: TRANSLATION_BUDGET,
-      // Threaded code is for programs so far: with it a kernel's first program dies of SIGSEGV.
-      translator: { compileAfter: 0 },
       views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
       helpers,
       cuts: this.breakpoints,

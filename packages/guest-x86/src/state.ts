@@ -136,7 +136,8 @@ export const slots: readonly StateSlot[] = [
   { name: "fopTop", offset: StateOffset.fop, type: "i32" },
   { name: "vectorA", offset: StateOffset.vectorOperands, type: "v128" },
   { name: "vectorB", offset: StateOffset.vectorOperands + 64, type: "v128" },
-  { name: "systemFlags", offset: StateOffset.systemFlags, type: "i32" },
+  // AC is among them, which page walks go by.
+  { name: "systemFlags", offset: StateOffset.systemFlags, type: "i32", inContext: true },
   { name: "vectorResult", offset: StateOffset.vectorOperands + 128, type: "v128" },
   { name: "x87Scratch", offset: StateOffset.scratch, type: "v128" },
   { name: "fcwFsw", offset: StateOffset.fcw, type: "i32" },

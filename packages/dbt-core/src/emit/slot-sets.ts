@@ -139,16 +139,17 @@ export class SlotSets {
   }
 
   private gatherBlocks(region: RegionBuilder, graph: FlowGraph): void {
-    const { op, immediate } = region;
+    const { op, immediate, slots } = region;
     for (const index of graph.order) {
       const block = region.blocks[index];
       for (let node = block.firstNode; node < block.endNode; node++) {
         const code = op[node];
-        if (code === Op.setState) {
-          if (this.deadSet[node] === 0) this.writes.add(index, immediate[node]);
-        } else if (IS_GET[code] === 1) {
+        if (code === Op.setState || IS_GET[code] === 1) {
           const slot = immediate[node];
-          if (!this.writes.has(index, slot)) this.uses.add(index, slot);
+          if (slots[slot].inContext === true) continue;
+          if (code === Op.setState) {
+            if (this.deadSet[node] === 0) this.writes.add(index, slot);
+          } else if (!this.writes.has(index, slot)) this.uses.add(index, slot);
         } else if (code === Op.callHelper) {
           const declaration = region.helpers[immediate[node]];
           if (declaration.exits) this.faults[index] = 1;

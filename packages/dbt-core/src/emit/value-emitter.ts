@@ -100,7 +100,7 @@ export class ValueEmitter {
     if (code < Op.getStateI32 || code > Op.getStateV128) return;
     if (this.uses[node] === 0) return;
     const slot = this.region.immediate[node];
-    this.home[node] = this.cold ? IN_CONTEXT : this.localOfSlot(slot);
+    this.home[node] = this.isInContext(slot) ? IN_CONTEXT : this.localOfSlot(slot);
     this.residents[slot].push(node);
     this.occupied.push(slot);
   }
@@ -229,6 +229,10 @@ export class ValueEmitter {
 
   // State slots.
 
+  private isInContext(slot: number): boolean {
+    return this.cold || this.region.slots[slot].inContext === true;
+  }
+
   private localOfSlot(slot: number): number {
     let local = this.slotLocal[slot];
     if (local === NO_LOCAL) {
@@ -239,7 +243,7 @@ export class ValueEmitter {
   }
 
   set(slot: number, node: number): void {
-    if (this.cold) {
+    if (this.isInContext(slot)) {
       this.local(Wasm.localGet, Parameter.context);
       this.push(node);
       this.release(slot);
@@ -274,11 +278,12 @@ export class ValueEmitter {
   /** Moves values that live in the slot's local and are still needed to temporaries: the local is about to change. */
   private release(slot: number): void {
     const list = this.residents[slot];
-    const home = this.cold ? IN_CONTEXT : this.slotLocal[slot];
+    const inContext = this.isInContext(slot);
+    const home = inContext ? IN_CONTEXT : this.slotLocal[slot];
     for (const node of list) {
       if (this.uses[node] > 0 && this.home[node] === home) {
         const temporary = this.locals.temporary(this.region.typeOf(node));
-        if (this.cold) this.readSlot(slot);
+        if (inContext) this.readSlot(slot);
         else this.local(Wasm.localGet, home);
         this.local(Wasm.localSet, temporary);
         this.home[node] = temporary;

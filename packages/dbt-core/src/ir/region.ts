@@ -16,6 +16,8 @@ export interface StateSlot {
   readonly name: string;
   readonly offset: number;
   readonly type: "i32" | "i64" | "f64" | "v128";
+  /** The address space goes by it when an access misses the soft TLB: it has no local, and stays in the context block. */
+  readonly inContext?: true;
 }
 
 /** Which state slots a helper touches in the context block: none, all of them, or those listed. */
