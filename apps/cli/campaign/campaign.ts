@@ -307,13 +307,15 @@ class Campaign {
   /** What clients saw of the fault, and where the time went: by what hosts said of it. */
   #outage(): Omit<Round, "fault" | "failovers" | "protectedMs"> {
     const struck = this.#struckMs;
+    const events = this.#events.filter(({ ms }) => ms >= struck);
+    const at = (...kinds: readonly string[]): number | undefined => events.find(({ kind }) => kinds.includes(kind))?.ms;
     let [outageMs, endMs] = [0, struck];
     for (const { ms, waitedMs } of this.#waits) {
+      // What was asked when somebody led again has waited for other things.
+      if (ms - waitedMs > (at("leading", "unprotected") ?? Infinity)) continue;
       const waited = Math.min(waitedMs, ms - struck);
       if (waited > outageMs) [outageMs, endMs] = [waited, ms];
     }
-    const events = this.#events.filter(({ ms }) => ms >= struck);
-    const at = (...kinds: readonly string[]): number | undefined => events.find(({ kind }) => kinds.includes(kind))?.ms;
     const detected = at("suspected", "undecided");
     const decided = at("claimed", "unprotected");
     const leads = at("leading", "unprotected");

@@ -8,7 +8,10 @@ import type { Action, History, Operation, Value } from "./history.ts";
 export interface Protocol {
   encode(operation: Operation): string | Uint8Array;
   /** The first answer in what was received, and where it ends; undefined: there is more to come. */
-  decode(received: Buffer): { readonly answer: string | Failed; readonly end: number } | undefined;
+  decode(
+    received: Buffer,
+    operation: Operation,
+  ): { readonly answer: string | Failed; readonly end: number } | undefined;
 }
 
 /** An answer that says what went wrong; and that nothing was done, or nothing of whether it was. */
@@ -21,15 +24,20 @@ export interface Failed {
 export const lineProtocol: Protocol = {
   encode: ({ action, key, value }) =>
     action === "set" ? `set ${key} ${value ?? ""}\n` : `${action === "get" ? "get" : "incr"} ${key}\n`,
-  decode: (received) => {
+  decode: (received, { action, value = "" }) => {
     const end = received.indexOf(10);
     if (end < 0) return undefined;
     const line = received.toString("utf8", 0, end).replace(/\r$/, "");
-    const failed: Failed | undefined =
-      line === "error" ? { failed: line } : line === "busy" ? { failed: line, refused: true } : undefined;
-    return { answer: failed ?? line, end: end + 1 };
+    return { answer: lineAnswer(line, action === "set" ? value : ""), end: end + 1 };
   },
 };
+
+/** `OK` stands for the value that was set; the machine that is no machine repeats it. */
+function lineAnswer(line: string, set: Value): string | Failed {
+  if (line === "busy") return { failed: line, refused: true };
+  if (line === "error" || line.startsWith("ERR ")) return { failed: line };
+  return line === "OK" ? set : line;
+}
 
 /** Keys that all clients write, so that there is something to disagree about. */
 const REGISTERS = ["r1", "r2", "r3"];
@@ -58,6 +66,7 @@ export class Client {
   #socket: Socket | undefined;
   #received: Buffer = Buffer.alloc(0);
   #answer: ((answer: string | Failed | undefined) => void) | undefined;
+  #asked: Operation = { client: 0, key: "", action: "get" };
   #values = 0;
   /** Asked over a connection that ended before there was an answer. */
   readonly #lost: number[] = [];
@@ -112,6 +121,7 @@ export class Client {
     // What is asked before there is a connection is asked of nobody.
     const socket = this.#socket ?? (await this.#connect());
     if (socket === undefined) return;
+    this.#asked = operation;
     const number = history.ask(operation, now());
     const asked = now();
     const answer = await new Promise<string | Failed | undefined>((resolve) => {
@@ -164,7 +174,7 @@ export class Client {
   #receive(chunk: Buffer): void {
     this.#received = Buffer.concat([this.#received, chunk]);
     for (;;) {
-      const decoded = this.#ports.protocol.decode(this.#received);
+      const decoded = this.#ports.protocol.decode(this.#received, this.#asked);
       if (decoded === undefined) return;
       this.#received = this.#received.subarray(decoded.end);
       this.#give(decoded.answer);

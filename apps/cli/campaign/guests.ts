@@ -25,4 +25,15 @@ export const guests: Readonly<Record<string, CampaignGuest>> = {
       patienceMs: 60_000,
     }),
   },
+  own: {
+    summary: "the key-value guest of guests/machine/store, a virtual machine",
+    hosts: 3,
+    make: () => ({
+      machine: { kind: "own" },
+      machinePorts: [7000],
+      machinePort: 7000,
+      protocol: lineProtocol,
+      patienceMs: 120_000,
+    }),
+  },
 };

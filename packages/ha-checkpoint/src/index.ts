@@ -14,6 +14,7 @@ export { maximumPageBytes } from "./checkpointable.ts";
 export type { Checkpointable, Standing } from "./checkpointable.ts";
 export { EdgeClient } from "./edge/edge-client.ts";
 export type { EdgeClientEvent, EdgeClientOptions } from "./edge/edge-client.ts";
+export { announcement } from "./adapter/announcement.ts";
 export { EdgeServer } from "./edge/edge-server.ts";
 export type { EdgeEvent, EdgeServerOptions } from "./edge/edge-server.ts";
 export { plainCodec } from "./epochs/codec.ts";

@@ -24,7 +24,7 @@ export async function runEdge({ config, resolve }: LoadedConfig, log: (event: ob
   const capture = edge.capture === undefined ? undefined : new FrameCapture(resolve(edge.capture));
   const timers = nodeTimers();
   const [near, far] = createCable();
-  const server = new EdgeServer({
+  const server: EdgeServer = new EdgeServer({
     pair,
     mac: machine.mac,
     register: new LeadershipRegister(record),
@@ -38,9 +38,17 @@ export async function runEdge({ config, resolve }: LoadedConfig, log: (event: ob
       capture?.outgoing("machine", frame, from);
       near.send(frame);
     },
-    dropped: (frame, from) => capture?.outgoing("fenced", frame, from),
-    event: (event: EdgeEvent) => log(event),
+    dropped: (frame, from) => {
+      capture?.outgoing("fenced", frame, from);
+      // Somebody leads whom the arbiter, elsewhere, must have let: who it is will be known in a moment.
+      if (from.token > (server.record?.token ?? 0)) following?.hint();
+    },
+    event: (event: EdgeEvent) => {
+      log(event);
+      if (event.kind === "arrived" || event.kind === "leadership") gateway.resume();
+    },
   });
+  const following = etcd === undefined ? undefined : follow(server, pair, etcd.endpoints);
   near.onReceive((frame) => {
     capture?.incoming(frame);
     server.toMachine(frame);
@@ -59,11 +67,10 @@ export async function runEdge({ config, resolve }: LoadedConfig, log: (event: ob
     (link, name) => server.accept(link, name),
     (text) => log({ kind: "not-authenticated", text }),
   );
-  const cancelPolling = etcd === undefined ? (): void => undefined : follow(server, pair, etcd.endpoints);
   await new Promise<void>((stopped) => {
     const control = serveControl(join(resolve(edge.directory), "control.sock"), (command) => {
       if (command === "stop") {
-        cancelPolling();
+        following?.cancel();
         control.close();
         stopped();
         return { stopping: true };
@@ -92,17 +99,23 @@ async function save(
   done(error);
 }
 
-/** Learns who leads from an arbiter that is elsewhere. */
-function follow(server: EdgeServer, pair: string, endpoints: readonly string[]): () => void {
+/** Learns who leads from an arbiter that is elsewhere: often, and at once when there is a hint. */
+function follow(server: EdgeServer, pair: string, endpoints: readonly string[]): { hint(): void; cancel(): void } {
   const arbiter = new EtcdArbiter({ endpoints, key: etcdKey(pair), timeoutMs: 1000 });
   let timer: NodeJS.Timeout | undefined;
-  const poll = (): void =>
+  let asking = false;
+  const poll = (): void => {
+    if (asking) return;
+    asking = true;
+    clearTimeout(timer);
     arbiter.read((answer) => {
+      asking = false;
       if (answer.ok && answer.record !== undefined) server.observe(answer.record);
       timer = setTimeout(poll, POLL_MS);
     });
+  };
   poll();
-  return () => clearTimeout(timer);
+  return { hint: poll, cancel: () => clearTimeout(timer) };
 }
 
 export const etcdKey = (pair: string): string => `/doppel/pairs/${pair}`;

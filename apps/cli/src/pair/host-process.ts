@@ -1,7 +1,7 @@
 // A host of a pair as a process: leads or follows, as the arbiter has it.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Adapter, defaultSettings, EdgeClient, Host } from "@doppel/ha-checkpoint";
+import { Adapter, announcement, defaultSettings, EdgeClient, Host } from "@doppel/ha-checkpoint";
 import type { Arbiter, EpochCounts, PairEvent } from "@doppel/ha-checkpoint";
 import { dial, EtcdArbiter, listen, nodeTimers, zstdCodec } from "@doppel/ha-checkpoint/node";
 import type { Message } from "@doppel/mirror-storage";
@@ -81,6 +81,7 @@ export async function runHost(
       event: (event) => {
         statistics.note(event);
         log(event);
+        if (event.kind === "leading") output.send(announcement(machineConfig.mac));
         if (event.kind === "failed") ended(true);
       },
       dial: (to, done) => {

@@ -1,7 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Adapter } from "./adapter.ts";
+import { announcement } from "./announcement.ts";
 import type { AdapterOptions } from "./adapter.ts";
+import { minimumFrameBytes, sourceMac } from "./mac.ts";
 import { TokenFilter } from "./token-filter.ts";
 import type { VirtualFunction } from "./virtual-function.ts";
 
@@ -272,5 +274,14 @@ describe("the edge", () => {
     expect([filter.admits(guest, 3), filter.admits(guest, 4), filter.admits(guest, 5)]).toEqual([false, true, false]);
     expect(filter.admits(other, 0)).toBe(true);
     expect(filter.stale).toBe(2);
+  });
+});
+
+describe("the announcement", () => {
+  it("is a frame of the machine to everybody", () => {
+    const announced = announcement(guest);
+    expect(sourceMac(announced)).toBe(guest);
+    expect([...announced.subarray(0, 6)]).toEqual(Array.from({ length: 6 }, () => 0xff));
+    expect(announced.length).toBeGreaterThan(minimumFrameBytes);
   });
 });

@@ -43,6 +43,8 @@ export type EdgeEvent =
   | { readonly kind: "disconnected"; readonly host: string; readonly reason: string }
   | { readonly kind: "refused"; readonly host: string; readonly text: string }
   | { readonly kind: "leadership"; readonly record: Leadership }
+  /** The machine sends from this host now, or again after it could not be reached. */
+  | { readonly kind: "arrived"; readonly host: string; readonly token: number }
   | { readonly kind: "save-failed"; readonly text: string };
 
 interface Swap {
@@ -66,6 +68,7 @@ export class EdgeServer {
   readonly #connections = new Map<string, Connection>();
   #swaps: Swap[] = [];
   #saving = false;
+  #arrived: { readonly connection: Connection; readonly token: number } | undefined;
   framesIn = 0;
   framesOut = 0;
   /** Frames to the machine while nobody that leads was connected. */
@@ -139,6 +142,10 @@ export class EdgeServer {
         if (this.#filter.admits(mac, token) && host === this.record?.leader) {
           this.framesIn++;
           deliver(frame, { host, token });
+          if (this.#arrived?.connection !== connection || this.#arrived.token !== token) {
+            this.#arrived = { connection, token };
+            this.#options.event({ kind: "arrived", host, token });
+          }
         } else dropped?.(frame, { host, token });
         return undefined;
       }

@@ -156,6 +156,14 @@ export class Gateway {
     };
   }
 
+  /**
+   * Guests that could not be reached for a while can be, a machine that went on elsewhere above all: connections send again
+   * what may be lost, without waiting for their time.
+   */
+  resume(): void {
+    this.#turn(() => this.#tcp.resume());
+  }
+
   /** Gives back every socket; guests' connections are reset. */
   close(): void {
     this.#turn(() => {

@@ -101,6 +101,11 @@ export class TcpRelay {
     return this.#streamEvents(flow, () => {});
   }
 
+  /** Guests that could not be reached can be. */
+  resume(): void {
+    for (const flows of this.#flows.values()) for (const flow of flows.values()) flow.connection?.resume();
+  }
+
   /** Ends everything: guests are told by resets. */
   close(): void {
     for (const flows of this.#flows.values()) {

@@ -212,6 +212,20 @@ describe("a TCP connection", () => {
     expect(conversation.server.received).toHaveLength(30_000);
   });
 
+  it("sends what was lost at once when it is told that the way is whole again", () => {
+    const { client, server, clock } = new Conversation({ clientBytes: 10_000 });
+    clock.run(1);
+    const connection = server.connection!;
+    const receive = connection.receive.bind(connection);
+    connection.receive = () => undefined;
+    clock.run(5000);
+    expect(server.received).toHaveLength(0);
+    connection.receive = receive;
+    client.connection!.resume();
+    clock.run(5150);
+    expect(server.received).toHaveLength(10_000);
+  });
+
   it("stops when the peer's window is shut, probes, and goes on when it opens", () => {
     const conversation = new Conversation({ clientBytes: 60_000, consumeAfterMs: 5000 });
     conversation.clock.run(4000);

@@ -141,6 +141,11 @@ export class TcpConnection {
     if (this.#receiver.consumed(bytes)) this.#acknowledge();
   }
 
+  /** The way to the peer was cut, and is whole again: does at once what it would do in time. */
+  resume(): void {
+    if (this.#state !== "closed" && this.#state !== "time-wait") this.#sender.resume();
+  }
+
   /** Resets the connection. */
   abort(): void {
     if (this.#state === "closed") return;

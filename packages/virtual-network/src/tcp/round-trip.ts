@@ -27,7 +27,17 @@ export class RetransmissionTimeout {
       this.#variationMs = (1 - BETA) * this.#variationMs + BETA * Math.abs(this.#smoothedMs - roundTripMs);
       this.#smoothedMs = (1 - ALPHA) * this.#smoothedMs + ALPHA * roundTripMs;
     }
-    const timeoutMs = this.#smoothedMs + Math.max(GRANULARITY_MS, 4 * this.#variationMs);
+    this.#derive(this.#smoothedMs);
+  }
+
+  /** What was lost says nothing of the way any more: as long as round trips were measured to take, again. */
+  restart(): void {
+    if (this.#smoothedMs === undefined) this.#timeoutMs = INITIAL_MS;
+    else this.#derive(this.#smoothedMs);
+  }
+
+  #derive(smoothedMs: number): void {
+    const timeoutMs = smoothedMs + Math.max(GRANULARITY_MS, 4 * this.#variationMs);
     this.#timeoutMs = Math.min(MAXIMUM_MS, Math.max(MINIMUM_MS, timeoutMs));
   }
 

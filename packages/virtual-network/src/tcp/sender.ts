@@ -268,6 +268,21 @@ export class TcpSender {
     }
   }
 
+  /** The way to the peer was cut, and is whole again: what was lost on it is sent now, not when a deadline is over. */
+  resume(): void {
+    this.#timeoutsInRow = 0;
+    this.#timeout.restart();
+    if (!this.#synAcknowledged) {
+      if (this.#next !== this.#unacknowledged) this.sendSyn();
+      return;
+    }
+    this.#timed = undefined;
+    this.#next = this.#unacknowledged;
+    this.#recoverUntil = this.#maximum;
+    this.#deadline.clear();
+    this.transmit();
+  }
+
   /** One byte, or the FIN, beyond a window that is shut: the answer tells what the window is now. */
   #probe(): void {
     if (!this.#isWaiting()) return;
