@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly str
   inspect: () => import("./inspect/command.ts"),
   guest: () => import("./guest/command.ts"),
   pair: () => import("./pair/command.ts"),
+  disk: () => import("./disk/command.ts"),
   bench: () => import("./bench.ts"),
   doctor: () => import("./doctor.ts"),
 };
@@ -24,6 +25,7 @@ const USAGE = `usage: doppel COMMAND [ARG…]
   inspect PROGRAM --function NAME     show what a function is translated to
   guest debian --out DIR              build a Linux system to boot, from Debian's packages
   pair COMMAND                        a machine on two hosts, that outlives either
+  disk serve FILE                     a disk for others, over NBD; also one that is mirrored on two hosts
   bench [SUITE…]                      measure it beside the processor itself and other emulators
   doctor                              say what this machine has and lacks
 

@@ -12,3 +12,5 @@ export { maximumRequestBytes, maximumRequests, minimumBufferBlocks, Primary } fr
 export type { Mode, PrimaryEvent, PrimaryOptions } from "./primary-types.ts";
 export { Secondary } from "./secondary.ts";
 export type { SecondaryEvent, SecondaryOptions } from "./secondary.ts";
+export { NbdSession } from "./nbd/session.ts";
+export type { NbdExport, NbdSessionOptions } from "./nbd/session.ts";

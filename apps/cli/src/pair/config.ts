@@ -41,6 +41,17 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
       diskMiB: z.int().min(1).max(1024).default(4),
     }),
     z.strictObject({
+      kind: z.literal("disk"),
+      ...onTheNetwork,
+      sizeMiB: z
+        .int()
+        .min(1)
+        .max(1 << 20),
+      /** Where whoever leads serves it over NBD: HOST:PORT, PORT, or the path of a socket. */
+      listen: z.string().default("127.0.0.1:10809"),
+      name: z.string().max(4096).default("disk"),
+    }),
+    z.strictObject({
       kind: z.literal("vm"),
       ...onTheNetwork,
       kernel: z.string(),
@@ -80,11 +91,13 @@ const schema: z.ZodType<PairConfig> = z.strictObject({
 /**
  * - `model`: no processor, a key-value service in JavaScript that every byte is checkpointed of.
  * - `own`: a virtual machine with the guest of `guests/machine/store`, a key-value service.
+ * - `disk`: no machine at all, but a disk that the leader serves over NBD.
  * - `vm`: any other.
  */
 export type MachineConfig = { readonly mac: string; readonly address: string } & (
   | { readonly kind: "model"; readonly port: number }
   | { readonly kind: "own"; readonly port: number; readonly memoryMiB: number; readonly diskMiB: number }
+  | { readonly kind: "disk"; readonly sizeMiB: number; readonly listen: string; readonly name: string }
   | {
       readonly kind: "vm";
       readonly kernel: string;

@@ -47,6 +47,7 @@ export async function runHost(
   );
   const machine: PairMachine = createMachine(machineConfig, {
     transmit: (frame) => output.send(frame),
+    checkpointWanted: () => host.leader?.wantCheckpoint(),
     resolve,
     directory,
     log,
@@ -73,7 +74,7 @@ export async function runHost(
     { ...settings, coldStartAfterMs: timing.coldStartAfterMs },
     {
       machine: machine.checkpointable,
-      outputs: [output],
+      outputs: machine.output === undefined ? [output] : [output, machine.output],
       codec: zstdCodec,
       timers,
       arbiter,

@@ -1,7 +1,9 @@
 // The machines that a pair can run, as its processes want them.
-import type { Checkpointable, Sent } from "@doppel/ha-checkpoint";
+import type { Checkpointable, OutputPort, Sent } from "@doppel/ha-checkpoint";
 import type { BlockDevice, Geometry } from "@doppel/mirror-storage";
 import type { MachineConfig } from "./config.ts";
+import { addressOf } from "./address.ts";
+import { DiskMachine } from "./disk-machine.ts";
 import { ENTRIES, ENTRY_BYTES, ModelMachine } from "./model-machine.ts";
 import { ownGuest, VirtualMachine } from "./virtual-machine.ts";
 
@@ -13,6 +15,8 @@ export interface PairMachine {
   readonly image?: string | undefined;
   /** This host leads: the disk to use from here on. */
   useDisk(disk: BlockDevice): void;
+  /** What it says otherwise than in frames, and that waits for checkpoints too. */
+  readonly output?: OutputPort | undefined;
   /** A frame from outside. */
   receive(frame: Uint8Array): void;
   /** The adapter, which was full, has room. */
@@ -23,6 +27,8 @@ export interface PairMachine {
 
 export interface PairMachineOptions {
   readonly transmit: (frame: Uint8Array) => Sent;
+  /** A checkpoint should be taken soon. */
+  readonly checkpointWanted: () => void;
   /** Files of the configuration. */
   readonly resolve: (path: string) => string;
   /** Where this host keeps its own. */
@@ -32,6 +38,7 @@ export interface PairMachineOptions {
 
 export function createMachine(config: MachineConfig, options: PairMachineOptions): PairMachine {
   if (config.kind === "model") return modelMachine(config, options);
+  if (config.kind === "disk") return diskMachine(config, options);
   return new VirtualMachine(config.kind === "own" ? ownGuest(config) : config, options);
 }
 
@@ -47,5 +54,23 @@ function modelMachine(config: MachineConfig & { kind: "model" }, options: PairMa
     receive: (frame) => machine.receive(frame),
     writable: () => undefined,
     boot: (done) => machine.boot(() => done(undefined)),
+  };
+}
+
+function diskMachine(
+  { sizeMiB, listen, name }: MachineConfig & { kind: "disk" },
+  { checkpointWanted, log }: PairMachineOptions,
+): PairMachine {
+  const machine = new DiskMachine({ sizeBytes: sizeMiB * 2 ** 20, at: addressOf(listen), name, checkpointWanted, log });
+  return {
+    checkpointable: machine,
+    geometry: machine.geometry,
+    output: machine.output,
+    useDisk: (disk) => {
+      machine.target = disk;
+    },
+    receive: () => undefined,
+    writable: () => undefined,
+    boot: (done) => done(undefined),
   };
 }
