@@ -139,3 +139,13 @@ export class ByteReader {
     return values;
   }
 }
+
+/** Whether all of them are zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  const { buffer, byteOffset, length } = bytes;
+  // Four at a time, where they lie so.
+  const words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, length >> 2) : new Int32Array(0);
+  for (let at = 0; at < words.length; at++) if (words[at] !== 0) return false;
+  for (let at = words.length * 4; at < length; at++) if (bytes[at] !== 0) return false;
+  return true;
+}

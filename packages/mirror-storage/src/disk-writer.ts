@@ -1,6 +1,7 @@
 // Writes many runs of sectors to a disk with a bounded number in flight, then flushes.
 import { succeeded } from "./block-device.ts";
 import type { BlockDevice, Done, Result, WriteOptions } from "./block-device.ts";
+import { isZero } from "./bytes.ts";
 
 /** Writes in flight at once: what keeps a disk busy without filling its queue. */
 const maximumInFlight = 16;
@@ -16,14 +17,26 @@ export class DiskWriter {
 
   write(sector: number, data: Uint8Array, options: WriteOptions, done: Done): void {
     this.#inFlight++;
-    this.#disk.write(sector, data, options, (result) => {
-      this.#inFlight--;
-      done(result);
-      if (this.#inFlight > 0) return;
-      const idle = this.#idle;
-      this.#idle = [];
-      for (const call of idle) call();
+    this.#disk.write(sector, data, options, (result) => this.#ended(result, done));
+  }
+
+  /** Makes sectors zero; those that are so already are not written. */
+  clear(sector: number, count: number, options: WriteOptions, done: Done): void {
+    this.#inFlight++;
+    this.#disk.read(sector, count, (result) => {
+      if (!result.ok) this.#ended(result, done);
+      else if (isZero(result.value)) this.#ended(succeeded, done);
+      else this.#disk.write(sector, new Uint8Array(result.value.length), options, (end) => this.#ended(end, done));
     });
+  }
+
+  #ended(result: Result<void>, done: Done): void {
+    this.#inFlight--;
+    done(result);
+    if (this.#inFlight > 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const call of idle) call();
   }
 
   /** Calls when no write is in flight. */

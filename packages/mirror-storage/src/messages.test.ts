@@ -25,6 +25,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("begin" as const), full: fc.boolean() }),
   fc.record({ kind: fc.constantFrom("old" as const, "sync" as const), number, block: number, data }),
+  fc.record({ kind: fc.constant("sync-zeroes" as const), number, block: number, count: small }),
   fc.record({ kind: fc.constant("write" as const), epoch: number, sector: number, data }),
   fc.record({ kind: fc.constant("zeroes" as const), epoch: number, sector: number, count: number }),
   fc.record({ kind: fc.constant("checkpoint" as const), epoch: number, writes: number, complete: fc.boolean() }),

@@ -5,7 +5,7 @@
 //     | <-- welcome (what it holds, its bounds) --- |   or refuse
 //     | -- begin (full or partial) ---------------> |   forgets the session before, in its journal
 //     | <-- ready --------------------------------- |
-//     | == mirrored disks: sync (block) ==========> |   once for each block the standby lacks
+//     | == mirrored disks: sync (blocks) =========> |   once for each run of blocks the standby lacks
 //     | <========================== synced ======== |
 //     | == old (block, its content) ==============> |   shared disk: before the first write of a block
 //     | <======================== old-safe ======== |   in the journal; the block may be overwritten
@@ -20,10 +20,10 @@
 // connection keeps the order, or ends. It is authenticated and protected from others by what carries it (TLS); from a
 // peer that lies by the checks here and in the state machines.
 //
-// Accepted versions: 1.
+// Accepted versions: 2. (1 synchronised one block a message.)
 import { ByteReader, ByteWriter } from "./bytes.ts";
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** Ordinals on the wire. One that is given up stays here, commented, and is never given to another message. */
 const ordinals = {
@@ -35,6 +35,7 @@ const ordinals = {
   checkpoint: 6,
   retire: 7,
   sync: 8,
+  "sync-zeroes": 9,
   welcome: 16,
   refuse: 17,
   ready: 18,
@@ -78,7 +79,9 @@ export type PrimaryMessage =
       readonly complete: boolean;
     }
   | { readonly kind: "retire"; readonly blocks: readonly number[] }
-  | { readonly kind: "sync"; readonly number: number; readonly block: number; readonly data: Uint8Array };
+  /** Consecutive blocks, as they are. */
+  | { readonly kind: "sync"; readonly number: number; readonly block: number; readonly data: Uint8Array }
+  | { readonly kind: "sync-zeroes"; readonly number: number; readonly block: number; readonly count: number };
 
 export type RefuseReason = "version" | "topology" | "geometry" | "disk" | "bounds" | "state";
 
@@ -131,6 +134,9 @@ export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
     case "old":
     case "sync":
       out.u64(message.number).u64(message.block).blob(message.data);
+      break;
+    case "sync-zeroes":
+      out.u64(message.number).u64(message.block).u32(message.count);
       break;
     case "write":
       out.u64(message.epoch).u64(message.sector).blob(message.data);
@@ -194,6 +200,8 @@ function fields(ordinal: number, input: ByteReader): Message | undefined {
       return { kind: "old", number: input.u64(), block: input.u64(), data: input.blob(maximumDataBytes) };
     case ordinals.sync:
       return { kind: "sync", number: input.u64(), block: input.u64(), data: input.blob(maximumDataBytes) };
+    case ordinals["sync-zeroes"]:
+      return { kind: "sync-zeroes", number: input.u64(), block: input.u64(), count: input.u32() };
     case ordinals.write:
       return { kind: "write", epoch: input.u64(), sector: input.u64(), data: input.blob(maximumDataBytes) };
     case ordinals.zeroes:

@@ -88,7 +88,8 @@ describe.each(both)("%s disks", (topology) => {
 
   it("S6 torn and partial-block writes are restored bytewise", async () => {
     for (let seed = 1; seed <= 20; seed++) {
-      const cluster = await pair(topology, { seed });
+      // Buffers that do not fill: no checkpoint is taken but the one below.
+      const cluster = await pair(topology, { seed, rollbackBlocks: 16, writeBufferBlocks: 32 });
       await write(cluster, 4, 4);
       await write(cluster, 6, 1);
       await commit(cluster);
@@ -100,6 +101,16 @@ describe.each(both)("%s disks", (topology) => {
       expect([4, 5, 6, 7].map((sector) => sectorOf(cluster, 1, sector))).toEqual([1, 1, 2, 1]);
     }
   });
+});
+
+it("S1 a joining standby is sent runs of blocks, those that are zero without their content", async () => {
+  const cluster = new Cluster({ seed: 1, topology: "mirrored" });
+  cluster.start();
+  await write(cluster, 8, 4);
+  cluster.hosts[1].disk.bytes.fill(7);
+  const synchronised = await cluster.runUntil(() => cluster.counts.has("synchronised"));
+  expect(synchronised).toBe(true);
+  expect(cluster.hosts[1].disk.bytes).toEqual(cluster.hosts[0].disk.bytes);
 });
 
 it("S2 the existing content of a block is in the rollback buffer before the block is written", async () => {

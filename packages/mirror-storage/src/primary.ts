@@ -552,6 +552,7 @@ export class Primary implements BlockDevice {
       missing: this.#missing,
       blockCount: this.#blockCount,
       sectorsPerBlock: this.#options.sectorsPerBlock,
+      maximumRunBytes: this.#maximumRequestBytes,
       disk: this.#options.disk,
       locks: this.#locks,
       send: (message) => {

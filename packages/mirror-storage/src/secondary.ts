@@ -11,14 +11,14 @@
 // It decides nothing about who leads: `promote` is called by whoever asked the arbiter. `commit` is called by whoever
 // knows that the rest of the checkpoint (memory, processors) is safe too, with what the commit record shall say about it.
 import { assert } from "./block-device.ts";
-import type { BlockDevice, DeviceError, FencedDevice, Result } from "./block-device.ts";
+import type { BlockDevice, DeviceError, Done, FencedDevice, Result } from "./block-device.ts";
 import { BlockContents } from "./block-contents.ts";
 import { DiskWriter } from "./disk-writer.ts";
 import { Journal } from "./journal.ts";
 import type { Checksum } from "./journal.ts";
 import { maximumNoteBytes, SecondaryState } from "./journal-records.ts";
 import type { JournalRecord } from "./journal-records.ts";
-import { isPrimaryMessage, maximumListLength, protocolVersion } from "./messages.ts";
+import { isPrimaryMessage, maximumDataBytes, maximumListLength, protocolVersion } from "./messages.ts";
 import type { Message, PrimaryMessage, RefuseReason, SecondaryMessage, SessionId } from "./messages.ts";
 
 interface SecondarySettings {
@@ -187,8 +187,10 @@ export class Secondary {
         return this.#checkpoint(message.epoch, message.writes, message.complete);
       case "retire":
         return this.#retire(message.blocks);
-      default:
+      case "sync":
         return this.#sync(message.number, message.block, message.data);
+      case "sync-zeroes":
+        return this.#syncZeroes(message.number, message.block, message.count);
     }
   }
 
@@ -422,23 +424,49 @@ export class Secondary {
   }
 
   #sync(number: number, block: number, data: Uint8Array): string | undefined {
-    const { layout } = this.#state;
+    const { sectorSize, sectorsPerBlock } = this.#state.layout;
+    const count = data.length / (sectorSize * sectorsPerBlock);
+    if (!Number.isInteger(count)) return "a part of a block to synchronise";
+    const complaint = this.#beginSync(block, count);
+    if (complaint !== undefined) return complaint;
+    const ended = this.#syncEnded(number, block, count);
+    this.#writer.write(block * sectorsPerBlock, data, {}, ended);
+    return undefined;
+  }
+
+  /** A disk in the beginning is all zero, mostly: what is so already is not written. */
+  #syncZeroes(number: number, block: number, count: number): string | undefined {
+    const { sectorSize, sectorsPerBlock } = this.#state.layout;
+    const sectors = count * sectorsPerBlock;
+    if (sectors * sectorSize > maximumDataBytes) return "more zeroes to synchronise than a message holds";
+    const complaint = this.#beginSync(block, count);
+    if (complaint !== undefined) return complaint;
+    const ended = this.#syncEnded(number, block, count);
+    this.#writer.clear(block * sectorsPerBlock, sectors, {}, ended);
+    return undefined;
+  }
+
+  #beginSync(block: number, count: number): string | undefined {
     if (this.#options.topology !== "mirrored" || this.#state.complete)
-      return "a block to synchronise, but nothing lacks";
-    if (block >= this.#blockCount) return "a block past the end of the disk";
-    if (data.length !== layout.sectorSize * layout.sectorsPerBlock) return "a block of the wrong size";
-    if (this.#synchronising.has(block)) return "a block that is being synchronised already";
+      return "blocks to synchronise, but nothing lacks";
+    if (count < 1 || block + count > this.#blockCount) return "blocks past the end of the disk";
+    for (let at = block; at < block + count; at++) {
+      if (this.#synchronising.has(at)) return "a block that is being synchronised already";
+    }
+    for (let at = block; at < block + count; at++) this.#synchronising.add(at);
+    return undefined;
+  }
+
+  #syncEnded(number: number, block: number, count: number): Done {
     const connection = this.#connection;
-    this.#synchronising.add(block);
-    this.#writer.write(block * layout.sectorsPerBlock, data, {}, (result) => {
-      this.#synchronising.delete(block);
+    return (result) => {
+      for (let at = block; at < block + count; at++) this.#synchronising.delete(at);
       if (!result.ok) return this.#fail(result.error);
       const next = this.#afterSync;
       this.#afterSync = undefined;
       next?.();
       if (connection === this.#connection) this.#send({ kind: "synced", number });
-    });
-    return undefined;
+    };
   }
 
   /** Mirrored disks: writes committed content to the own disk until at most `target` blocks are left. */

@@ -1,12 +1,13 @@
 // A whole virtual machine under a pair: one network card, whose frames go through the adapter, at most one disk, which is
 // mirrored, and a serial port.
+import { randomFillSync } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointableMachine, Machine } from "@doppel/emulator";
 import type { DeviceMaker } from "@doppel/emulator";
 import { failure } from "@doppel/mirror-storage";
 import type { BlockDevice, Done, Geometry, WriteOptions } from "@doppel/mirror-storage";
-import { BootError, VirtioBlock, VirtioNetwork } from "@doppel/pc-machine";
+import { BootError, clearFreePages, VirtioBalloon, VirtioBlock, VirtioEntropy, VirtioNetwork } from "@doppel/pc-machine";
 import type { NetworkReceiver, SerialBackend } from "@doppel/pc-machine";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
@@ -62,6 +63,12 @@ export class VirtualMachine implements PairMachine {
       this.#disk = switched;
       makers.push((memory) => new VirtioBlock({ id: "virtio-blk.0", memory, disk: switched, onDriverError }));
     }
+    const random = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
+    makers.push(
+      (memory) => new VirtioEntropy({ id: "virtio-rng", memory, random, onDriverError }),
+      (memory) =>
+        new VirtioBalloon({ id: "virtio-balloon", memory, freePages: clearFreePages(memory), onDriverError }),
+    );
     try {
       const machine = new Machine({
         ramBytes: memoryMiB * MEBIBYTE,
