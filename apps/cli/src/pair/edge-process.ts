@@ -14,6 +14,8 @@ import { EDGE, keysOf } from "./keys.ts";
 
 /** How often an arbiter elsewhere is asked who leads. */
 const POLL_MS = 50;
+/** A host that is silent is given up by its peer; the edge, on which no failover waits, need not be as quick. */
+export const EDGE_PATIENCE = 4;
 
 /** Runs until it is told to stop. */
 export async function runEdge({ config, resolve }: LoadedConfig, log: (event: object) => void): Promise<void> {
@@ -33,7 +35,7 @@ export async function runEdge({ config, resolve }: LoadedConfig, log: (event: ob
     },
     timers,
     heartbeatMs: timing.heartbeatMs,
-    timeoutMs: timing.standbyTimeoutMs,
+    timeoutMs: EDGE_PATIENCE * timing.standbyTimeoutMs,
     deliver: (frame, from) => {
       capture?.outgoing("machine", frame, from);
       near.send(frame);

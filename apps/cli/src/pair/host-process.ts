@@ -7,7 +7,7 @@ import { dial, EtcdArbiter, listen, nodeTimers, zstdCodec } from "@doppel/ha-che
 import type { Message } from "@doppel/mirror-storage";
 import type { LoadedConfig } from "./config.ts";
 import { serveControl } from "./control.ts";
-import { etcdKey } from "./edge-process.ts";
+import { EDGE_PATIENCE, etcdKey } from "./edge-process.ts";
 import { EDGE, keyOf, keysOf } from "./keys.ts";
 import { createMachine } from "./machines.ts";
 import type { PairMachine } from "./machines.ts";
@@ -57,7 +57,7 @@ export async function runHost(
     host: name,
     timers,
     heartbeatMs: timing.heartbeatMs,
-    timeoutMs: timing.leaderTimeoutMs,
+    timeoutMs: EDGE_PATIENCE * timing.leaderTimeoutMs,
     retryMs: defaultSettings.retryMs,
     dial: (done) => dial({ host: edge.address, port: edge.port }, name, keyOf(keysFolder, name, EDGE), done),
     receive: (frame) => {

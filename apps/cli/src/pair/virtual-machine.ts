@@ -5,9 +5,17 @@ import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointableMachine, Machine } from "@doppel/emulator";
 import type { DeviceMaker } from "@doppel/emulator";
+import { nodeHost } from "@doppel/emulator/node";
 import { failure } from "@doppel/mirror-storage";
 import type { BlockDevice, Done, Geometry, WriteOptions } from "@doppel/mirror-storage";
-import { BootError, clearFreePages, VirtioBalloon, VirtioBlock, VirtioEntropy, VirtioNetwork } from "@doppel/pc-machine";
+import {
+  BootError,
+  clearFreePages,
+  VirtioBalloon,
+  VirtioBlock,
+  VirtioEntropy,
+  VirtioNetwork,
+} from "@doppel/pc-machine";
 import type { NetworkReceiver, SerialBackend } from "@doppel/pc-machine";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
@@ -66,8 +74,7 @@ export class VirtualMachine implements PairMachine {
     const random = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
     makers.push(
       (memory) => new VirtioEntropy({ id: "virtio-rng", memory, random, onDriverError }),
-      (memory) =>
-        new VirtioBalloon({ id: "virtio-balloon", memory, freePages: clearFreePages(memory), onDriverError }),
+      (memory) => new VirtioBalloon({ id: "virtio-balloon", memory, freePages: clearFreePages(memory), onDriverError }),
     );
     try {
       const machine = new Machine({
@@ -78,6 +85,7 @@ export class VirtualMachine implements PairMachine {
         ...(cpu === undefined ? {} : { cpu }),
         serial: new SerialFile(join(directory, "serial.log")),
         devices: makers,
+        host: nodeHost,
       });
       this.checkpointable = new CheckpointableMachine(machine);
     } catch (error) {

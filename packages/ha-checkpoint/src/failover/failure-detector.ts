@@ -9,7 +9,7 @@ export interface FailureDetectorOptions {
   /** Between two heartbeats, and between two looks. */
   readonly intervalMs: number;
   /** Silence that makes the peer suspect; several intervals. */
-  readonly timeoutMs: number;
+  readonly timeoutMs: number | (() => number);
   readonly beat: () => void;
   readonly suspect: (silenceMs: number) => void;
 }
@@ -36,11 +36,12 @@ export class FailureDetector {
 
   #look(): void {
     const { timers, intervalMs, timeoutMs, beat, suspect } = this.#options;
+    const limitMs = typeof timeoutMs === "number" ? timeoutMs : timeoutMs();
     const now = timers.now();
     const wasStopped = now - this.#looked > 2 * intervalMs;
     this.#looked = now;
     this.#cancel = timers.after(intervalMs, () => this.#look());
-    if (!wasStopped && now - this.#heard > timeoutMs) {
+    if (!wasStopped && now - this.#heard > limitMs) {
       this.stop();
       suspect(now - this.#heard);
     } else beat();

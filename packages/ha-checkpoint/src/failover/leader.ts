@@ -125,11 +125,11 @@ export class Leader<M> {
       return undefined;
     }
     const { timers, machine, codec, disk } = this.#ports;
-    const { heartbeatMs, leaderTimeoutMs, pair, host } = this.#settings;
+    const { heartbeatMs, leaderTimeoutMs, joiningTimeoutMs, pair, host } = this.#settings;
     const detector = new FailureDetector({
       timers,
       intervalMs: heartbeatMs,
-      timeoutMs: leaderTimeoutMs,
+      timeoutMs: () => (this.#mode === "joining" ? joiningTimeoutMs : leaderTimeoutMs),
       beat: () => this.#send({ kind: "heartbeat" }),
       suspect: (ms) => this.#lose(`the standby was silent for ${Math.round(ms)} ms`),
     });

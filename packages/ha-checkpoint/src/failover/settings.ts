@@ -25,6 +25,8 @@ export interface PairSettings {
   readonly leaderTimeoutMs: number;
   /** Silence after which a leader is given up: longer, so that a cut connection leaves the machine where it runs. */
   readonly standbyTimeoutMs: number;
+  /** Silence that either forgives until the standby can take over: nothing is won by beginning a copy anew. */
+  readonly joiningTimeoutMs: number;
   /** Between the end of a connection and the claim to lead, for the same reason. */
   readonly graceMs: number;
   /** Between two attempts at whatever failed. */
@@ -44,6 +46,7 @@ export const defaultSettings: Omit<PairSettings, "pair" | "host"> = {
   heartbeatMs: 50,
   leaderTimeoutMs: 400,
   standbyTimeoutMs: 600,
+  joiningTimeoutMs: 5000,
   graceMs: 30,
   retryMs: 100,
   coldStartAfterMs: undefined,

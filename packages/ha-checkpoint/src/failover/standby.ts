@@ -32,6 +32,7 @@ interface Connection {
   readonly link: Link;
   readonly detector: FailureDetector;
   greeted: SessionId | undefined;
+  begun: boolean;
   /** The leader has said something: it did not just close the door. */
   heard: boolean;
 }
@@ -142,15 +143,15 @@ export class Standby<M> {
   }
 
   #connected(link: Link, leader: string): LinkHandler {
-    const { heartbeatMs, standbyTimeoutMs } = this.#settings;
+    const { heartbeatMs, standbyTimeoutMs, joiningTimeoutMs } = this.#settings;
     const detector = new FailureDetector({
       timers: this.#ports.timers,
       intervalMs: heartbeatMs,
-      timeoutMs: standbyTimeoutMs,
+      timeoutMs: () => (connection.begun && !this.complete ? joiningTimeoutMs : standbyTimeoutMs),
       beat: () => this.#send({ kind: "heartbeat" }),
       suspect: (ms) => this.#lose(`the leader was silent for ${Math.round(ms)} ms`),
     });
-    const connection: Connection = { link, detector, greeted: undefined, heard: false };
+    const connection: Connection = { link, detector, greeted: undefined, begun: false, heard: false };
     this.#connection = connection;
     this.#phase = "following";
     this.#event({ kind: "following", leader });
@@ -182,6 +183,7 @@ export class Standby<M> {
       this.#receiver.begin();
       this.#session = connection.greeted;
       connection.greeted = undefined;
+      connection.begun = true;
       this.#memoryPrepared.length = 0;
       this.#diskPrepared.clear();
       this.#committing.clear();

@@ -58,6 +58,7 @@ const settings: Omit<PairSettings, "host"> = {
   heartbeatMs: 10,
   leaderTimeoutMs: 60,
   standbyTimeoutMs: 90,
+  joiningTimeoutMs: 90,
   graceMs: 5,
   retryMs: 15,
   coldStartAfterMs: 400,
