@@ -189,7 +189,7 @@ export class Secondary {
         return this.#retire(message.blocks);
       case "sync":
         return this.#sync(message.number, message.block, message.data);
-      case "sync-zeroes":
+      default:
         return this.#syncZeroes(message.number, message.block, message.count);
     }
   }
