@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import type { GuestMachine } from "./machine-task.ts";
 
 export interface Contender {
   readonly name: string;
@@ -9,6 +10,8 @@ export interface Contender {
   readonly description: string;
   /** The command that runs a Linux program's command line. The program is named by its path. */
   readonly command: (program: readonly string[]) => readonly string[];
+  /** The command that runs a whole machine, with its serial port as standard output. Absent when it runs none. */
+  readonly machine?: (guest: GuestMachine) => readonly string[];
 }
 
 /** A contender left out, and why. */
@@ -42,7 +45,21 @@ export function doppel(commandLine: readonly string[]): Contender {
     name: "doppel",
     description: `this project, Node ${node}, V8 ${v8}`,
     command: (program) => [...commandLine, "run", "--", ...program],
+    machine: (guest) => [...commandLine, "vm", "--no-reboot", ...machineOptions(guest, ["--", ""])],
   };
+}
+
+/** Options as both command lines have them, but for what they begin with. */
+function machineOptions(
+  { kernel, initrd, commandLine, memoryMiB }: GuestMachine,
+  [prefix, unit]: readonly [string, string],
+): string[] {
+  return [
+    ...[`${prefix}kernel`, kernel],
+    ...[prefix === "-" ? "-m" : `${prefix}memory`, `${memoryMiB}${unit}`],
+    ...(initrd === undefined ? [] : [`${prefix}initrd`, initrd]),
+    ...(commandLine === undefined ? [] : [`${prefix}append`, commandLine]),
+  ];
 }
 
 const finders: Readonly<Record<ContenderName, () => Contender | Absent>> = { native, qemu, v86 };
@@ -62,7 +79,20 @@ function qemu(): Contender | Absent {
   const file = findProgram("qemu-x86_64");
   if (file === undefined) return { name, reason: "qemu-x86_64 is not installed (Debian: qemu-user)" };
   const version = spawnSync(file, ["--version"], { encoding: "utf8" }).stdout.split("\n")[0];
-  return { name, description: version, command: (program) => [file, ...program] };
+  const system = findProgram("qemu-system-x86_64");
+  return {
+    name,
+    description: version,
+    command: (program) => [file, ...program],
+    ...(system === undefined
+      ? {}
+      : {
+          machine: (guest) => [
+            ...[system, "-accel", "tcg", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"],
+            ...machineOptions(guest, ["-", "M"]),
+          ],
+        }),
+  };
 }
 
 function v86(): Absent {

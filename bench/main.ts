@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Absent, type Contender, contender, type ContenderName, doppel, findProgram } from "./contenders.ts";
 import { host } from "./host.ts";
+import { type GuestMachine, type MachineTask, measureMachine } from "./machine-task.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { plot } from "./plot.ts";
 import { markdown, table } from "./report.ts";
@@ -61,7 +62,7 @@ export async function bench(options: BenchOptions): Promise<Results> {
     const measured: SuiteResult[] = [];
     for (const suite of suites) {
       if (options.suites.length > 0 && !options.suites.includes(suite.name)) continue;
-      suite.prepare?.(folder);
+      suite.prepare?.(folder, { doppel: options.doppel, note });
       measured.push(await runSuite(suite, contenders, folder, options));
     }
     const results: Results = {
@@ -103,6 +104,17 @@ async function runSuite(
     options.note(`${suite.name}: ${task.name}\n`);
     tasks.push(await runTask(task, command, contenders, folder, options.repeat));
   }
+  for (const machine of suite.machines ?? []) {
+    const guest = machine.guest(folder);
+    if (guest === undefined) {
+      absent.push({ name: machine.name, reason: "there is no such guest here" });
+      continue;
+    }
+    const laps = machine.laps.filter(({ name }) => options.only === undefined || name.includes(options.only));
+    options.note(`${suite.name}: ${machine.name}\n`);
+    if (laps.length > 0)
+      tasks.push(...(await runMachine({ ...machine, laps }, guest, contenders, folder, options.repeat)));
+  }
   const result: SuiteResult = { name: suite.name, title: suite.title, tasks, absent, summary: [] };
   const summarised = { ...result, summary: summarise(result) };
   if (!options.json) options.print(table(summarised));
@@ -116,35 +128,90 @@ async function runTask(
   folder: string,
   repeat: number,
 ): Promise<TaskResult> {
-  const runs = contenders.map(({ name }) => ({
-    contender: name,
-    wallSeconds: [] as number[],
-    userSeconds: [] as number[],
-  }));
-  const failures = new Map<string, string>();
-  let output: string | undefined;
+  const book = new TaskBook(
+    task.name,
+    contenders.map(({ name }) => name),
+  );
   for (let round = 0; round < repeat; round++) {
-    // Every other round the other way round: nobody always comes after the same neighbour.
-    const order = round % 2 === 0 ? [...contenders.keys()] : [...contenders.keys()].toReversed();
-    for (const index of order) {
+    for (const index of turns(round, contenders.length)) {
       const { name, command } = contenders[index];
-      if (failures.has(name)) continue;
-      const run = await runOnce(task, command(program), folder);
-      const complaint = failure(run, output);
-      if (complaint !== undefined) {
-        failures.set(name, complaint);
-        continue;
-      }
-      output ??= run.output;
-      runs[index].wallSeconds.push(run.wallSeconds);
-      runs[index].userSeconds.push(run.userSeconds);
+      if (!book.hasFailed(name)) book.enter(name, await runOnce(task, command(program), folder));
     }
   }
-  return {
-    name: task.name,
-    runs: runs.filter((run) => !failures.has(run.contender)),
-    failures: [...failures].map(([name, reason]) => ({ name, reason })),
-  };
+  return book.result;
+}
+
+/** Each contender's machine is started once a round, for all laps. */
+async function runMachine(
+  { laps }: MachineTask,
+  guest: GuestMachine,
+  contenders: readonly Contender[],
+  folder: string,
+  repeat: number,
+): Promise<TaskResult[]> {
+  const taking = contenders.flatMap(({ name, machine }) => (machine === undefined ? [] : [{ name, machine }]));
+  const books = laps.map(
+    (lap) =>
+      new TaskBook(
+        lap.name,
+        taking.map(({ name }) => name),
+      ),
+  );
+  for (let round = 0; round < repeat; round++) {
+    for (const index of turns(round, taking.length)) {
+      const { name, machine } = taking[index];
+      const { laps: done, complaint } = await measureMachine(machine(guest), laps, folder);
+      for (const book of books) {
+        const none = { wallSeconds: 0, userSeconds: 0, status: complaint, output: "", complaint };
+        book.enter(name, done.get(book.name) ?? none);
+      }
+    }
+  }
+  return books.map((book) => book.result);
+}
+
+/** Every other round the other way round: nobody always comes after the same neighbour. */
+function turns(round: number, count: number): number[] {
+  const order = Array.from({ length: count }, (_, index) => index);
+  return round % 2 === 0 ? order : order.toReversed();
+}
+
+/** What the contenders did at one task, until they fail at it. */
+class TaskBook {
+  readonly name: string;
+  private readonly runs: readonly { contender: string; wallSeconds: number[]; userSeconds: number[] }[];
+  private readonly failures: Map<string, string> = new Map();
+  private output: string | undefined;
+
+  constructor(name: string, contenders: readonly string[]) {
+    this.name = name;
+    this.runs = contenders.map((contender) => ({ contender, wallSeconds: [], userSeconds: [] }));
+  }
+
+  hasFailed(contender: string): boolean {
+    return this.failures.has(contender);
+  }
+
+  enter(contender: string, run: Measurement): void {
+    if (this.hasFailed(contender)) return;
+    const complaint = failure(run, this.output);
+    if (complaint !== undefined) {
+      this.failures.set(contender, complaint);
+      return;
+    }
+    this.output ??= run.output;
+    const runs = this.runs.find((each) => each.contender === contender);
+    runs?.wallSeconds.push(run.wallSeconds);
+    runs?.userSeconds.push(run.userSeconds);
+  }
+
+  get result(): TaskResult {
+    return {
+      name: this.name,
+      runs: this.runs.filter((run) => !this.failures.has(run.contender)),
+      failures: [...this.failures].map(([name, reason]) => ({ name, reason })),
+    };
+  }
 }
 
 function runOnce(task: Task, command: readonly string[], folder: string): Promise<Measurement> {
@@ -154,6 +221,7 @@ function runOnce(task: Task, command: readonly string[], folder: string): Promis
 }
 
 function failure(run: Measurement, output: string | undefined): string | undefined {
+  if (typeof run.status === "string" && run.status === run.complaint) return run.complaint;
   if (run.status !== 0) return `ended with ${run.status}: ${run.complaint.trim().split("\n").at(-1) ?? ""}`;
   if (output !== undefined && run.output !== output) return "printed something else than the others";
   return undefined;

@@ -1,4 +1,5 @@
 /** What there is to be run. */
+import type { MachineTask } from "./machine-task.ts";
 
 /** Files that tasks read, made before the first is run. */
 export interface Inputs {
@@ -21,10 +22,19 @@ export interface Task {
   readonly client?: { readonly port: number; readonly command: readonly string[] };
 }
 
+/** What a suite is prepared with. */
+export interface Preparation {
+  /** What starts `doppel`. */
+  readonly doppel: readonly string[];
+  readonly note: (text: string) => void;
+}
+
 export interface Suite {
   readonly name: string;
   readonly title: string;
   /** Makes the files its tasks read. */
-  readonly prepare?: (folder: string) => void;
+  readonly prepare?: (folder: string, preparation: Preparation) => void;
   readonly tasks: readonly Task[];
+  /** Whole machines, for contenders that run such. */
+  readonly machines?: readonly MachineTask[];
 }
