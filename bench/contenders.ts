@@ -1,6 +1,7 @@
 /** Who runs the tasks: this project's translator, the processor itself, and other emulators that are installed. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import type { GuestMachine } from "./machine-task.ts";
 
@@ -9,9 +10,13 @@ export interface Contender {
   /** What it is, with its version. */
   readonly description: string;
   /** The command that runs a Linux program's command line. The program is named by its path. */
-  readonly command: (program: readonly string[]) => readonly string[];
-  /** The command that runs a whole machine, with its serial port as standard output. Absent when it runs none. */
-  readonly machine?: (guest: GuestMachine) => readonly string[];
+  /** Absent when it runs no programs. */
+  readonly command?: (program: readonly string[]) => readonly string[];
+  /**
+   * The command that runs a whole machine, with its serial port as standard output; undefined when it cannot run that
+   * one. Absent when it runs none.
+   */
+  readonly machine?: (guest: GuestMachine) => readonly string[] | undefined;
 }
 
 /** A contender left out, and why. */
@@ -95,6 +100,31 @@ function qemu(): Contender | Absent {
   };
 }
 
-function v86(): Absent {
-  return { name: "v86", reason: "it runs machines, no programs; no suite chosen needs it" };
+/** It needs firmware, which its package does not have and Debian's does. */
+const FIRMWARE = "/usr/share/seabios";
+
+function v86(): Contender | Absent {
+  const name = "v86";
+  let version: string;
+  try {
+    version = (createRequire(import.meta.url)("v86/package.json") as { version: string }).version;
+  } catch {
+    return { name, reason: "its package is not installed (pnpm install)" };
+  }
+  if (!existsSync(join(FIRMWARE, "bios.bin"))) return { name, reason: "there is no firmware for it (Debian: seabios)" };
+  return {
+    name,
+    description: `v86 ${version}`,
+    machine: ({ bits, kernel, initrd, commandLine = "", memoryMiB }) =>
+      bits === 64 || initrd !== undefined
+        ? undefined
+        : [
+            process.execPath,
+            join(import.meta.dirname, "v86-machine.ts"),
+            FIRMWARE,
+            kernel,
+            commandLine,
+            `${memoryMiB}`,
+          ],
+  };
 }

@@ -9,6 +9,8 @@ import type { Measurement } from "./measure.ts";
 
 /** A machine for all contenders alike. */
 export interface GuestMachine {
+  /** Of the processor's mode that it needs. */
+  readonly bits: 32 | 64;
   readonly kernel: string;
   readonly initrd?: string;
   readonly commandLine?: string;

@@ -15,6 +15,7 @@ import { plot } from "./plot.ts";
 import { markdown, table } from "./report.ts";
 import { type Results, summarise, type SuiteResult, type TaskResult } from "./results.ts";
 import { measureServer } from "./server.ts";
+import { TaskBook } from "./task-book.ts";
 import { suites } from "./suites.ts";
 import type { Suite, Task } from "./task.ts";
 
@@ -128,13 +129,14 @@ async function runTask(
   folder: string,
   repeat: number,
 ): Promise<TaskResult> {
+  const taking = contenders.flatMap(({ name, command }) => (command === undefined ? [] : [{ name, command }]));
   const book = new TaskBook(
     task.name,
-    contenders.map(({ name }) => name),
+    taking.map(({ name }) => name),
   );
   for (let round = 0; round < repeat; round++) {
-    for (const index of turns(round, contenders.length)) {
-      const { name, command } = contenders[index];
+    for (const index of turns(round, taking.length)) {
+      const { name, command } = taking[index];
       if (!book.hasFailed(name)) book.enter(name, await runOnce(task, command(program), folder));
     }
   }
@@ -149,7 +151,10 @@ async function runMachine(
   folder: string,
   repeat: number,
 ): Promise<TaskResult[]> {
-  const taking = contenders.flatMap(({ name, machine }) => (machine === undefined ? [] : [{ name, machine }]));
+  const taking = contenders.flatMap(({ name, machine }) => {
+    const command = machine?.(guest);
+    return command === undefined ? [] : [{ name, command }];
+  });
   const books = laps.map(
     (lap) =>
       new TaskBook(
@@ -159,8 +164,8 @@ async function runMachine(
   );
   for (let round = 0; round < repeat; round++) {
     for (const index of turns(round, taking.length)) {
-      const { name, machine } = taking[index];
-      const { laps: done, complaint } = await measureMachine(machine(guest), laps, folder);
+      const { name, command } = taking[index];
+      const { laps: done, complaint } = await measureMachine(command, laps, folder);
       for (const book of books) {
         const none = { wallSeconds: 0, userSeconds: 0, status: complaint, output: "", complaint };
         book.enter(name, done.get(book.name) ?? none);
@@ -176,53 +181,8 @@ function turns(round: number, count: number): number[] {
   return round % 2 === 0 ? order : order.toReversed();
 }
 
-/** What the contenders did at one task, until they fail at it. */
-class TaskBook {
-  readonly name: string;
-  private readonly runs: readonly { contender: string; wallSeconds: number[]; userSeconds: number[] }[];
-  private readonly failures: Map<string, string> = new Map();
-  private output: string | undefined;
-
-  constructor(name: string, contenders: readonly string[]) {
-    this.name = name;
-    this.runs = contenders.map((contender) => ({ contender, wallSeconds: [], userSeconds: [] }));
-  }
-
-  hasFailed(contender: string): boolean {
-    return this.failures.has(contender);
-  }
-
-  enter(contender: string, run: Measurement): void {
-    if (this.hasFailed(contender)) return;
-    const complaint = failure(run, this.output);
-    if (complaint !== undefined) {
-      this.failures.set(contender, complaint);
-      return;
-    }
-    this.output ??= run.output;
-    const runs = this.runs.find((each) => each.contender === contender);
-    runs?.wallSeconds.push(run.wallSeconds);
-    runs?.userSeconds.push(run.userSeconds);
-  }
-
-  get result(): TaskResult {
-    return {
-      name: this.name,
-      runs: this.runs.filter((run) => !this.failures.has(run.contender)),
-      failures: [...this.failures].map(([name, reason]) => ({ name, reason })),
-    };
-  }
-}
-
 function runOnce(task: Task, command: readonly string[], folder: string): Promise<Measurement> {
   if (task.client !== undefined) return measureServer(command, task.client, folder);
   const stdin = task.stdin === undefined ? undefined : join(folder, task.stdin);
   return measure(command, { cwd: folder, stdin });
-}
-
-function failure(run: Measurement, output: string | undefined): string | undefined {
-  if (typeof run.status === "string" && run.status === run.complaint) return run.complaint;
-  if (run.status !== 0) return `ended with ${run.status}: ${run.complaint.trim().split("\n").at(-1) ?? ""}`;
-  if (output !== undefined && run.output !== output) return "printed something else than the others";
-  return undefined;
 }

@@ -6,7 +6,14 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type GuestProgram, type GuestRun, type MachineProgram, machinePrograms, programs } from "./programs.ts";
+import {
+  type GuestProgram,
+  type GuestRun,
+  machineKernels,
+  type MachineProgram,
+  machinePrograms,
+  programs,
+} from "./programs.ts";
 
 const home = import.meta.dirname;
 
@@ -57,15 +64,22 @@ export function compileForMachine(program: MachineProgram, output: string): void
   compileTo(output, [`-Wl,${place}`, ...(program.flags ?? []), program.start, ...program.sources]);
 }
 
+/** Compiles a kernel for a bare 32-bit machine. */
+export function compileKernelForMachine(program: GuestProgram, output: string): void {
+  const parts = ["start.S", "machine.c"].map((part) => `machine/kernels/${part}`);
+  const machine = ["-m32", "-msse2", "-mfpmath=sse", "-mstackrealign", "-Wl,-T,machine/kernels/start.ld"];
+  compileTo(output, [...machine, "-Wl,--no-warn-rwx-segments", "-Ilib", ...parts, program.source]);
+}
+
 function compileTo(output: string, args: readonly string[]): void {
   const { status, stderr, error } = spawnSync("cc", [...flags, "-o", output, ...args], { cwd: home, encoding: "utf8" });
   if (status !== 0) throw new Error(`cc failed: ${args.join(" ")}: ${error?.message ?? stderr}`);
 }
 
 /** What a program for the bare machine prints on the serial port of `qemu-system-x86_64`; undefined without QEMU. */
-export function runUnderQemu(file: string): string | undefined {
+export function runUnderQemu(file: string, commandLine = ""): string | undefined {
   const machine = ["-accel", "tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"];
-  const { stdout, error } = spawnSync("qemu-system-x86_64", [...machine, "-kernel", file], {
+  const { stdout, error } = spawnSync("qemu-system-x86_64", [...machine, "-kernel", file, "-append", commandLine], {
     input: "",
     encoding: "utf8",
     timeout: 60_000,
@@ -105,6 +119,10 @@ if (import.meta.main) {
   for (const program of machinePrograms) {
     mkdirSync(join(bin, "machine"), { recursive: true });
     compileForMachine(program, join(bin, "machine", program.name));
+  }
+  for (const program of machineKernels) {
+    mkdirSync(join(bin, "machine", "kernels"), { recursive: true });
+    compileKernelForMachine(program, join(bin, "machine", "kernels", program.name));
   }
   writeFileSync(join(bin, "compiler.txt"), version);
   writeFileSync(join(home, "expected.json"), `${JSON.stringify(expected, null, 2)}\n`);

@@ -8,8 +8,8 @@ import { arch, platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, describe, expect, it } from "vitest";
-import { compile, compileForMachine, runNatively, runUnderQemu, toolchain } from "./build.ts";
-import { type GuestRun, machinePrograms, programs } from "./programs.ts";
+import { compile, compileForMachine, compileKernelForMachine, runNatively, runUnderQemu, toolchain } from "./build.ts";
+import { type GuestRun, machineKernels, machinePrograms, programs } from "./programs.ts";
 
 const bin = join(import.meta.dirname, "bin");
 const expected = JSON.parse(readFileSync(join(import.meta.dirname, "expected.json"), "utf8")) as Record<string, GuestRun>;
@@ -53,6 +53,24 @@ describe("programs for the bare machine", () => {
     const file = join(folder, `machine-${program.name}`);
     compileForMachine(program, file);
     expect(readFileSync(file).equals(readFileSync(join(bin, "machine", program.name)))).toBe(true);
+  });
+});
+
+describe("kernels on a bare 32-bit machine", () => {
+  it.for(machineKernels)(
+    "committed $name prints under QEMU what it prints natively",
+    { timeout: 60_000 },
+    ({ name, args }, { skip }) => {
+      const printed = runUnderQemu(join(bin, "machine", "kernels", name), args.join(" "));
+      if (printed === undefined) skip("there is no qemu-system-x86_64");
+      expect(printed?.replaceAll("\r", "")).toBe(`begin\n${expected[name].stdout}end\n`);
+    },
+  );
+
+  it.skipIf(present !== recorded).each(machineKernels)("rebuilding $name gives the committed bytes", (program) => {
+    const file = join(folder, `kernel-${program.name}`);
+    compileKernelForMachine(program, file);
+    expect(readFileSync(file).equals(readFileSync(join(bin, "machine", "kernels", program.name)))).toBe(true);
   });
 });
 

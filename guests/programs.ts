@@ -81,6 +81,11 @@ export const machinePrograms: readonly MachineProgram[] = [
   },
 ];
 
+/** Kernels that also run on a bare 32-bit machine, started by a Multiboot loader. Others divide numbers of 64 bits. */
+export const machineKernels: readonly GuestProgram[] = programs.filter(
+  ({ source, name }) => source.startsWith("kernels/") && !["chase", "search"].includes(name),
+);
+
 /** What a program printed and how it ended. */
 export interface GuestRun {
   readonly stdout: string;

@@ -20,7 +20,7 @@ const sizes: Readonly<Record<string, number>> = {
   interpreter: 2_000_000,
   mandelbrot: 700,
   matmul: 500,
-  mixed: 15_000_000,
+  mixed: 15_000,
   nbody: 1_200_000,
   qsort: 800_000,
   search: 5_000_000,
@@ -72,6 +72,7 @@ export const vm: Suite = {
       guest: (folder): GuestMachine | undefined =>
         existsSync(join(folder, "bench.img"))
           ? {
+              bits: 64,
               kernel: join(folder, "vmlinuz"),
               initrd: join(folder, "bench.img"),
               commandLine: "console=ttyS0 rdinit=/bench/init",

@@ -68,17 +68,21 @@ int text_equal(const char *a, const char *b);
 /* The program's first argument as a decimal number, or `otherwise`. */
 u64 size_argument(int argc, char **argv, u64 otherwise);
 
-#ifdef __x86_64__
 /* Fresh zeroed pages; ends the program when there are none. */
 void *allocate(usize bytes);
+#ifdef __SSE2__
 static inline double square_root(double value) {
     __asm__("sqrtsd %0, %0" : "+x"(value));
     return value;
 }
 static inline u64 double_bits(double value) {
+#ifdef __x86_64__
     u64 bits;
     __asm__("movq %1, %0" : "=r"(bits) : "x"(value));
     return bits;
+#else
+    return (union { double value; u64 bits; }){ value }.bits;
+#endif
 }
 #endif
 

@@ -15,7 +15,7 @@ const USAGE = `usage: doppel bench [SUITE…] [options]
   --json           print the results as JSON
   --write DIR      write benchmarks.md and benchmarks.svg there
 
-Suites: kernels, programs, startup, vm; all, unless some are named. Wall time says something on an idle machine only.
+Suites: kernels, programs, startup, vm, vm32; all, unless some are named. Wall time says something on an idle machine only.
 `;
 
 const MAXIMUM_REPEAT = 1000;

@@ -16,10 +16,11 @@ import { loadMachine, savedMemory, SaveError, saveMachine } from "./vm/saved-mac
 const USAGE = `usage: doppel vm --kernel FILE [options]
        doppel vm --load FILE [options]
 
-Boots a Linux kernel (bzImage) on a machine with one processor, or resumes a saved one. The serial port is this terminal;
+Boots a kernel on a machine with one processor, or resumes a saved one. The serial port is this terminal;
 Ctrl-A x ends, Ctrl-A s saves, Ctrl-A Ctrl-A is one for the guest.
 
-  --kernel FILE    the kernel
+  --kernel FILE    the kernel: a bzImage, an ELF executable for x86-64, or one for
+                   i386 with a Multiboot header
   --initrd FILE    its initial RAM disk
   --append TEXT    its command line; default "console=ttyS0"
   --memory MIB     RAM; default 512

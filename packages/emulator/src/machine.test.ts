@@ -3,15 +3,17 @@ import { describe, expect, it } from "vitest";
 import { Machine, type MachineEnd } from "./machine.ts";
 import { elfProgram } from "./testing/elf-program.ts";
 
+const guests = new URL("../../../guests/", import.meta.url);
 const bareMetal = readFileSync(new URL("../../../guests/bin/machine/checks", import.meta.url));
 const MEBIBYTE = 2 ** 20;
 
 /** Runs a kernel to its end; what it printed. */
-async function run(kernel: Uint8Array): Promise<{ end: MachineEnd; output: string }> {
+async function run(kernel: Uint8Array, commandLine?: string): Promise<{ end: MachineEnd; output: string }> {
   const output: number[] = [];
   const machine = new Machine({
     ramBytes: 32 * MEBIBYTE,
     kernel,
+    ...(commandLine === undefined ? {} : { commandLine }),
     serial: { read: () => -1, write: (byte) => output.push(byte) > 0 },
     endOnReset: true,
   });
@@ -26,6 +28,19 @@ describe("a whole machine", () => {
     expect(output).toMatch(/^ALL PASSED/m);
     expect(end).toBe("reset");
   });
+
+  it.each(["fib 20", "nbody 2000", "qsort 5000", "sha256 100001"])(
+    "computes %s without an operating system, in 32-bit mode, what the processor does",
+    async (line) => {
+      const [name, size] = line.split(" ");
+      const { output } = await run(readFileSync(new URL(`bin/machine/kernels/${name}`, guests)), `kernel ${size}`);
+      const expected = JSON.parse(readFileSync(new URL("expected.json", guests), "utf8")) as Record<
+        string,
+        { stdout: string }
+      >;
+      expect(output).toBe(`begin\n${expected[name].stdout}end\n`);
+    },
+  );
 
   it("says where a triple fault happened", async () => {
     // lidt of an empty table, ud2

@@ -49,11 +49,16 @@ export interface BusAccess {
   writeMemory(address: number, size: number, value: number): void;
 }
 
-/** How a boot loader hands the processor over: in 64-bit mode, paging on, interrupts off, descriptors flat. */
+/** How a boot loader hands the processor over: interrupts off, descriptors flat. */
 export interface ProcessorStart {
+  /** 64-bit mode with paging (the default), or 32-bit protected mode without. */
+  readonly mode?: "long" | "protected";
   readonly rip: number;
   readonly rsp: number;
   readonly rsi: number;
+  /** 0 by default, as other registers. */
+  readonly rax?: number;
+  readonly rbx?: number;
   /** Physical address of the top-level page table. */
   readonly cr3: number;
   readonly gdt: { readonly base: number; readonly limit: number };

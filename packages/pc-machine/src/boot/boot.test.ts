@@ -176,3 +176,64 @@ describe("boot", () => {
     );
   });
 });
+
+describe("a Multiboot kernel", () => {
+  /** A header at 0x60, and a segment of 16 bytes for 1 MiB. */
+  function newMultiboot(change: (view: DataView) => void = () => {}): Uint8Array {
+    const image = new Uint8Array(0x100);
+    const view = new DataView(image.buffer);
+    image.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+    view.setUint16(16, 2, true);
+    view.setUint16(18, 3, true);
+    view.setUint32(24, 0x10_0004, true);
+    view.setUint32(28, 52, true);
+    view.setUint16(42, 32, true);
+    view.setUint16(44, 1, true);
+    [1, 0x80, 0x10_0000, 0x10_0000, 16, 32].forEach((value, index) => view.setUint32(52 + 4 * index, value, true));
+    [0x1bad_b002, 0, -0x1bad_b002].forEach((value, index) => view.setInt32(0x60 + 4 * index, value, true));
+    image.fill(0x90, 0x80, 0x90);
+    change(view);
+    return image;
+  }
+
+  it("is entered in protected mode, and told of its memory and command line", () => {
+    const memory = newMemory(16 * MiB);
+    memory.ram.fill(0xff, MiB, MiB + 64);
+    const start = boot(memory, { kernel: newMultiboot(), commandLine: "one 2" });
+    expect(start).toMatchObject({ mode: "protected", rip: 0x10_0004, rax: 0x2bad_b002, cr3: 0 });
+    const view = new DataView(memory.ram.buffer);
+    const info = start.rbx ?? 0;
+    expect([view.getUint32(info, true), view.getUint32(info + 8, true)]).toEqual([5, 15 * 1024]);
+    const line = view.getUint32(info + 16, true);
+    expect(new TextDecoder().decode(memory.ram.subarray(line, line + 6))).toBe("one 2\0");
+    expect([...memory.ram.subarray(MiB + 14, MiB + 34)]).toEqual([0x90, 0x90, ...new Uint8Array(16), 0xff, 0xff]);
+  });
+
+  it.each<readonly [string, (view: DataView) => void]>([
+    [
+      "requires 0x4",
+      (view) => [4, -0x1bad_b006].forEach((value, index) => view.setInt32(0x64 + 4 * index, value, true)),
+    ],
+    ["no ELF executable for i386", (view) => view.setUint16(18, 62, true)],
+    ["beyond its end", (view) => view.setUint16(44, 100, true)],
+    ["ends within a segment", (view) => view.setUint32(52 + 16, 0x1000, true)],
+    ["segment at 0x1000", (view) => view.setUint32(52 + 12, 0x1000, true)],
+  ])("is refused when it %s", (message, change) => {
+    expect(() => boot(newMemory(16 * MiB), { kernel: newMultiboot(change) })).toThrow(message);
+  });
+
+  it("of any bytes is refused as a kernel, or boots", () => {
+    const changes = fc.array(fc.tuple(fc.nat(0xfc), fc.nat()), { maxLength: 4 });
+    fc.assert(
+      fc.property(changes, (words) => {
+        const kernel = newMultiboot((view) => words.forEach(([at, value]) => view.setUint32(at, value, true)));
+        try {
+          boot(newMemory(16 * MiB), { kernel });
+          return true;
+        } catch (error) {
+          return error instanceof BootError;
+        }
+      }),
+    );
+  });
+});

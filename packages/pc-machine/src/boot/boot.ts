@@ -6,6 +6,7 @@ import { BootError } from "./boot-error.ts";
 import { writeBootParameters } from "./boot-parameters.ts";
 import { isBzImage, parseBzImage } from "./bzimage.ts";
 import type { BzImage } from "./bzimage.ts";
+import { bootMultiboot, isMultiboot } from "./multiboot.ts";
 import { isElf, parseElfImage } from "./elf-image.ts";
 import type { ElfImage } from "./elf-image.ts";
 import { enterLongMode, firstLoadAddress, store } from "./long-mode.ts";
@@ -15,7 +16,7 @@ const pageBytes = 4096;
 const elfCommandLineBytes = 2047;
 
 export interface BootOptions {
-  /** A bzImage, or an ELF executable for x86-64. */
+  /** A bzImage, an ELF executable for x86-64, or one for i386 with a Multiboot header. */
   readonly kernel: Uint8Array;
   readonly initrd?: Uint8Array;
   readonly commandLine?: string;
@@ -27,6 +28,7 @@ export interface BootOptions {
 export function boot(memory: GuestMemory, options: BootOptions): ProcessorStart {
   const { kernel } = options;
   if (isBzImage(kernel)) return bootBzImage(memory, parseBzImage(kernel), options);
+  if (isMultiboot(kernel)) return bootMultiboot(memory, kernel, { ...shared(options), end: lowRamEnd(memory) });
   if (isElf(kernel)) return bootElf(memory, parseElfImage(kernel), options);
   throw new BootError("not-a-kernel", "the kernel is neither a Linux kernel image (bzImage) nor an ELF file");
 }

@@ -42,6 +42,8 @@ import { loadRegisters, saveRegisters } from "./registers-state.ts";
 import { Segmentation } from "./segments.ts";
 import { executeSystemInstruction, type ProcessorCore, syscall, sysenter } from "./system-instructions.ts";
 
+const RAX = 0;
+const RBX = 3;
 const RSI = 6;
 const RSP = 4;
 const TWO_32 = 2 ** 32;
@@ -161,16 +163,19 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     this.modeChanged();
   }
 
-  /** As a boot loader leaves the processor: in 64-bit mode, with the descriptors it has put into memory. */
+  /** As a boot loader leaves the processor, with the descriptors it has put into memory. */
   start(start: ProcessorStart): void {
     const { registers, segments } = this;
     registers.reset();
     this.msrs.reset();
     for (const [index, value] of start.msrs ?? []) this.msrs.write(index, value);
     this.halted = this.shadow = this.nmiPending = this.nmiBlocked = false;
-    registers.cr0 = Cr0.pe | Cr0.mp | Cr0.et | Cr0.ne | Cr0.wp | Cr0.pg;
-    registers.cr4 = Cr4.pae | Cr4.osfxsr | Cr4.osxmmexcpt;
-    registers.efer = Efer.lme | Efer.lma | Efer.nxe;
+    registers.cr0 = Cr0.pe | Cr0.et;
+    if (start.mode !== "protected") {
+      registers.cr0 |= Cr0.mp | Cr0.ne | Cr0.wp | Cr0.pg;
+      registers.cr4 = Cr4.pae | Cr4.osfxsr | Cr4.osxmmexcpt;
+      registers.efer = Efer.lme | Efer.lma | Efer.nxe;
+    }
     registers.cr3 = start.cr3;
     registers.gdtr.base = start.gdt.base;
     registers.gdtr.limit = start.gdt.limit;
@@ -181,6 +186,8 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     registers.rip = start.rip;
     registers.setValue(RSP, start.rsp);
     registers.setValue(RSI, start.rsi);
+    registers.setValue(RAX, start.rax ?? 0);
+    registers.setValue(RBX, start.rbx ?? 0);
     this.flushAll();
     this.modeChanged();
   }
