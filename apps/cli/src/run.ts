@@ -84,7 +84,7 @@ export async function run(args: readonly string[]): Promise<number> {
     memoryBytes: parseMemory(values.memory) * MEBIBYTE,
     cpu: parseCpu(values.cpu),
     guards: parseGuards(values.guards),
-    bindings: parseBindings(values.bind),
+    ...(values.bind === undefined ? {} : { bindings: parseBindings(values.bind) }),
     bindingFailed: (binding, error) => printError(`doppel: the binding of ${binding} failed: ${String(error)}\n`),
     ...(profile === undefined ? {} : { profile: profile.guest }),
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],

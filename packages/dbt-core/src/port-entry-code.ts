@@ -10,6 +10,8 @@ import { blockKey, type RegionBuilder } from "./ir/region.ts";
 export interface EntryCode {
   /** Guest bytes from the entry on that it stands for; they are guarded like those that were decoded. */
   readonly sourceBytes: number;
+  /** It saves little at each use: threaded code, which cannot have any, does without. */
+  readonly onceCompiled?: boolean;
   /**
    * Appends blocks to an empty region: the first is where it begins. Their keys are `entryBlock(n)`, or part 3 of an
    * instruction, which no guest instruction has.

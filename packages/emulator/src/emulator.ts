@@ -95,7 +95,8 @@ export function createEmulator(
   };
   const { memoryBytes = DEFAULT_MEMORY_BYTES, cpu, hooks = [], syscalls = allSyscalls } = options;
   const { profile } = options;
-  const { bindings = selectBindings(undefined, twins), bindPoints = defaultBindPoints, bindingFailed } = options;
+  const { bindings, bindPoints = defaultBindPoints, bindingFailed } = options;
+  const functions = bindings ?? selectBindings(undefined, twins);
   const engine = new UserEngine({
     memoryBytes,
     monotonicNs,
@@ -103,7 +104,12 @@ export function createEmulator(
     ...(cpu === undefined ? {} : { cpu }),
     ...(options.guards === undefined ? {} : { guards: options.guards }),
     ...(profile === undefined ? {} : { codeName: (...code) => profile.codeName(...code) }),
-    native: { functions: bindings, bindPoints, ...(bindingFailed === undefined ? {} : { failed: bindingFailed }) },
+    native: {
+      functions,
+      bindPoints,
+      whenHot: bindings === undefined,
+      ...(bindingFailed === undefined ? {} : { failed: bindingFailed }),
+    },
   });
   const usage = new UsageObserver();
   const kernel = new LinuxKernel({

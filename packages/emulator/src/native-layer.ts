@@ -11,13 +11,14 @@
  * What is bound follows from bytes in physical memory, so the fragment is everybody's who maps them; a store to them, or
  * another page in their place, ends the binding as it ends any translation.
  */
-import { type Context, type EntryCode, Header } from "@doppel/dbt-core";
+import { type CodeLayout, type Context, type EntryCode, Header } from "@doppel/dbt-core";
 import { PAGE_BYTES, type PhysicalMemory } from "@doppel/guard-memory";
 import {
   ExitCode,
   ModeBit,
   NATIVE_RESULT,
   nativeEntry,
+  nativeTwinName,
   NativePhase,
   StateOffset,
   Vector,
@@ -43,6 +44,8 @@ import {
   readElfFunctions,
   type RegistersPort,
   SignatureIndex,
+  wasmTwinModule,
+  wasmTwinNames,
 } from "@doppel/native-binding";
 
 const TWO_32 = 2 ** 32;
@@ -57,6 +60,8 @@ const LARGEST_SIZE = 16 * 1024;
 export interface NativeOptions {
   readonly functions: readonly NativeFunction[];
   readonly bindPoints?: readonly BindPoint[];
+  /** Twins in WebAssembly are for functions that have been called often; default: from the first call. */
+  readonly whenHot?: boolean;
   /** A twin threw what is no fault of the guest's; the guest gets SIGILL at the function. */
   readonly failed?: (binding: string, error: unknown) => void;
 }
@@ -88,6 +93,7 @@ interface File {
 export class NativeLayer implements BindingSet {
   readonly functions: Map<string, NativeFunction> = new Map();
   readonly bindPoints: readonly BindPoint[];
+  private readonly whenHot: boolean;
   private readonly memory: PhysicalMemory;
   private readonly frontend: X86Frontend;
   private readonly discardAt: (page: number, offset: number) => void;
@@ -101,6 +107,7 @@ export class NativeLayer implements BindingSet {
   private readonly idOf: Map<NativeFunction, number> = new Map();
   private readonly states: Map<number, State> = new Map();
   private running: State | undefined;
+  private twinExports: Record<string, CallableFunction & WebAssembly.Global> = {};
 
   constructor(
     surroundings: {
@@ -115,6 +122,7 @@ export class NativeLayer implements BindingSet {
     this.discardAt = (page, offset) => surroundings.discardAt(page, offset);
     this.failed = options.failed ?? (() => {});
     this.bindPoints = options.bindPoints ?? [];
+    this.whenHot = options.whenHot ?? false;
     for (const binding of options.functions) {
       this.add(binding);
       this.counts.set(binding.name, { calls: 0, declined: 0, callbacks: 0 });
@@ -144,7 +152,13 @@ export class NativeLayer implements BindingSet {
   }
 
   allStatistics(): Readonly<Record<string, BindingStatistics>> {
-    return Object.fromEntries(this.counts);
+    return Object.fromEntries(
+      [...this.counts].map(([name, statistics]) => {
+        const { wasm } = this.functions.get(name)!;
+        const inWasm = wasm === undefined ? 0 : (this.twinExports[`${wasm} calls`].value as number);
+        return [name, { ...statistics, calls: statistics.calls + inWasm }];
+      }),
+    );
   }
 
   // Processes.
@@ -218,6 +232,9 @@ export class NativeLayer implements BindingSet {
       id: this.idOf.get(binding)!,
       sourceBytes: resume ? size - RESUME_DISTANCE : size,
       ...(binding.callees === undefined ? {} : { resumeAt: resume ? 0 : RESUME_DISTANCE }),
+      ...(long && binding.wasm !== undefined
+        ? { twin: wasmTwinNames.indexOf(binding.wasm), onceCompiled: this.whenHot }
+        : {}),
       ...(long && register !== undefined ? { atLeast: { register, value: binding.atLeast!.value } } : {}),
     });
   }
@@ -330,6 +347,31 @@ export class NativeLayer implements BindingSet {
   }
 
   // Running them.
+
+  /** Helpers that are twins in WebAssembly, for contexts that find their TLB where `layout` says. */
+  twinHelpers({ tlb }: Pick<CodeLayout, "tlb">): Record<string, CallableFunction> {
+    const { memory } = this;
+    const module = new WebAssembly.Module(
+      wasmTwinModule({
+        memoryPages: memory.bytes.length / 65536,
+        tlb,
+        registers: StateOffset.gpr,
+        outcome: NATIVE_RESULT,
+      }),
+    );
+    const instance = new WebAssembly.Instance(module, {
+      e: {
+        memory: memory.memory,
+        translate: (cpu: number, low: number, high: number, write: number) =>
+          this.states.get(cpu >>> 0)!.context.hostRange(low, high, 1, write !== 0),
+        slow: (cpu: number, id: number) => this.helper(cpu, id, NativePhase.call, 0, 0),
+      },
+    });
+    this.twinExports = instance.exports as Record<string, CallableFunction & WebAssembly.Global>;
+    return Object.fromEntries(
+      wasmTwinNames.map((name, index) => [nativeTwinName(index), this.twinExports[name]] as const),
+    );
+  }
 
   /** The helper "native" (`nativeHelperDeclaration`). */
   readonly helper = (cpu: number, id: number, phase: number, low: number, high: number): number => {

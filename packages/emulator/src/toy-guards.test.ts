@@ -265,6 +265,28 @@ describe.each(tiersAndPolicies)("%s, %s", (_tier, policy, translator) => {
     expect(toy.context.hostRange(STACK + 16, 0, 8, true)).toBe(toy.host.memory.pageOffset(toy.page(STACK)) + 16);
   });
 
+  test("G13 a bulk write that gives the running page a copy of its own is an ordinary store's, which leaves", () => {
+    const toy = start([[Code.svc, 0, 1], [Code.storeb, 0, 1], [Code.li, 3, 1], [Code.halt]]);
+    const shared = toy.page(CODE);
+    toy.beforeWrite = () => {
+      if (toy.page(CODE) !== shared) return;
+      const copy = toy.host.memory.allocatePage();
+      toy.host.memory.bytes.copyWithin(copy * 4096, shared * 4096, (shared + 1) * 4096);
+      toy.map(CODE, copy);
+    };
+    let asked = -1;
+    // A helper's way: it cannot leave between instructions, as a service does.
+    toy.host.service = (context) => {
+      asked = context.hostRange(CODE, 0, 8, true);
+      context.codeChanged = false;
+      return false;
+    };
+    toy.setRegister(0, operandOf(2));
+    toy.setRegister(1, 9);
+    expect([toy.run(), asked, toy.register(3)]).toEqual([Exit.halt, 0, 9n]);
+    expect(toy.host.memory.bytes[shared * 4096 + operandOf(2) - CODE]).toBe(1);
+  });
+
   test("G13 a page that is freed takes its translations along", () => {
     const toy = start([[Code.li, 3, 1], [Code.halt]]);
     expect(toy.run()).toBe(Exit.halt);

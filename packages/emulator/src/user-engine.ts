@@ -135,6 +135,14 @@ export class UserEngine implements ExecutionEngine {
       },
       options.native ?? { functions: [] },
     );
+    const implementations: Record<string, CallableFunction> = {
+      ...helpers,
+      native: this.native.helper,
+      resolveFlags: (cpu: number) => {
+        this.flagsResolved++;
+        return helpers["resolveFlags"](cpu);
+      },
+    };
     this.translator = new Engine({
       memory: this.memory,
       tlb: { shape: tlbShape, create: (offset) => new SoftTlb(this.memory.words, offset, tlbShape) },
@@ -149,20 +157,14 @@ export class UserEngine implements ExecutionEngine {
         ? {}
         : { codeName: ({ pointer }, address, hot) => codeName(this.contextAt(pointer).space, address, hot) }),
       translationBudget: TRANSLATION_BUDGET,
-      helpers: {
-        ...helpers,
-        native: this.native.helper,
-        resolveFlags: (cpu: number) => {
-          this.flagsResolved++;
-          return helpers["resolveFlags"](cpu);
-        },
-      },
+      helpers: implementations,
       service: (context, code) => {
         // The mode is the processor's to know: what MXCSR says may have changed.
         const user = this.contextAt(context.pointer);
         return code === Service.modeChange ? user.modeChanged() : user.systemCall(code);
       },
     });
+    if (!this.native.isEmpty) Object.assign(implementations, this.native.twinHelpers(this.translator.layouts[0]));
   }
 
   contextAt(pointer: number): UserContext {

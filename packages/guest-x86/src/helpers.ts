@@ -7,7 +7,7 @@ import type { HelperDeclaration } from "@doppel/dbt-core";
 import type { Helper, HelperPort } from "./helper-port.ts";
 import { createIntegerHelpers, integerHelperDeclarations } from "./integer-helpers.ts";
 import { createSseHelpers, sseHelperDeclarations } from "./sse-helpers.ts";
-import { nativeHelperDeclaration } from "./native-entry.ts";
+import { nativeHelperDeclaration, nativeTwinDeclarations } from "./native-entry.ts";
 import { createX87Helpers, x87HelperDeclarations } from "./x87-helpers.ts";
 
 export const helpers: readonly HelperDeclaration[] = [
@@ -15,6 +15,7 @@ export const helpers: readonly HelperDeclaration[] = [
   ...sseHelperDeclarations,
   ...x87HelperDeclarations,
   nativeHelperDeclaration,
+  ...nativeTwinDeclarations,
 ];
 
 const indices: ReadonlyMap<string, number> = new Map(helpers.map((helper, index) => [helper.name, index]));

@@ -20,6 +20,13 @@ export type { FlagStatistics } from "./lift/flags.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";
 export { createHelpers, helperIndex, helpers } from "./helpers.ts";
 export { modeForMxcsr, Mxcsr } from "./mxcsr.ts";
-export { NATIVE_RESULT, nativeEntry, type NativeEntry, NativeOutcome, NativePhase } from "./native-entry.ts";
+export {
+  NATIVE_RESULT,
+  nativeEntry,
+  type NativeEntry,
+  nativeTwinName,
+  NativeOutcome,
+  NativePhase,
+} from "./native-entry.ts";
 export { packPrivileged, unpackPrivileged } from "./privileged-payload.ts";
 export { ExitCode, ModeBit, registerNames, Service, Slot, slots, StateOffset, Vector, VECTOR_STRIDE } from "./state.ts";

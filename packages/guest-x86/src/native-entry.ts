@@ -26,6 +26,19 @@ export const nativeHelperDeclaration: HelperDeclaration = {
   exits: true,
 };
 
+/** A twin in WebAssembly, by number: context pointer, id; the rest as above. */
+export const nativeTwinDeclarations: readonly HelperDeclaration[] = Array.from({ length: 16 }, (_, twin) => ({
+  name: nativeTwinName(twin),
+  parameters: ["i32"],
+  reads: "all",
+  writes: "all",
+  exits: true,
+}));
+
+export function nativeTwinName(twin: number): string {
+  return `nativeTwin${twin}`;
+}
+
 export const NativePhase = { call: 0, resume: 1 } as const;
 
 export const NativeOutcome = {
@@ -61,6 +74,9 @@ export interface NativeEntry {
   readonly atLeast?: { readonly register: number; readonly value: number };
   /** Where guest functions return to: its distance from this address, 0 when that is this very address. Absent: none is called. */
   readonly resumeAt?: number;
+  /** The number of a twin in WebAssembly that is called instead of the helper. It calls no guest functions. */
+  readonly twin?: number;
+  readonly onceCompiled?: boolean;
 }
 
 interface Frontend {
@@ -70,8 +86,14 @@ interface Frontend {
 }
 
 export function nativeEntry(frontend: Frontend, mode: number, entry: NativeEntry): EntryCode {
-  const helper = frontend.helpers.indexOf(nativeHelperDeclaration);
-  return { sourceBytes: entry.sourceBytes, lift: (builder) => liftEntry(frontend, helper, mode, entry, builder) };
+  const declaration = entry.twin === undefined ? nativeHelperDeclaration : nativeTwinDeclarations[entry.twin];
+  const helper = frontend.helpers.indexOf(declaration);
+  const { onceCompiled = false } = entry;
+  return {
+    sourceBytes: entry.sourceBytes,
+    onceCompiled,
+    lift: (builder) => liftEntry(frontend, helper, mode, entry, builder),
+  };
 }
 
 function liftEntry(frontend: Frontend, helper: number, mode: number, entry: NativeEntry, b: RegionBuilder): void {
@@ -90,6 +112,11 @@ function liftEntry(frontend: Frontend, helper: number, mode: number, entry: Nati
     long ? b.load(Op.load64, b.get(Slot.rsp)) : b.load(Op.load32, b.unary(Op.i64ExtendI32U, stackPointer32()));
   const stackPointer32 = (): number => b.unary(Op.i32WrapI64, b.get(Slot.rsp));
   const native = (phase: 0 | 1): void => {
+    if (entry.twin !== undefined) {
+      b.callHelper(helper, [b.i32(entry.id)]);
+      b.branch(outcomeIs(NativeOutcome.guest), GUEST_CODE, entryBlock(RETURN));
+      return;
+    }
     const resumeAddress = b.address(resumeAt ?? 0);
     const low = b.unary(Op.i32WrapI64, resumeAddress);
     const high = b.unary(Op.i32WrapI64, b.binary(Op.i64ShrU, resumeAddress, b.i64(32)));

@@ -21,4 +21,5 @@ export {
 export { type BindingSet, type BindingStatistics, NativeProcess, Outcome, type ProcessPort } from "./native-process.ts";
 export { type Prototype, prototype, type RegistersPort, type Values, type VariableArguments } from "./prototype.ts";
 export { selectBindings, UnknownBindingError } from "./selection.ts";
+export { type WasmTwinLayout, wasmTwinModule, type WasmTwinName, wasmTwinNames } from "./wasm/twins.ts";
 export { defaultBindPoints, defaultTwins, twins } from "./twins/index.ts";

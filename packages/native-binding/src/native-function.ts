@@ -8,6 +8,7 @@
 import { type Abi, type CType, PrototypeError } from "./c-types.ts";
 import type { CodeSignature } from "./code-signature.ts";
 import type { GuestMemory } from "./guest-memory.ts";
+import type { WasmTwinName } from "./wasm/twins.ts";
 import type { CallSite, Prototype, Values, VariableArguments } from "./prototype.ts";
 
 /** A twin's answer when it leaves a call to the guest's own function, having changed nothing. */
@@ -82,6 +83,8 @@ interface Description<R, P extends readonly CType<unknown>[]> {
   readonly signatures?: readonly CodeSignature[];
   /** Not worth a call, unless this parameter (from 0; an integer in a register) is at least so much. */
   readonly atLeast?: { readonly parameter: number; readonly value: number };
+  /** Calls are first tried by this function in WebAssembly (amd64). */
+  readonly wasm?: WasmTwinName;
 }
 
 /** A binding, whatever its types: what an engine works with. */

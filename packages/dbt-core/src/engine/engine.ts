@@ -512,8 +512,15 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     if ((low & PAGE_MASK) + length > PAGE_BYTES) return 0;
     const known = this.current.tlb.find(low, high | 0, write);
     if (known !== 0) return (known >>> 0) + (low & PAGE_MASK);
+    const { linkDrops } = this;
     const page = this.look(low, high | 0, write ? 1 : 0);
     if (page < 0) return 0;
+    if (this.linkDrops !== linkDrops) {
+      // The page that runs may have got a copy of its own: an ordinary store is to find that out, and to leave.
+      this.copied = true;
+      this.invalidateData(high * TWO_32 + (low >>> 0));
+      return 0;
+    }
     if (write && this.engine.options.memory.isGuarded(page)) return 0;
     return page * PAGE_BYTES + (low & PAGE_MASK);
   }
@@ -616,7 +623,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       }
     }
     // A page that got a copy of its own for this store may be the one that runs.
-    let dropped = this.linkDrops !== linkDrops;
+    let dropped = this.linkDrops !== linkDrops || this.copied;
+    this.copied = false;
     dropped = (page >= 0 && this.dropsCode(page, inPage, first)) || dropped;
     if (first < size && next >= 0) dropped = this.dropsCode(next, 0, size - first) || dropped;
     if (dropped) {
@@ -679,6 +687,9 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   /** How often code that this context was linked to has moved. */
   private linkDrops = 0;
+
+  /** It did for a helper, which may not leave; so the next store does. */
+  private copied = false;
 
   private dropLinks(view: View): void {
     this.codeChanged = true;

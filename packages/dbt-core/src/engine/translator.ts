@@ -167,7 +167,8 @@ export class Translator<F extends FragmentPort> {
     const page = view.fetch(address);
     if (page < 0 || view.threadedSlot === 0 || this.options.compileAfter === 0) return undefined;
     const { statistics, discovery, heap, assembler } = this;
-    if (view.entryCode(page, address) !== undefined) return undefined;
+    const ahead = view.entryCode(page, address);
+    if (ahead !== undefined && ahead.onceCompiled !== true) return undefined;
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
     const started = performance.now();

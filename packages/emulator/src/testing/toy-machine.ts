@@ -86,12 +86,15 @@ export class ToyProcess {
   readonly context: Context;
   readonly table: TrampolineTable<WebAssembly.Module>;
   private readonly mappings: Map<number, Mapping> = new Map();
+  /** The page tables are asked for the right to write: a page that is shared may get a copy of its own. */
+  beforeWrite: (address: number) => void = () => {};
 
   constructor(host: ToyHost) {
     this.host = host;
     this.context = host.engine.createContext({
       translate: (address, access) => {
         if (address < 0) return FAULT_NON_CANONICAL;
+        if (access === 1) this.beforeWrite(address);
         const mapping = this.mappings.get(Math.floor(address / PAGE_BYTES));
         if (mapping === undefined) return Fault.unmapped;
         if ((access === 1 && !mapping.writable) || (access === 2 && !mapping.executable)) return Fault.protection;

@@ -10,9 +10,9 @@ import { glibc } from "./libraries.ts";
 
 /** Bytes of one unit of the time slice. */
 const BYTES_A_UNIT = 1024;
-/** Below this, a call of JavaScript costs more than it saves (docs/native-bindings.md). */
-const WORTHWHILE_COPY = 32768;
-const WORTHWHILE_SEARCH = 1024;
+/** Below this, a call costs more than it saves (docs/native-bindings.md). */
+const WORTHWHILE_COPY = 512;
+const WORTHWHILE_SEARCH = 64;
 
 const move = prototype(C.pointer, [C.pointer, C.pointer, C.size]);
 
@@ -48,9 +48,10 @@ function moveBytes(memory: GuestMemory, to: number, from: number, length: number
   return true;
 }
 
-function copying(name: string, atEnd: boolean): NativeFunction {
+function copying(name: "memcpy" | "memmove" | "mempcpy", atEnd: boolean): NativeFunction {
   return nativeFunction({
     name,
+    wasm: name,
     prototype: move,
     symbols: [glibc(name)],
     atLeast: { parameter: 2, value: WORTHWHILE_COPY },
@@ -110,6 +111,7 @@ export const memoryFunctions: readonly NativeFunction[] = [
   copying("mempcpy", true),
   nativeFunction({
     name: "memset",
+    wasm: "memset",
     prototype: prototype(C.pointer, [C.pointer, C.int, C.size]),
     symbols: [glibc("memset")],
     atLeast: { parameter: 2, value: WORTHWHILE_COPY },
@@ -117,6 +119,7 @@ export const memoryFunctions: readonly NativeFunction[] = [
   }),
   nativeFunction({
     name: "memcmp",
+    wasm: "memcmp",
     prototype: prototype(C.int, [C.pointer, C.pointer, C.size]),
     symbols: [glibc("memcmp"), glibc("bcmp")],
     atLeast: { parameter: 2, value: WORTHWHILE_SEARCH },
@@ -124,6 +127,7 @@ export const memoryFunctions: readonly NativeFunction[] = [
   }),
   nativeFunction({
     name: "memchr",
+    wasm: "memchr",
     prototype: prototype(C.pointer, [C.pointer, C.int, C.size]),
     symbols: [glibc("memchr")],
     atLeast: { parameter: 2, value: WORTHWHILE_SEARCH },

@@ -1,6 +1,6 @@
 /**
- * Functions on C strings (C17 7.24). How long a string is, nobody knows before looking; so each call costs a call of
- * JavaScript, and only long strings make up for it.
+ * Functions on C strings (C17 7.24). How long a string is, nobody knows before looking: most calls end in WebAssembly, and what
+ * is here is for long strings.
  */
 import { C } from "../c-types.ts";
 import type { GuestMemory } from "../guest-memory.ts";
@@ -13,6 +13,7 @@ import {
   resumableFunction,
 } from "../native-function.ts";
 import { prototype } from "../prototype.ts";
+import type { WasmTwinName } from "../wasm/twins.ts";
 import { glibc } from "./libraries.ts";
 
 const BYTES_A_UNIT = 1024;
@@ -67,9 +68,13 @@ function copyString(memory: GuestMemory, to: number, from: number): number {
   return size;
 }
 
-function searching(name: string, last: boolean, endInstead: boolean): NativeFunction {
+function searching(
+  name: string,
+  { last = false, endInstead = false, wasm }: { last?: boolean; endInstead?: boolean; wasm?: WasmTwinName },
+): NativeFunction {
   return nativeFunction({
     name,
+    ...(wasm === undefined ? {} : { wasm }),
     prototype: search,
     symbols: [glibc(name)],
     run: ({ memory, spend }, text, character) => {
@@ -115,6 +120,7 @@ export const stringFunctions: readonly NativeFunction[] = [
   strdup,
   nativeFunction({
     name: "strlen",
+    wasm: "strlen",
     prototype: inspect,
     symbols: [glibc("strlen")],
     run: ({ memory, spend }, text) => {
@@ -126,6 +132,7 @@ export const stringFunctions: readonly NativeFunction[] = [
   }),
   nativeFunction({
     name: "strnlen",
+    wasm: "strnlen",
     prototype: prototype(C.size, [C.pointer, C.size]),
     symbols: [glibc("strnlen")],
     run: ({ memory, spend }, text, limit) => {
@@ -137,19 +144,21 @@ export const stringFunctions: readonly NativeFunction[] = [
   }),
   nativeFunction({
     name: "strcmp",
+    wasm: "strcmp",
     prototype: compareTwo,
     symbols: [glibc("strcmp")],
     run: ({ memory }, first, second) => compare(memory, first, second, Infinity),
   }),
   nativeFunction({
     name: "strncmp",
+    wasm: "strncmp",
     prototype: prototype(C.int, [C.pointer, C.pointer, C.size]),
     symbols: [glibc("strncmp")],
     run: ({ memory }, first, second, limit) => compare(memory, first, second, limit),
   }),
-  searching("strchr", false, false),
-  searching("strchrnul", false, true),
-  searching("strrchr", true, false),
+  searching("strchr", { wasm: "strchr" }),
+  searching("strchrnul", { endInstead: true, wasm: "strchrnul" }),
+  searching("strrchr", { last: true }),
   nativeFunction({
     name: "strcpy",
     prototype: copy,

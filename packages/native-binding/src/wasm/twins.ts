@@ -1,0 +1,439 @@
+/**
+ * Twins in WebAssembly: functions on memory and strings that translated code calls without JavaScript in between.
+ *
+ * They see guest memory through the soft TLB, page by page, as translated code does; a page that is not in it is asked for,
+ * and one that may not simply be read (written) sends the call on to `slow`, the same function's twin in JavaScript, with nothing
+ * written. So do calls about more than `LARGEST` bytes, since this code looks at no budget.
+ */
+import {
+  again,
+  call,
+  type Code,
+  get,
+  getGlobal,
+  give,
+  I32,
+  i32,
+  I64,
+  i64,
+  loop,
+  memoryCopy,
+  memoryFill,
+  select,
+  set,
+  setGlobal,
+  tee,
+  V128,
+  v128,
+  type WasmFunction,
+  type WasmImport,
+  wasmModule,
+  when,
+} from "./code.ts";
+
+/** Bytes that take no more time than other calls of functions. */
+const LARGEST = 65536;
+const PAGE = 4096;
+const ALL = 0x7fff_ffff_ffff_ffffn;
+const UNREADABLE = -1n;
+
+/** Where these twins find what they need, as byte offsets from a context pointer. */
+export interface WasmTwinLayout {
+  readonly memoryPages: number;
+  readonly tlb: {
+    readonly offset: number;
+    readonly indexBits: number;
+    readonly entryShift: number;
+    readonly readTag: number;
+    readonly writeTag: number;
+    readonly addend: number;
+  };
+  /** General register n is 8 bytes at `registers + 8 * n`. */
+  readonly registers: number;
+  /** Where an `Outcome` goes. */
+  readonly outcome: number;
+}
+
+const [RAX, RDX, RSI, RDI] = [0, 2, 6, 7];
+const RETURNED = 1;
+
+const TRANSLATE = 0;
+const SLOW = 1;
+const imports: readonly WasmImport[] = [
+  /** Context, halves of an address, whether to write: its byte offset in memory, or 0. The TLB knows it from then on. */
+  { name: "translate", parameters: [I32, I32, I32, I32], results: [I32] },
+  /** Context, the binding's id: the call is made otherwise; whether to leave. */
+  { name: "slow", parameters: [I32, I32], results: [I32] },
+];
+const READ = 2;
+const WRITE = 3;
+const SCAN: Readonly<Record<Sought, number>> = { zero: 4, byte: 5, both: 6 };
+const COMPARE = 7;
+const MOVE = 8;
+const FILL = 9;
+
+/** (context, address): byte offset in memory, or 0. */
+function lookUp({ tlb }: WasmTwinLayout, write: boolean): WasmFunction {
+  const [context, address, entry] = [0, 1, 2];
+  const mask = (1 << tlb.indexBits) - 1;
+  const index = i32.and(i32.shrU(i32.wrap(get(address)), i32.const(12)), i32.const(mask));
+  const tag = i64.load(tlb.offset + (write ? tlb.writeTag : tlb.readTag), get(entry));
+  return {
+    parameters: [I32, I64],
+    results: [I32],
+    locals: [I32],
+    body: [
+      set(entry, i32.add(get(context), i32.shl(index, i32.const(tlb.entryShift)))),
+      when(
+        i64.ltU(i64.xor(tag, get(address)), i64.const(BigInt(PAGE))),
+        give(i32.add(i32.wrap(get(address)), i32.load(tlb.offset + tlb.addend, get(entry)))),
+      ),
+      call(
+        TRANSLATE,
+        get(context),
+        i32.wrap(get(address)),
+        i32.wrap(i64.shrU(get(address), i64.const(32n))),
+        i32.const(write ? 1 : 0),
+      ),
+    ].flat(),
+  };
+}
+
+/** What is scanned for: the end of a string, a byte, or either. */
+type Sought = "zero" | "byte" | "both";
+
+/** (context, address, limit, byte): how far the first byte that is sought is, at most `limit`; or UNREADABLE. */
+function scan(sought: Sought): WasmFunction {
+  const [context, address, limit, byte, at, host, end, base, bits, wanted] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  /** Zero in the lanes of what is sought. */
+  const unlike = (offset: number): Code => {
+    const bytes = v128.load(offset, get(base));
+    if (sought === "zero") return bytes;
+    const other = v128.xor(bytes, get(wanted));
+    return sought === "byte" ? other : v128.minU8(bytes, other);
+  };
+  const matches = v128.bits8(v128.eq8(unlike(0), v128.splat8(i32.const(0))));
+  const distance = i64.sub(get(at), get(address));
+  const found = (where: Code): Code => [
+    ...set(at, i64.add(distance, i64.extendU(where))),
+    ...give(select(get(at), get(limit), i64.ltU(get(at), get(limit)))),
+  ];
+  return {
+    parameters: [I32, I64, I64, I32],
+    results: [I64],
+    locals: [I64, I32, I32, I32, I32, V128],
+    body: [
+      set(wanted, v128.splat8(get(byte))),
+      set(at, get(address)),
+      loop(
+        when(i64.geU(distance, get(limit)), give(get(limit))),
+        when(i64.gtU(distance, i64.const(BigInt(LARGEST))), give(i64.const(UNREADABLE))),
+        when(i32.eqz(tee(host, call(READ, get(context), get(at)))), give(i64.const(UNREADABLE))),
+        set(end, i32.add(i32.or(get(host), i32.const(PAGE - 1)), i32.const(1))),
+        // The vector that the first byte is in, without what comes before.
+        set(base, i32.and(get(host), i32.const(-16))),
+        set(bits, i32.shrU(matches, i32.and(get(host), i32.const(15)))),
+        when(get(bits), found(i32.ctz(get(bits)))),
+        set(base, i32.add(get(base), i32.const(16))),
+        loop(
+          when(
+            i32.leU(i32.add(get(base), i32.const(64)), get(end)),
+            when(
+              v128.allTrue8(v128.minU8(v128.minU8(unlike(0), unlike(16)), v128.minU8(unlike(32), unlike(48)))),
+              set(base, i32.add(get(base), i32.const(64))),
+              again(2),
+            ),
+          ),
+          when(
+            i32.ltU(get(base), get(end)),
+            set(bits, matches),
+            when(get(bits), found(i32.add(i32.sub(get(base), get(host)), i32.ctz(get(bits))))),
+            set(base, i32.add(get(base), i32.const(16))),
+            again(1),
+          ),
+        ),
+        set(at, i64.add(get(at), i64.extendU(i32.sub(get(end), get(host))))),
+        again(),
+      ),
+      i64.const(UNREADABLE),
+    ].flat(),
+  };
+}
+
+/** Not a difference of bytes. */
+const INCOMPARABLE = 1n << 32n;
+
+/** Bytes from a host address to the end of its page. */
+const onPage = (host: Code): Code => i32.sub(i32.const(PAGE), i32.and(host, i32.const(PAGE - 1)));
+const smaller = (local: number, value: Code, scratch: number): Code => [
+  ...set(scratch, value),
+  ...set(local, select(get(scratch), get(local), i32.ltU(get(scratch), get(local)))),
+];
+
+/** (context, a, b, limit, -1 to stop behind a zero byte, or 0): the difference of the first bytes that differ; or INCOMPARABLE. */
+function compare(): WasmFunction {
+  const [context, a, b, limit, stop, done, left, right, count, index, bits, zeros] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+  ];
+  const of = (host: number): Code => i32.add(get(host), get(index));
+  const byteOf = (host: number): Code => i32.load8(0, of(host));
+  const rest = i64.sub(get(limit), get(done));
+  const difference = give(i64.extendS(i32.sub(byteOf(left), byteOf(right))));
+  const zero = v128.splat8(i32.const(0));
+  const unlike = v128.or(
+    v128.ne8(v128.load(0, of(left)), v128.load(0, of(right))),
+    v128.and(v128.eq8(v128.load(0, of(left)), zero), get(zeros)),
+  );
+  return {
+    parameters: [I32, I64, I64, I64, I32],
+    results: [I64],
+    locals: [I64, I32, I32, I32, I32, I32, V128],
+    body: [
+      set(zeros, v128.splat8(get(stop))),
+      loop(
+        when(i64.eq(get(done), get(limit)), give(i64.const(0n))),
+        when(i64.gtU(get(done), i64.const(BigInt(LARGEST))), give(i64.const(INCOMPARABLE))),
+        when(i32.eqz(tee(left, call(READ, get(context), i64.add(get(a), get(done))))), give(i64.const(INCOMPARABLE))),
+        when(i32.eqz(tee(right, call(READ, get(context), i64.add(get(b), get(done))))), give(i64.const(INCOMPARABLE))),
+        set(count, onPage(get(left))),
+        smaller(count, onPage(get(right)), index),
+        when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
+        set(index, i32.const(0)),
+        loop(
+          when(
+            i32.leU(i32.add(get(index), i32.const(16)), get(count)),
+            when(tee(bits, v128.bits8(unlike)), set(index, i32.add(get(index), i32.ctz(get(bits)))), difference),
+            set(index, i32.add(get(index), i32.const(16))),
+            again(1),
+          ),
+          when(
+            i32.ltU(get(index), get(count)),
+            when(i32.ne(byteOf(left), byteOf(right)), difference),
+            when(i32.and(i32.eqz(byteOf(left)), get(stop)), give(i64.const(0n))),
+            set(index, i32.add(get(index), i32.const(1))),
+            again(1),
+          ),
+        ),
+        set(done, i64.add(get(done), i64.extendU(get(count)))),
+        again(),
+      ),
+      i64.const(INCOMPARABLE),
+    ].flat(),
+  };
+}
+
+/** Goes over the pages of `length` bytes from `address`; gives 0 where `look` finds one that may not be used. */
+const allPages = (look: number, context: number, address: number, length: number, done: number): Code =>
+  [
+    set(done, i64.const(0n)),
+    loop(
+      when(
+        i64.ltU(get(done), get(length)),
+        when(i32.eqz(call(look, get(context), i64.add(get(address), get(done)))), give(i32.const(0))),
+        set(done, i64.add(get(done), i64.extendU(onPage(i32.wrap(i64.add(get(address), get(done))))))),
+        again(1),
+      ),
+    ),
+  ].flat();
+
+/** (context, to, from, length): 1, or 0 with nothing written. */
+function move(): WasmFunction {
+  const [context, to, from, length, done, target, source, count, scratch] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  const rest = i64.sub(get(length), get(done));
+  return {
+    parameters: [I32, I64, I64, I64],
+    results: [I32],
+    locals: [I64, I32, I32, I32, I32],
+    body: [
+      when(i64.gtU(get(length), i64.const(BigInt(LARGEST))), give(i32.const(0))),
+      // What is read behind what is written of it is not what it was.
+      when(i64.ltU(i64.sub(get(to), get(from)), get(length)), give(i32.const(0))),
+      // Writable first: a page that was shared until now gets a copy of its own.
+      allPages(WRITE, context, to, length, done),
+      allPages(READ, context, from, length, done),
+      set(done, i64.const(0n)),
+      loop(
+        when(
+          i64.ltU(get(done), get(length)),
+          set(target, call(WRITE, get(context), i64.add(get(to), get(done)))),
+          set(source, call(READ, get(context), i64.add(get(from), get(done)))),
+          set(count, onPage(get(target))),
+          smaller(count, onPage(get(source)), scratch),
+          when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
+          memoryCopy(get(target), get(source), get(count)),
+          set(done, i64.add(get(done), i64.extendU(get(count)))),
+          again(1),
+        ),
+      ),
+      i32.const(1),
+    ].flat(),
+  };
+}
+
+/** (context, to, byte, length): 1, or 0 with nothing written. */
+function fill(): WasmFunction {
+  const [context, to, byte, length, done, target, count] = [0, 1, 2, 3, 4, 5, 6];
+  const rest = i64.sub(get(length), get(done));
+  return {
+    parameters: [I32, I64, I32, I64],
+    results: [I32],
+    locals: [I64, I32, I32],
+    body: [
+      when(i64.gtU(get(length), i64.const(BigInt(LARGEST))), give(i32.const(0))),
+      allPages(WRITE, context, to, length, done),
+      set(done, i64.const(0n)),
+      loop(
+        when(
+          i64.ltU(get(done), get(length)),
+          set(target, call(WRITE, get(context), i64.add(get(to), get(done)))),
+          set(count, onPage(get(target))),
+          when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
+          memoryFill(get(target), get(byte), get(count)),
+          set(done, i64.add(get(done), i64.extendU(get(count)))),
+          again(1),
+        ),
+      ),
+      i32.const(1),
+    ].flat(),
+  };
+}
+
+/** What a twin does, written for a call `(context, id)` whose arguments are in registers. */
+interface Body {
+  (parts: {
+    /** Register n. */
+    register(n: number): Code;
+    /** Its low byte. */
+    byte(n: number): Code;
+    /** Returns this value. */
+    returns(value: Code): Code;
+    readonly slow: Code;
+  }): Code[];
+}
+
+const CONTEXT = 0;
+const ID = 1;
+/** Locals of every twin: an i64, an i32. */
+const VALUE = 2;
+const HOST = 3;
+
+/** `strlen` and its like: what is scanned for, how far, and what to make of the distance, which is in VALUE. */
+const scanning =
+  (limit: (register: (n: number) => Code) => Code, sought: Sought, result: Body): Body =>
+  (parts) => {
+    const byte = sought === "zero" ? i32.const(0) : parts.byte(RSI);
+    const distance = call(SCAN[sought], get(CONTEXT), parts.register(RDI), limit(parts.register), byte);
+    return [when(i64.eq(tee(VALUE, distance), i64.const(UNREADABLE)), parts.slow), ...result(parts)];
+  };
+const comparing =
+  (limit: (register: (n: number) => Code) => Code, stop: boolean): Body =>
+  ({ register, returns, slow }) => [
+    when(
+      i64.eq(
+        tee(
+          VALUE,
+          call(COMPARE, get(CONTEXT), register(RDI), register(RSI), limit(register), i32.const(stop ? -1 : 0)),
+        ),
+        i64.const(INCOMPARABLE),
+      ),
+      slow,
+    ),
+    // Above an int the register is anybody's: what `mov eax` would leave.
+    returns(i64.extendU(i32.wrap(get(VALUE)))),
+  ];
+const moving =
+  (atEnd: boolean): Body =>
+  ({ register, returns, slow }) => [
+    when(i32.eqz(call(MOVE, get(CONTEXT), register(RDI), register(RSI), register(RDX))), slow),
+    returns(atEnd ? i64.add(register(RDI), register(RDX)) : register(RDI)),
+  ];
+const noLimit = (): Code => i64.const(ALL);
+const limitRsi = (register: (n: number) => Code): Code => register(RSI);
+const limitRdx = (register: (n: number) => Code): Code => register(RDX);
+const foundAt = (register: (n: number) => Code): Code => i64.add(register(RDI), get(VALUE));
+
+export const wasmTwinNames = [
+  "strlen",
+  "strnlen",
+  "strchrnul",
+  "strchr",
+  "memchr",
+  "memcmp",
+  "strcmp",
+  "strncmp",
+  "memcpy",
+  "memmove",
+  "mempcpy",
+  "memset",
+] as const;
+export type WasmTwinName = (typeof wasmTwinNames)[number];
+
+const bodies: Readonly<Record<WasmTwinName, Body>> = {
+  strlen: scanning(noLimit, "zero", ({ returns }) => [returns(get(VALUE))]),
+  strnlen: scanning(limitRsi, "zero", ({ returns }) => [returns(get(VALUE))]),
+  strchrnul: scanning(noLimit, "both", ({ register, returns }) => [returns(foundAt(register))]),
+  strchr: scanning(noLimit, "both", ({ register, byte, returns, slow }) => [
+    when(i32.eqz(tee(HOST, call(READ, get(CONTEXT), foundAt(register)))), slow),
+    when(i32.eq(i32.load8(0, get(HOST)), byte(RSI)), returns(foundAt(register))),
+    returns(i64.const(0n)),
+  ]),
+  memchr: scanning(limitRdx, "byte", ({ register, returns }) => [
+    when(i64.ltU(get(VALUE), register(RDX)), returns(foundAt(register))),
+    returns(i64.const(0n)),
+  ]),
+  memcmp: comparing(limitRdx, false),
+  strcmp: comparing(noLimit, true),
+  strncmp: comparing(limitRdx, true),
+  memcpy: moving(false),
+  memmove: moving(false),
+  mempcpy: moving(true),
+  memset: ({ register, byte, returns, slow }) => [
+    when(i32.eqz(call(FILL, get(CONTEXT), register(RDI), byte(RSI), register(RDX))), slow),
+    returns(register(RDI)),
+  ],
+};
+
+function twin(layout: WasmTwinLayout, index: number, name: WasmTwinName): WasmFunction {
+  const at = (n: number): number => layout.registers + 8 * n;
+  const body = bodies[name];
+  return {
+    parameters: [I32, I32],
+    results: [I32],
+    locals: [I64, I32],
+    name,
+    body: [
+      ...body({
+        register: (n) => i64.load(at(n), get(CONTEXT)),
+        byte: (n) => i32.load8(at(n), get(CONTEXT)),
+        returns: (value) => [
+          ...i64.store(at(RAX), get(CONTEXT), value),
+          ...i32.store(layout.outcome, get(CONTEXT), i32.const(RETURNED)),
+          ...setGlobal(index, i32.add(getGlobal(index), i32.const(1))),
+          ...give(i32.const(0)),
+        ],
+        slow: give(call(SLOW, get(CONTEXT), get(ID))),
+      }),
+      i32.const(0),
+    ].flat(),
+  };
+}
+
+/**
+ * The module of all twins: exports a function (context, id) for each name, which says whether to leave, and a count of
+ * the calls it served, `name calls`.
+ */
+export function wasmTwinModule(layout: WasmTwinLayout): Uint8Array<ArrayBuffer> {
+  const functions = [
+    lookUp(layout, false),
+    lookUp(layout, true),
+    scan("zero"),
+    scan("byte"),
+    scan("both"),
+    compare(),
+    move(),
+    fill(),
+    ...wasmTwinNames.map((name, index) => twin(layout, index, name)),
+  ];
+  const counts = wasmTwinNames.map((name) => `${name} calls`);
+  return wasmModule(layout.memoryPages, imports, functions, counts);
+}
