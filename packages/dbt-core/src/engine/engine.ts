@@ -224,17 +224,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const imports = {
       [ImportModule.engine]: {
         ...environment,
-        jump: exports.jump,
-        slowLoad: exports.slowLoad,
-        slowStore: exports.slowStore,
-        slowStoreVector: exports.slowStoreVector,
-        promote: exports.promote,
-        load: exports.load,
-        store1: exports.store1,
-        store2: exports.store2,
-        store4: exports.store4,
-        store8: exports.store8,
-        store16: exports.store16,
+        ...exports,
         service: (_context: number, code: number) => this.service(code, service),
       },
       [ImportModule.helpers]: helpers,

@@ -48,7 +48,7 @@ interface I32Instructions extends Record<
   "eqz" | "eq" | "ne" | "ltU" | "gtU" | "leU" | "geU" | "ctz" | "add" | "sub" | "and" | "or" | "shl" | "shrU" | "wrap",
   Operation
 > {
-  const(value: number): Code;
+  readonly const: (value: number) => Code;
   readonly load: Access;
   readonly load8: Access;
   readonly store: Access;
@@ -81,7 +81,7 @@ interface I64Instructions extends Record<
   "eq" | "ltU" | "gtU" | "geU" | "add" | "sub" | "xor" | "shrU" | "extendU" | "extendS",
   Operation
 > {
-  const(value: bigint): Code;
+  readonly const: (value: bigint) => Code;
   readonly load: Access;
   readonly store: Access;
 }

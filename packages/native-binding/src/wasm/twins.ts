@@ -302,11 +302,11 @@ function fill(): WasmFunction {
 interface Body {
   (parts: {
     /** Register n. */
-    register(n: number): Code;
+    readonly register: (n: number) => Code;
     /** Its low byte. */
-    byte(n: number): Code;
+    readonly byte: (n: number) => Code;
     /** Returns this value. */
-    returns(value: Code): Code;
+    readonly returns: (value: Code) => Code;
     readonly slow: Code;
   }): Code[];
 }
