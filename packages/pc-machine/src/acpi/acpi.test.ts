@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { GuestMemory } from "../ports.ts";
 import { buffer, eisaId, integer, named, packageOf, scope, window } from "./aml.ts";
 import {
+  configurationDescription,
   differentiatedDescription,
   firmwareControl,
   fixedDescription,
@@ -69,10 +70,11 @@ describe("ACPI tables", () => {
     expect(signature(root, 8)).toBe("RSD PTR ");
     expect([sum(ram.subarray(root, root + 20)), sum(ram.subarray(root, root + 36))]).toEqual([0, 0]);
     const xsdt = view.getUint32(root + 24, true);
-    const [fadt, madt] = [xsdt + 36, xsdt + 44].map((entry) => view.getUint32(entry, true));
+    const [fadt, madt, mcfg] = [xsdt + 36, xsdt + 44, xsdt + 52].map((entry) => view.getUint32(entry, true));
     const dsdt = view.getUint32(fadt + 140, true);
-    expect([xsdt, fadt, madt, dsdt].map((address) => signature(address))).toEqual(["XSDT", "FACP", "APIC", "DSDT"]);
-    expect([xsdt, fadt, madt, dsdt].map(checked)).toEqual([0, 0, 0, 0]);
+    const all = [xsdt, fadt, madt, mcfg, dsdt];
+    expect(all.map((address) => signature(address))).toEqual(["XSDT", "FACP", "APIC", "MCFG", "DSDT"]);
+    expect(all.map(checked)).toEqual([0, 0, 0, 0, 0]);
     expect(signature(view.getUint32(fadt + 36, true))).toBe("FACS");
   });
 
@@ -80,7 +82,7 @@ describe("ACPI tables", () => {
     const directory = mkdtempSync(join(tmpdir(), "doppel-acpi-"));
     try {
       const tables = [differentiatedDescription(), fixedDescription(0xe1000, 0xe2000), firmwareControl()];
-      for (const { signature, bytes } of [...tables, multipleApicDescription(1)]) {
+      for (const { signature, bytes } of [...tables, multipleApicDescription(1), configurationDescription()]) {
         const file = join(directory, `${signature}.dat`);
         writeFileSync(file, bytes);
         execFileSync("iasl", ["-d", file], { stdio: "pipe" });

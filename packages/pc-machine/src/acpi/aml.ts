@@ -107,6 +107,11 @@ export function ports(first: number, count: number): Uint8Array {
   return joined([0x47, 1, littleEndian(first, 2), littleEndian(first, 2), 1, count]);
 }
 
+/** Memory that a device decodes. */
+export function memory(first: number, bytes: number): Uint8Array {
+  return joined([0x86, littleEndian(9, 2), 1, littleEndian(first, 4), littleEndian(bytes, 4)]);
+}
+
 /** An edge-triggered interrupt of the ISA bus. */
 export function isaInterrupt(number: number): Uint8Array {
   return joined([0x22, littleEndian(1 << number, 2)]);

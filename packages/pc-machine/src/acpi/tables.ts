@@ -9,6 +9,7 @@ import {
   Interrupt,
   ioApicAddress,
   localApicAddress,
+  pciConfiguration,
   pciInterrupt,
   pciMemory,
   pciPorts,
@@ -22,6 +23,7 @@ import {
   eisaId,
   integer,
   isaInterrupt,
+  memory,
   named,
   packageOf,
   ports,
@@ -32,6 +34,7 @@ import {
 } from "./aml.ts";
 
 const headerBytes = 36;
+const buses = 1;
 const oemId = "DOPPEL";
 const oemTableId = "DOPPELPC";
 const revisionOfTables = 1;
@@ -91,13 +94,18 @@ export function differentiatedDescription(): AcpiTable {
         named("_HID", eisaId("PNP0A03")),
         named("_UID", integer(0)),
         resources([
-          window("buses", 0, 1),
+          window("buses", 0, buses),
           ports(0xcf8, 8),
           window("ports", 0, 0xcf8),
           window("ports", 0xd00, pciPorts.end),
           window("memory", pciMemory.start, pciMemory.end),
         ]),
         named("_PRT", packageOf(routing)),
+      ]),
+      // Systems believe the table about configuration space only when this reserves it (PCI Firmware 3.3, 4.1.2).
+      device("MRES", [
+        named("_HID", eisaId("PNP0C02")),
+        resources([memory(pciConfiguration.start, pciConfiguration.end - pciConfiguration.start)]),
       ]),
       device("RTC0", [
         named("_HID", eisaId("PNP0B00")),
@@ -189,6 +197,14 @@ function words(value: number): number[] {
   return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
 }
 
+/** Where PCI's configuration space is in memory (PCI Firmware Specification 3.3, 4.1.2). */
+export function configurationDescription(): AcpiTable {
+  return table("MCFG", 1, headerBytes + 24, (view) => {
+    view.setUint32(headerBytes + 8, pciConfiguration.start, true);
+    view.setUint8(headerBytes + 19, buses - 1);
+  });
+}
+
 /** Where a system that sleeps wakes (5.2.10). This one does not, but ACPI wants the table. */
 export function firmwareControl(): AcpiTable {
   const bytes = new Uint8Array(64);
@@ -223,12 +239,12 @@ function rootPointer(xsdtAddress: number): AcpiTable {
  *
  * @returns the address of the root pointer
  */
-export function writeAcpiTables(memory: GuestMemory, processors: number): number {
+export function writeAcpiTables(ram: GuestMemory, processors: number): number {
   let next = acpiArea.start;
   const place = ({ bytes, signature }: AcpiTable): number => {
     const address = next;
     next = (next + bytes.length + 63) & ~63;
-    if (next > acpiArea.end || !memory.write(address, bytes)) throw new RangeError(`no room for ACPI's ${signature}`);
+    if (next > acpiArea.end || !ram.write(address, bytes)) throw new RangeError(`no room for ACPI's ${signature}`);
     return address;
   };
   // The root pointer comes first, but knows where the others are last.
@@ -237,7 +253,8 @@ export function writeAcpiTables(memory: GuestMemory, processors: number): number
   const facs = place(firmwareControl());
   const fadt = place(fixedDescription(dsdt, facs));
   const madt = place(multipleApicDescription(processors));
-  const xsdt = place(extendedSystemDescription([fadt, madt]));
+  const mcfg = place(configurationDescription());
+  const xsdt = place(extendedSystemDescription([fadt, madt, mcfg]));
   next = acpiArea.start;
   return place(rootPointer(xsdt));
 }

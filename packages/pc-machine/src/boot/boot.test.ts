@@ -5,6 +5,7 @@ import { boot } from "./boot.ts";
 import { BootError } from "./boot-error.ts";
 import { parseBzImage } from "./bzimage.ts";
 import { parseElfImage } from "./elf-image.ts";
+import { writeSmbiosTables } from "./smbios.ts";
 
 const MiB = 2 ** 20;
 
@@ -236,4 +237,32 @@ describe("a Multiboot kernel", () => {
       }),
     );
   });
+});
+
+it("SMBIOS tables are found from their entry point, and say what the machine is", () => {
+  const { ram, ...memory } = newMemory(MiB);
+  writeSmbiosTables({ ...memory });
+  const view = new DataView(ram.buffer);
+  const anchor = 0xf_0000;
+  expect(new TextDecoder().decode(ram.subarray(anchor, anchor + 5))).toBe("_SM3_");
+  const entry = ram.subarray(anchor, anchor + ram[anchor + 6]);
+  expect(entry.reduce((sum, byte) => (sum + byte) & 0xff, 0)).toBe(0);
+  const found: [type: number, strings: string[]][] = [];
+  let at = Number(view.getBigUint64(anchor + 16, true));
+  const end = at + view.getUint32(anchor + 12, true);
+  while (at < end) {
+    const type = ram[at];
+    at += ram[at + 1];
+    let stop = at;
+    while (ram[stop] !== 0 || ram[stop + 1] !== 0) stop++;
+    found.push([type, new TextDecoder().decode(ram.subarray(at, stop)).split("\0")]);
+    at = stop + 2;
+  }
+  expect(at).toBe(end);
+  expect(found).toEqual([
+    [0, ["doppel", "1.0", "01/01/2026"]],
+    [1, ["doppel", "doppel PC", "1.0"]],
+    [3, ["doppel", "1.0"]],
+    [127, [""]],
+  ]);
 });

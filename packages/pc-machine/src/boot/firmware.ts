@@ -4,6 +4,7 @@ import type { Platform } from "../platform/platform.ts";
 import type { GuestMemory, ProcessorStart } from "../ports.ts";
 import { boot } from "./boot.ts";
 import type { BootOptions } from "./boot.ts";
+import { writeSmbiosTables } from "./smbios.ts";
 
 /** Memory-type ranges (Intel SDM vol. 3, 12.11.2): memory is cached, but for what PCI devices have. */
 const Mtrr = { base0: 0x200, mask0: 0x201, default: 0x2ff } as const;
@@ -26,7 +27,7 @@ function memoryTypes(): [number, bigint][] {
 
 /**
  * Does what firmware does between power-on and the system, on a platform that has been reset: places PCI devices,
- * lets interrupts of the PICs through, leaves ACPI's tables, and loads the kernel.
+ * lets interrupts of the PICs through, leaves ACPI's and SMBIOS's tables, and loads the kernel.
  *
  * @throws BootError when the kernel is none, cannot be run, or does not fit
  */
@@ -37,5 +38,6 @@ export function startSystem(
 ): ProcessorStart {
   platform.pci.assignResources();
   platform.localApic.enterVirtualWireMode();
+  writeSmbiosTables(memory);
   return { ...boot(memory, { ...options, acpiRoot: writeAcpiTables(memory, 1) }), msrs: memoryTypes() };
 }

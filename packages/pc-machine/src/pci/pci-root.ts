@@ -1,6 +1,7 @@
 /**
- * The root of the PCI bus: 32 slots behind configuration mechanism #1 (PCI Local Bus 3.0, 3.2.2.3.2), a host bridge in
- * the first, and interrupt pins that share inputs of the IO-APIC.
+ * The root of the PCI bus: 32 slots behind configuration mechanism #1 (PCI Local Bus 3.0, 3.2.2.3.2) and in memory (the
+ * enhanced mechanism of PCI Express 5.0, 7.2.2), a host bridge in the first, and interrupt pins that share inputs of the
+ * IO-APIC.
  */
 
 import { pciInterrupt, pciMemory, pciPorts } from "../platform/memory-map.ts";
@@ -14,6 +15,9 @@ const slots = 32;
 const enabled = 0x8000_0000;
 const dataOffset = 4;
 const addressBits = 0x80ff_fffc;
+const functionsOfSlot = 8;
+const functionBytes = 4096;
+const configurationBytes = 256;
 
 export interface PciRootConnections {
   readonly bus: Bus;
@@ -45,6 +49,26 @@ export class PciRoot implements Device {
       } else if (offset === 0 && size === 4) this.#address = (value & addressBits) >>> 0;
     },
   };
+
+  /** Configuration space in memory: 4 KiB for each of a slot's eight functions, of which there is one. */
+  readonly configuration: RegisterWindow = {
+    read: (offset, size) => {
+      const target = this.#targetAt(offset);
+      if (target === undefined) return allOnes(size);
+      const register = offset % functionBytes;
+      // Behind the first 256 bytes are extended capabilities: none.
+      return register < configurationBytes ? target.readConfiguration(register, size) : 0;
+    },
+    write: (offset, size, value) => {
+      const register = offset % functionBytes;
+      if (register < configurationBytes) this.#targetAt(offset)?.writeConfiguration(register, size, value);
+    },
+  };
+
+  #targetAt(offset: number): PciConfiguration | undefined {
+    const number = Math.floor(offset / functionBytes);
+    return number % functionsOfSlot === 0 ? this.#functions[number / functionsOfSlot] : undefined;
+  }
 
   constructor(connections: PciRootConnections) {
     this.#to = connections;

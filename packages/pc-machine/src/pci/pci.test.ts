@@ -48,9 +48,23 @@ beforeEach(() => {
     input: (pin) => ({ set: (level) => inputs.set(pin, level) }),
   });
   bus.mapPorts(0xcf8, 8, root.ports);
+  bus.mapMemory(0xfeb0_0000, 0x10_0000, root.configuration);
 });
 
 describe("PciRoot", () => {
+  it("has configuration space in memory as well", () => {
+    void new PciFunction(root.slot(3), device);
+    const place = (slot: number, offset: number, fn = 0): number => 0xfeb0_0000 + slot * 0x8000 + fn * 0x1000 + offset;
+    for (const offset of [0, 8, 0x3c]) expect(bus.readMemory(place(3, offset), 4)).toBe(read(3, offset));
+    bus.writeMemory(place(3, 4), 2, 3);
+    expect(read(3, 4, 2)).toBe(3);
+    expect(bus.readMemory(place(3, 2), 2)).toBe(device.deviceId);
+    // No extended capabilities, no other functions, nothing in the next slot.
+    expect([0x100, 0xffc].map((offset) => bus.readMemory(place(3, offset), 4))).toEqual([0, 0]);
+    expect([place(3, 0, 1), place(4, 0)].map((at) => bus.readMemory(at, 4))).toEqual([0xffff_ffff, 0xffff_ffff]);
+    bus.writeMemory(place(4, 4), 2, 3);
+  });
+
   it("has a host bridge, and nothing elsewhere", () => {
     expect(read(0, 8) >>> 8).toBe(0x060000);
     expect(read(1, 0)).toBe(0xffff_ffff);

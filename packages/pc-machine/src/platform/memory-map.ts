@@ -4,6 +4,7 @@
  * ```text
  * 0x0000_0000   RAM, but for 0xa_0000 to 0xf_ffff, where a PC has its video memory and firmware
  * 0xc000_0000   PCI's base address registers, unless RAM ends earlier; it never reaches further
+ * 0xfeb0_0000   configuration space of PCI's one bus
  * 0xfec0_0000   IO-APIC
  * 0xfee0_0000   local APIC
  * 0x1_0000_0000 RAM that did not fit below
@@ -22,8 +23,11 @@ const fourGiB: number = 2 ** 32;
 export const lowRamLimit = 0xc000_0000;
 
 /** What the guest may place PCI devices' memory and ports in. */
-export const pciMemory: AddressRange = { start: 0xc000_0000, end: 0xfec0_0000 };
+export const pciMemory: AddressRange = { start: 0xc000_0000, end: 0xfeb0_0000 };
 export const pciPorts: AddressRange = { start: 0xc000, end: 0x1_0000 };
+
+/** 4 KiB for each function of a bus (PCI Express 5.0, 7.2.2): one bus. */
+export const pciConfiguration: AddressRange = { start: 0xfeb0_0000, end: 0xfec0_0000 };
 
 export const ioApicAddress = 0xfec0_0000;
 export const localApicAddress = 0xfee0_0000;

@@ -23,7 +23,7 @@ import { KvmClock } from "./kvm-clock.ts";
 import { LegacyPorts, resetRegister } from "./legacy-ports.ts";
 import { LocalApic } from "./local-apic.ts";
 import type { SystemClock } from "./machine-clock.ts";
-import { Interrupt, ioApicAddress, timerIsaInterrupt } from "./memory-map.ts";
+import { Interrupt, ioApicAddress, pciConfiguration, timerIsaInterrupt } from "./memory-map.ts";
 import { InterruptControllerPair } from "./pic.ts";
 import { IntervalTimer } from "./pit.ts";
 import { PowerManagement, powerManagementPorts } from "./power-management.ts";
@@ -132,6 +132,8 @@ export class Platform {
     ];
     for (const [first, count, window] of ports) bus.mapPorts(first, count, window);
     bus.mapMemory(ioApicAddress, pageBytes, this.ioApic);
+    const { start, end } = pciConfiguration;
+    bus.mapMemory(start, end - start, this.pci.configuration);
     this.#devices = [
       this.localApic,
       this.ioApic,
