@@ -103,4 +103,49 @@ describe.runIf(everything)("the Debian guest", () => {
       });
     },
   );
+
+  it(
+    "is stressed for a minute, and has nothing to complain about that QEMU's machine has not",
+    {
+      timeout: 30 * MINUTE_MS,
+    },
+    async (context) => {
+      need(context, "qemu-system-x86_64", "e2fsck");
+      const kernel = ["-kernel", file("vmlinuz"), "-initrd", file("initrd.img"), "-append", "console=ttyS0"];
+      const disk = `file=${file("stressed-qemu.img")},format=raw,if=virtio,cache=unsafe`;
+      const machine = ["-accel", "tcg", "-m", "512", "-nographic", "-no-reboot", "-drive", disk];
+      const known = await stress(["qemu-system-x86_64", ...machine, ...kernel], "stressed-qemu.img");
+      const options = kernel.map((word) => word.replace(/^-(?=\w)/, "--"));
+      const ours = await stress(
+        [process.execPath, main, "vm", ...options, "--disk", file("stressed.img")],
+        "stressed.img",
+      );
+      expect(ours.filter((warning) => !known.includes(warning))).toEqual([]);
+    },
+  );
+
+  /** Boots the disk, stresses the system and powers it off; what its kernel warned of, without numbers. */
+  async function stress(command: readonly [string, ...string[]], image: string): Promise<string[]> {
+    copyFileSync(file("root.img"), file(image));
+    await using guest = new SerialMachine(command);
+    await guest.shows(/root@doppel:~# /);
+    const hogs = "--vm 1 --vm-bytes 64M --fork 1 --switch 1 --timer 1 --timeout 60";
+    const printed = await guest.run(`stress-ng ${hogs} 2>&1`);
+    expect(printed).toMatch(/successful run completed[^]*status=0$/);
+    const log = await guest.run("dmesg -r | grep '^<[0-4]>'");
+    guest.type("poweroff\n");
+    expect(await guest.ended).toBe(0);
+    execFileSync("e2fsck", ["-fn", file(image)], {
+      env: { ...process.env, PATH: "/usr/sbin:/sbin:/usr/bin:/bin" },
+      stdio: "pipe",
+    });
+    return (
+      log
+        .split("\n")
+        .filter((line) => /^<[0-4]>/.test(line))
+        .map((line) => line.replace(/^<\d>\[[ \d.]+\] /, "").replaceAll(/\d+/g, "N"))
+        // This is about how busy the host is.
+        .filter((line) => !line.startsWith("hrtimer: interrupt took"))
+    );
+  }
 });

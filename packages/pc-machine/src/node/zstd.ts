@@ -12,5 +12,6 @@ const level = 1;
 export const zstd: Compression = {
   name: "zstd",
   compress: (bytes) => compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } }),
-  decompress: (bytes, most) => decompress(bytes, { maxOutputLength: most }),
+  // In one piece: Node's own are of 16 KiB, each a buffer, put together in the end.
+  decompress: (bytes, most) => decompress(bytes, { maxOutputLength: most, chunkSize: Math.max(most, 1024) }),
 };

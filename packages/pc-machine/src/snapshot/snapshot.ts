@@ -16,6 +16,8 @@ import { decodeState, encodeState } from "./state-codec.ts";
 const pageBytes = 4096;
 /** Compressed together: enough to be small, little enough to be held. */
 const pagesPerChunk = 256;
+/** Decompressed at the same time: as many as Node has threads for it. */
+const chunksAhead = 4;
 /** Page numbers in front of the pages. */
 const bytesPerNumber = 4;
 
@@ -80,6 +82,9 @@ export async function loadSnapshot(
   const states = new Map<string, StateRecord>();
   const pages = new PageLoader(memory, options.isFresh === true);
   let compression: Compression | undefined;
+  // Some chunks are decompressed, on other threads, while the next are read and checked.
+  const decoding: Promise<Page[]>[] = [];
+  const loadFirst = async (): Promise<void> => pages.load((await decoding.shift()) ?? []);
   for await (const { kind, content } of readChunks(source)) {
     if (compression === undefined) {
       if (kind !== ChunkKind.description)
@@ -92,9 +97,11 @@ export async function loadSnapshot(
         addPart(states, decoded(content, "a part's state"));
         break;
       case ChunkKind.pages:
-        pages.load(await decodePages(content, compression));
+        if (decoding.length >= chunksAhead) await loadFirst();
+        decoding.push(handled(decodePages(content, compression)));
         break;
       case ChunkKind.end:
+        while (decoding.length > 0) await loadFirst();
         pages.finish(new RecordReader("end", decoded(content, "the end")).integer("pages", 0, 2 ** 32));
         break;
       default:
@@ -106,6 +113,12 @@ export async function loadSnapshot(
     if (state === undefined) throw new SnapshotError(`${part.id}: its state is missing`);
     part.load(state, part.version);
   }
+}
+
+/** A promise that somebody looks at later, or, after another error, not at all. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Bytes of RAM of the machine that was saved; only the beginning of the source is read. @throws SnapshotError */
