@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { EDGE } from "../src/pair/keys.ts";
 import { CaptureReader } from "./capture-reader.ts";
 import { Client } from "./clients.ts";
-import type { Protocol } from "./clients.ts";
+import type { Service } from "./clients.ts";
 import { Cluster } from "./cluster.ts";
 import type { ClusterEvent, ClusterOptions } from "./cluster.ts";
 import { faults } from "./faults.ts";
@@ -17,13 +17,13 @@ export interface CampaignOptions extends ClusterOptions {
   readonly failovers: number;
   readonly seed: number;
   readonly clients: number;
-  readonly machinePort: number;
-  readonly protocol: Protocol;
+  /** By turns, for a client each. */
+  readonly services: readonly Service[];
   /** Only faults whose name contains this. */
   readonly only?: string | undefined;
   readonly print: (line: string) => void;
-  /** Says that the machine answers, for one that takes a while. */
-  readonly ready?: (cluster: Cluster) => Promise<void>;
+  /** Waits until the machine's services answer, and sets them up; for one that takes a while. */
+  readonly ready?: ((cluster: Cluster) => Promise<void>) | undefined;
   /** How long a pair may take to be protected. */
   readonly patienceMs: number;
 }
@@ -105,19 +105,19 @@ class Campaign {
     this.#cluster = cluster;
     this.#random = generator(options.seed);
     this.#capture = new CaptureReader(cluster.captureFile);
-    const { protocol, machinePort } = options;
+    const { services } = options;
     const random = generator(options.seed + 1);
-    this.#clients = Array.from(
-      { length: options.clients },
-      (_, number) =>
-        new Client(number, {
-          port: cluster.servicePort(machinePort),
-          protocol,
-          history: this.#history,
-          random,
-          answered: (ms, waitedMs) => this.#waits.push({ ms, waitedMs }),
-        }),
-    );
+    this.#clients = Array.from({ length: options.clients }, (_, number) => {
+      const { machinePort, protocol } = services[number % services.length];
+      return new Client(number, {
+        port: cluster.servicePort(machinePort),
+        protocol,
+        prefix: services.length === 1 ? "" : `${machinePort}.`,
+        history: this.#history,
+        random,
+        answered: (ms, waitedMs) => this.#waits.push({ ms, waitedMs }),
+      });
+    });
     cluster.listen((event) => this.#heard(event));
   }
 
@@ -125,9 +125,10 @@ class Campaign {
     const cluster = this.#cluster;
     if (cluster.arbiter === "etcd") cluster.start("etcd");
     cluster.start(EDGE);
-    for (const host of cluster.hosts) cluster.start(host);
-    await this.#protected();
+    // A machine that is set up has nothing to lose yet, and runs faster alone.
+    cluster.start(cluster.hosts[0]);
     await this.#options.ready?.(cluster);
+    await this.#protected();
     for (const client of this.#clients) client.start();
     await pause(1000);
     try {

@@ -39,6 +39,36 @@ function lineAnswer(line: string, set: Value): string | Failed {
   return line === "OK" ? set : line;
 }
 
+/** REdis Serialization Protocol, version 2: as far as these three commands and their answers go. */
+export const redisProtocol: Protocol = {
+  encode: ({ action, key, value = "" }) => {
+    const words = action === "set" ? ["SET", key, value] : [action === "get" ? "GET" : "INCR", key];
+    const bulk = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+    return `*${words.length}\r\n${bulk.join("")}`;
+  },
+  decode: (received, { action, value = "" }) => {
+    const line = received.indexOf("\r\n");
+    if (line < 0) return undefined;
+    const first = received.toString("utf8", 1, line);
+    switch (String.fromCodePoint(received[0])) {
+      case "+":
+        return { answer: action === "set" ? value : first, end: line + 2 };
+      case ":":
+        return { answer: first, end: line + 2 };
+      case "$": {
+        const length = Number(first);
+        if (length < 0) return { answer: "", end: line + 2 };
+        const end = line + 2 + length;
+        return received.length < end + 2
+          ? undefined
+          : { answer: received.toString("utf8", line + 2, end), end: end + 2 };
+      }
+      default:
+        return { answer: { failed: received.toString("utf8", 0, line) }, end: line + 2 };
+    }
+  },
+};
+
 /** Keys that all clients write, so that there is something to disagree about. */
 const REGISTERS = ["r1", "r2", "r3"];
 const COUNTERS = ["n1", "n2"];
@@ -49,9 +79,17 @@ const RETRY_MS = 50;
 /** No failover takes as long. */
 const PATIENCE_MS = 60_000;
 
+/** What answers at a port of the machine. */
+export interface Service {
+  readonly machinePort: number;
+  readonly protocol: Protocol;
+}
+
 export interface ClientPorts {
   readonly port: number;
   readonly protocol: Protocol;
+  /** Keys of one service are not another's. */
+  readonly prefix: string;
   readonly history: History;
   /** From 0 to 1. */
   readonly random: () => number;
@@ -102,7 +140,7 @@ export class Client {
     while (this.#running) {
       const counts = random() < 0.4;
       const keys = counts ? [...COUNTERS, `own${this.#number}`] : REGISTERS;
-      const key = keys[Math.floor(random() * keys.length)];
+      const key = this.#ports.prefix + keys[Math.floor(random() * keys.length)];
       const action: Action = random() < 0.35 ? "get" : counts ? "increment" : "set";
       await this.#perform({ client: this.#number, key, action, value: `${this.#number}.${++this.#values}` });
       await new Promise((resolve) => setTimeout(resolve, this.#socket === undefined ? RETRY_MS : random() * THINK_MS));
@@ -112,7 +150,7 @@ export class Client {
   /** Reads all keys once more, when nobody writes any more. */
   async readAll(): Promise<void> {
     for (const key of [...REGISTERS, ...COUNTERS, `own${this.#number}`]) {
-      await this.#perform({ client: this.#number, key, action: "get" });
+      await this.#perform({ client: this.#number, key: this.#ports.prefix + key, action: "get" });
     }
   }
 

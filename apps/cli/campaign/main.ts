@@ -20,6 +20,7 @@ const USAGE = `usage: pnpm campaign [--failovers N] [--guest ${Object.keys(guest
   --clients N       clients, a connection each (6)
   --interval MS     from checkpoint to checkpoint (50)
   --only TEXT       only faults whose name contains it
+  --debian DIR      of a Debian guest, as "doppel guest debian --out DIR" makes it (debian)
   --json FILE       what happened, for programs
   --folder DIR      where its files go, and stay
 `;
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: "6" },
     interval: { type: "string", default: "50" },
     only: { type: "string" },
+    debian: { type: "string" },
     json: { type: "string" },
     folder: { type: "string" },
   },
@@ -57,8 +59,13 @@ if (values.help === true) {
 }
 const guest = guests[values.guest];
 if (guest === undefined) fail(`--guest: ${Object.keys(guests).join(", ")}`);
-const missing = guest.missing?.();
-if (missing !== undefined) fail(`--guest ${values.guest}: ${missing}`);
+const made = ((): ReturnType<typeof guest.make> => {
+  try {
+    return guest.make(values.debian);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+})();
 const hasEtcd = spawnSync("etcd", ["--version"]).status === 0;
 const arbiter = values.arbiter ?? (hasEtcd ? "etcd" : "edge");
 if (arbiter !== "edge" && arbiter !== "etcd") fail("--arbiter: edge or etcd");
@@ -78,7 +85,7 @@ const result = await runCampaign({
   clients: count("clients"),
   only: values.only,
   print: (line) => process.stdout.write(`${line}\n`),
-  ...guest.make(folder),
+  ...made,
 });
 const seconds = Math.round((performance.now() - started) / 1000);
 process.stdout.write(campaignTable(result, { guest: values.guest, arbiter, seconds }));

@@ -24,7 +24,7 @@ describe("a campaign", () => {
       clients: 4,
       only: "leader",
       print: () => undefined,
-      ...guests["model"].make(folder),
+      ...guests["model"].make(undefined),
     });
     expect(result.violations).toEqual([]);
     expect(result.rounds.reduce((sum, { failovers }) => sum + failovers, 0)).toBeGreaterThanOrEqual(5);
