@@ -2,7 +2,14 @@
  * RFLAGS as a word, read from and written to a context block: for signals, checkpoints, debuggers and helpers.
  * Layout of RFLAGS: Intel SDM vol. 1, 3.4.3.
  */
-import { FLAGS_MASK, flagsOf, normalisedRecord, OperationWord, type PackedRecord } from "@doppel/lazy-flags";
+import {
+  FLAGS_MASK,
+  flagsOf,
+  normalisedRecord,
+  OperationWord,
+  type PackedRecord,
+  plainFlagsOf,
+} from "@doppel/lazy-flags";
 import { StateOffset } from "./state.ts";
 
 export const RFlags = {
@@ -54,6 +61,14 @@ export function readConditionFlags(view: DataView, cpu: number): number {
     const others = view.getInt32(cpu + StateOffset.flagResult, true) & FLAGS_MASK & ~RFlags.carry;
     return others | ((operation & OperationWord.carry) === 0 ? 0 : RFlags.carry);
   }
+  const plain = plainFlagsOf(
+    operation,
+    view.getInt32(cpu + StateOffset.flagA, true),
+    view.getInt32(cpu + StateOffset.flagA + 4, true),
+    view.getInt32(cpu + StateOffset.flagB, true),
+    view.getInt32(cpu + StateOffset.flagB + 4, true),
+  );
+  if (plain >= 0) return plain;
   record.operation = operation;
   record.a = view.getBigUint64(cpu + StateOffset.flagA, true);
   record.b = view.getBigUint64(cpu + StateOffset.flagB, true);

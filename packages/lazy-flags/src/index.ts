@@ -1,5 +1,5 @@
 export { bigintAlgebra, type FlagAlgebra, numberAlgebra } from "./algebra.ts";
-export { flagsOf, normalisedRecord, type PackedRecord, unpack } from "./packed.ts";
+export { flagsOf, normalisedRecord, type PackedRecord, plainFlagsOf, unpack } from "./packed.ts";
 export {
   CarryRule,
   FlagBit,

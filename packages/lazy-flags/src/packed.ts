@@ -85,6 +85,40 @@ function narrowFlags(record: FlagRecord<bigint>): number {
   );
 }
 
+/** Neither was a carry put in, nor carry or overflow given, and carry is that of the comparison. */
+const isPlain = (operation: number): boolean =>
+  (operation & (OperationWord.carryMask | OperationWord.overflowGiven)) === 0;
+
+/**
+ * The flags word of a plain addition or subtraction, which nearly all records are, from halves of 32 bits: what
+ * `flagsOf` says, without a bigint. -1 for other records.
+ *
+ * With `d = a - b`, adjust and overflow are the same expressions of `a`, `b` and `d` for both: of a subtraction they are
+ * minuend, subtrahend and result, of an addition sum, addend and addend.
+ */
+export function plainFlagsOf(operation: number, aLow: number, aHigh: number, bLow: number, bHigh: number): number {
+  const kind = operationKind(operation);
+  if (!isPlain(operation) || (kind !== FlagKind.subtract && kind !== FlagKind.add)) return -1;
+  const width = operationWidth(operation);
+  const borrow = aLow >>> 0 < bLow >>> 0 ? 1 : 0;
+  const low = (aLow - bLow) | 0;
+  const high = (aHigh - bHigh - borrow) | 0;
+  const isBelow = aHigh === bHigh ? borrow : aHigh >>> 0 < bHigh >>> 0 ? 1 : 0;
+  const resultLow = kind === FlagKind.add ? aLow : low;
+  const resultHigh = kind === FlagKind.add ? aHigh : high;
+  const isZero = width === 64 ? (resultLow | resultHigh) === 0 : resultLow << (32 - width) === 0;
+  const signOf = (lowHalf: number, highHalf: number): number =>
+    (width === 64 ? highHalf >>> 31 : lowHalf >>> (width - 1)) & 1;
+  return (
+    (isBelow << FlagBit.carry) |
+    (numberAlgebra.evenParity(resultLow, width) << FlagBit.parity) |
+    ((((aLow ^ bLow ^ low) >>> 4) & 1) << FlagBit.adjust) |
+    ((isZero ? 1 : 0) << FlagBit.zero) |
+    (signOf(resultLow, resultHigh) << FlagBit.sign) |
+    (signOf((aLow ^ bLow) & (aLow ^ low), (aHigh ^ bHigh) & (aHigh ^ high)) << FlagBit.overflow)
+  );
+}
+
 /** The normalised record that stands for a flags word; other bits of `word` are dropped. */
 export function normalisedRecord(word: number): PackedRecord {
   const carryBit = (word & 1) === 0 ? 0 : OperationWord.carry;
