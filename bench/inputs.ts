@@ -87,7 +87,8 @@ function cSource(functions: number): string {
 export function writeInputs(folder: string): void {
   const text = prose(TEXT_BYTES);
   writeFileSync(join(folder, "text"), text);
-  writeFileSync(join(folder, "short-text"), text.slice(0, TEXT_BYTES / 6));
+  writeFileSync(join(folder, "half-text"), text.slice(0, TEXT_BYTES / 2));
+  writeFileSync(join(folder, "long-text"), text.repeat(10));
   writeFileSync(join(folder, "records.csv"), records(RECORDS));
   writeFileSync(join(folder, "program.c"), cSource(C_FUNCTIONS));
 }

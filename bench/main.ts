@@ -4,16 +4,17 @@
  * The contenders take turns within a round so that whatever disturbs the machine meets all of them; a ratio's spread is
  * that of the rounds. The measure is wall time, which says something only on an idle machine; user time is shown too.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Absent, type Contender, contender, type ContenderName, doppel, findProgram } from "./contenders.ts";
 import { host } from "./host.ts";
 import { type GuestMachine, type MachineTask, measureMachine } from "./machine-task.ts";
 import { measure, type Measurement } from "./measure.ts";
-import { plot } from "./plot.ts";
-import { markdown, table } from "./report.ts";
+import { Progress } from "./progress.ts";
+import { table } from "./report.ts";
 import { type Results, summarise, type SuiteResult, type TaskResult } from "./results.ts";
+import { keepResults, writeDocument } from "./sections.ts";
 import { measureServer } from "./server.ts";
 import { TaskBook } from "./task-book.ts";
 import { suites } from "./suites.ts";
@@ -27,7 +28,7 @@ export interface BenchOptions {
   readonly versus: readonly ContenderName[];
   readonly repeat: number;
   readonly json: boolean;
-  /** Folder to write benchmarks.md and benchmarks.svg to. */
+  /** Keep the results, and write benchmarks.md and benchmarks.svg of all that is kept to this folder. */
   readonly write?: string | undefined;
   /** What starts `doppel`. */
   readonly doppel: readonly string[];
@@ -60,29 +61,42 @@ export async function bench(options: BenchOptions): Promise<Results> {
   }
   const folder = mkdtempSync(join(tmpdir(), "doppel-bench-"));
   try {
+    const chosen = suites.filter(({ name }) => options.suites.length === 0 || options.suites.includes(name));
+    const total = chosen.reduce((sum, suite) => sum + stepsOf(suite, options).length, 0);
+    const progress = new Progress(total, note);
     const measured: SuiteResult[] = [];
-    for (const suite of suites) {
-      if (options.suites.length > 0 && !options.suites.includes(suite.name)) continue;
-      suite.prepare?.(folder, { doppel: options.doppel, note });
-      measured.push(await runSuite(suite, contenders, folder, options));
-    }
-    const results: Results = {
+    const resultsOf = (done: readonly SuiteResult[]): Results => ({
       date: new Date().toISOString().slice(0, 10),
       host: host(),
       repeat: options.repeat,
       contenders: contenders.map(({ name, description }) => ({ name, description })),
       absent,
-      suites: measured,
-    };
-    if (options.json) options.print(`${JSON.stringify(results, undefined, 2)}\n`);
-    if (options.write !== undefined) {
-      writeFileSync(join(options.write, "benchmarks.md"), markdown(results));
-      writeFileSync(join(options.write, "benchmarks.svg"), plot(results));
+      suites: done,
+    });
+    for (const suite of chosen) {
+      suite.prepare?.(folder, { doppel: options.doppel, note });
+      const result = await runSuite(suite, contenders, folder, options, progress);
+      measured.push(result);
+      if (options.write === undefined) continue;
+      keepResults(resultsOf([result]));
+      writeDocument(options.write);
     }
+    const results = resultsOf(measured);
+    if (options.json) options.print(`${JSON.stringify(results, undefined, 2)}\n`);
     return results;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What progress is counted in: tasks and machines. */
+function stepsOf({ tasks, machines = [] }: Suite, options: BenchOptions): readonly { readonly name: string }[] {
+  const chosen = machines.filter(({ laps }) => laps.some(({ name }) => isChosen(name, options)));
+  return [...tasks.filter(({ name }) => isChosen(name, options)), ...chosen];
+}
+
+function isChosen(task: string, { only }: BenchOptions): boolean {
+  return only === undefined || task.includes(only);
 }
 
 async function runSuite(
@@ -90,11 +104,13 @@ async function runSuite(
   contenders: readonly Contender[],
   folder: string,
   options: BenchOptions,
+  progress: Progress,
 ): Promise<SuiteResult> {
   const tasks: TaskResult[] = [];
   const absent: Absent[] = [];
   for (const task of suite.tasks) {
-    if (options.only !== undefined && !task.name.includes(options.only)) continue;
+    if (!isChosen(task.name, options)) continue;
+    progress.next(`${suite.name}: ${task.name}`);
     const command = task.command({ folder });
     const missing = task.needs?.find((name) => findProgram(name) === undefined);
     if (command === undefined || missing !== undefined) {
@@ -102,19 +118,18 @@ async function runSuite(
       options.note(`without ${task.name}: ${missing ?? "its program"} is not installed\n`);
       continue;
     }
-    options.note(`${suite.name}: ${task.name}\n`);
     tasks.push(await runTask(task, command, contenders, folder, options.repeat));
   }
   for (const machine of suite.machines ?? []) {
+    const laps = machine.laps.filter(({ name }) => isChosen(name, options));
+    if (laps.length === 0) continue;
+    progress.next(`${suite.name}: ${machine.name}`);
     const guest = machine.guest(folder);
     if (guest === undefined) {
       absent.push({ name: machine.name, reason: "there is no such guest here" });
       continue;
     }
-    const laps = machine.laps.filter(({ name }) => options.only === undefined || name.includes(options.only));
-    options.note(`${suite.name}: ${machine.name}\n`);
-    if (laps.length > 0)
-      tasks.push(...(await runMachine({ ...machine, laps }, guest, contenders, folder, options.repeat)));
+    tasks.push(...(await runMachine({ ...machine, laps }, guest, contenders, folder, options.repeat)));
   }
   const result: SuiteResult = { name: suite.name, title: suite.title, tasks, absent, summary: [] };
   const summarised = { ...result, summary: summarise(result) };

@@ -2,7 +2,7 @@
  * The ratios as a picture: a row for each task, a mark for each contender on a logarithmic scale, its spread as a line.
  * Right of the middle doppel is faster. Plain SVG, drawn for light and dark pages alike.
  */
-import { contendersOf, OURS, type Results, wallRatio } from "./results.ts";
+import { contendersOf, OURS, type SuiteResult, wallRatio } from "./results.ts";
 
 const ROW = 18;
 const LABEL = 150;
@@ -13,8 +13,8 @@ const COLOURS = ["#d95f02", "#1b9e77", "#7570b3", "#e7298a"];
 
 const escapeText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-export function plot(results: Results): string {
-  const names = [...new Set(results.suites.flatMap(contendersOf))].filter((name) => name !== OURS);
+export function plot(suites: readonly SuiteResult[]): string {
+  const names = [...new Set(suites.flatMap(contendersOf))].filter((name) => name !== OURS);
   const low = Math.log(TICKS[0]);
   const high = Math.log(TICKS.at(-1)!);
   const x = (value: number): string => {
@@ -23,7 +23,7 @@ export function plot(results: Results): string {
   };
   const marks: string[] = [];
   let y = 40;
-  for (const suite of results.suites) {
+  for (const suite of suites) {
     y += ROW;
     marks.push(`<text x="8" y="${y + 4}" font-weight="bold">${escapeText(suite.name)}</text>`);
     for (const task of suite.tasks) {

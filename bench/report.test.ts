@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { plot } from "./plot.ts";
 import { markdown, table } from "./report.ts";
-import { type Results, summarise, type SuiteResult } from "./results.ts";
+import { Progress } from "./progress.ts";
+import { summarise, type SuiteResult } from "./results.ts";
+import type { SuiteSection, TextSection } from "./sections.ts";
 
 const tasks: SuiteResult = {
   name: "kernels",
@@ -25,13 +27,22 @@ const tasks: SuiteResult = {
   summary: [],
 };
 
-const results: Results = {
+const host = { processor: "A processor", cores: 2, memoryGiB: 4, kernel: "Linux 6.1", node: "v24" };
+const suite: SuiteResult = { ...tasks, summary: summarise(tasks) };
+const section: SuiteSection = {
   date: "2026-01-01",
-  host: { processor: "A processor", cores: 2, memoryGiB: 4, kernel: "Linux 6.1", node: "v24" },
+  host,
   repeat: 3,
   contenders: [{ name: "doppel", description: "this project" }],
   absent: [{ name: "v86", reason: "not chosen" }],
-  suites: [{ ...tasks, summary: summarise(tasks) }],
+  suite,
+};
+const other: TextSection = {
+  date: "2026-01-02",
+  host,
+  title: "Memory",
+  command: "node bench/memory.ts",
+  text: "None.\n",
 };
 
 describe("reports of benchmarks", () => {
@@ -42,20 +53,36 @@ describe("reports of benchmarks", () => {
   });
 
   it("the table has a line for each task, and says what failed", () => {
-    const text = table(results.suites[0]);
+    const text = table(suite);
     expect(text).toMatch(/^a<b +1\.10 s +2\.20 s +2\.00 \(2\.00…2\.20\)/m);
     expect(text).toContain("other: qemu ended with 139");
   });
 
   it("the document says what it ran on and what was left out", () => {
-    const text = markdown(results);
-    expect(text).toContain("3 rounds, on A processor, 2 cores");
+    const text = markdown([section, other]);
+    expect(text).toContain("2026-01-01, `doppel bench kernels`, 3 rounds, on A processor, 2 cores");
+    expect(text).toContain("2026-01-02, `node bench/memory.ts`, on A processor");
+    expect(text).toMatch(/^\| kernels +\| +2\.00 \|$/m);
     expect(text).toContain("- without `v86`: not chosen");
     expect(text).toContain("- without redis-server: its program is not installed");
   });
 
+  it("progress says how much is left, by how it went so far", () => {
+    let nowMs = 0;
+    const lines: string[] = [];
+    const progress = new Progress(
+      3,
+      (text) => lines.push(text),
+      () => nowMs,
+    );
+    progress.next("one");
+    nowMs = 90_000;
+    progress.next("two");
+    expect(lines).toEqual(["one (1 of 3)\n", "two (2 of 3, about 3 min left)\n"]);
+  });
+
   it("the plot escapes names and has a mark for each ratio", () => {
-    const svg = plot(results);
+    const svg = plot([suite]);
     expect(svg).toContain("a&lt;b");
     expect(svg.match(/<title>/g)).toHaveLength(1);
   });

@@ -1,5 +1,6 @@
 /** Results as text: a table for the terminal, a document for docs/. */
-import { contendersOf, OURS, type Results, type SuiteResult, type TaskResult, wallRatio } from "./results.ts";
+import { contendersOf, OURS, type SuiteResult, type TaskResult, wallRatio } from "./results.ts";
+import type { Section, SuiteSection, TextSection } from "./sections.ts";
 import { median } from "./statistics.ts";
 
 function seconds(value: number): string {
@@ -62,35 +63,67 @@ export function table(suite: SuiteResult): string {
   return `${[line(head), ...rows.map(line), ...failures].join("\n")}\n\n`;
 }
 
+/** A table of Markdown, its columns as wide as their widest cell. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((name, column) => Math.max(3, name.length, ...rows.map((row) => row[column].length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}
+
 /** docs/benchmarks.md. */
-export function markdown(results: Results): string {
-  const { host } = results;
+export function markdown(sections: readonly Section[]): string {
+  const suites = sections.filter((section) => "suite" in section);
+  const others = [...new Set(suites.flatMap(({ suite }) => suite.summary.map(({ contender }) => contender)))];
+  const means = suites.map(({ suite }) => [
+    suite.name,
+    ...others.map((name) => {
+      const summary = suite.summary.find(({ contender }) => contender === name);
+      return summary === undefined ? "" : factor(summary.wall);
+    }),
+  ]);
   const parts = [
     "# Benchmarks",
     "",
-    "Written by `doppel bench`. Wall time, the median of the rounds; the contenders took turns within each round. A ratio says",
-    `how many times longer the other took than doppel (more than 1: doppel is faster), in parentheses its smallest and largest`,
-    "round. The last column is user processor time in seconds.",
+    "Made by `doppel bench --write docs` and the commands that sections name, from what they found last (`bench/results`).",
+    "Wall time is the median of the rounds; the contenders took turns within each round. A ratio says how many times longer the",
+    "other took than doppel (more than 1: doppel is faster), in parentheses its smallest and largest round. User time is in",
+    "seconds of processor time.",
     "",
     "![Times of the other contenders as multiples of doppel's](benchmarks.svg)",
     "",
-    `${results.date}, ${results.repeat} rounds, on ${host.processor}, ${host.cores} cores, ${host.memoryGiB} GiB, ${host.kernel}.`,
+    "Geometric means:",
     "",
-    ...results.contenders.map(({ name, description }) => `- \`${name}\`: ${description}`),
-    ...results.absent.map(({ name, reason }) => `- without \`${name}\`: ${reason}`),
+    markdownTable(["suite", ...others.map((name) => `${name} / ${OURS}`)], means),
   ];
-  for (const suite of results.suites) {
-    const [head, rows] = cells(suite);
-    const widths = head.map((name, column) => Math.max(3, name.length, ...rows.map((row) => row[column].length)));
-    const line = (row: readonly string[]): string =>
-      `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(" | ")} |`;
-    const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
-    parts.push("", `## ${suite.title}`, "", line(head), rule, ...rows.map(line));
-    const left = [
-      ...suite.absent.map(({ name, reason }) => `- without ${name}: ${reason}`),
-      ...suite.tasks.flatMap((task) => task.failures.map(({ name, reason }) => `- ${task.name}: ${name} ${reason}`)),
-    ];
-    if (left.length > 0) parts.push("", ...left);
-  }
+  for (const section of sections) parts.push("", ...("suite" in section ? suiteParts(section) : textParts(section)));
   return `${parts.join("\n")}\n`;
+}
+
+function ranOn({ date, host }: Section, how: string): string {
+  return `${date}, ${how}, on ${host.processor}, ${host.cores} cores, ${host.memoryGiB} GiB, ${host.kernel}, Node ${host.node}.`;
+}
+
+function textParts(section: TextSection): string[] {
+  return [`## ${section.title}`, "", ranOn(section, `\`${section.command}\``), "", section.text.trim()];
+}
+
+function suiteParts(section: SuiteSection): string[] {
+  const { suite, repeat, contenders, absent } = section;
+  const left = [
+    ...absent.map(({ name, reason }) => `- without \`${name}\`: ${reason}`),
+    ...suite.absent.map(({ name, reason }) => `- without ${name}: ${reason}`),
+    ...suite.tasks.flatMap((task) => task.failures.map(({ name, reason }) => `- ${task.name}: ${name} ${reason}`)),
+  ];
+  return [
+    `## ${suite.title}`,
+    "",
+    ranOn(section, `\`doppel bench ${suite.name}\`, ${repeat} ${repeat === 1 ? "round" : "rounds"}`),
+    "",
+    markdownTable(...cells(suite)),
+    "",
+    ...contenders.map(({ name, description }) => `- \`${name}\`: ${description}`),
+    ...left,
+  ];
 }

@@ -2,17 +2,18 @@
  * What two of the techniques bring, each against doing without it: processes that share one code heap against emulators
  * of their own, and guard bits per granule against guards of whole pages.
  *
- *   node bench/techniques.ts [--processes N] [--write FILE]
+ *   node bench/techniques.ts [--processes N] [--write docs]
  *
  * Times are user time of the emulating process, which other load disturbs least.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findProgram } from "./contenders.ts";
-import { host } from "./host.ts";
+import { markdownTable as table } from "./report.ts";
+import { keepText, writeDocument } from "./sections.ts";
 
 const root = join(import.meta.dirname, "..");
 const MEBIBYTE = 2 ** 20;
@@ -51,10 +52,6 @@ function run(command: readonly string[], options: readonly string[] = []): Run {
 const integer = (value: number): string => Math.round(value).toLocaleString("en-US");
 const mebibytes = (bytes: number): string => `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 const seconds = (value: number): string => `${value.toFixed(2)} s`;
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
-}
 
 /** Starts N interpreters, each when the one before it is ready, all alive until the last is; says when each was ready. */
 const STARTER = String.raw`
@@ -185,12 +182,7 @@ function guards(): string {
 
 const { values } = parseArgs({ options: { processes: { type: "string", default: "50" }, write: { type: "string" } } });
 try {
-  const { processor, cores } = host();
-  const text = `# What techniques bring
-
-Made by \`node bench/techniques.ts --write FILE\`, on ${cores} cores of ${processor}.
-
-## One code heap for all processes
+  const text = `### One code heap for all processes
 
 Each process is an interpreter that loads two modules, says that it is ready, and stays until the last is.
 
@@ -198,7 +190,7 @@ ${processes(Number(values.processes))}
 
 Emulators of their own are the median of five, times the number of processes.
 
-## Guard bits per granule
+### Guard bits per granule
 
 Programs that write code while they run. \`whole-pages\` guards pages instead of granules of 64 bytes: what is written beside
 code discards it.
@@ -206,7 +198,10 @@ code discards it.
 ${guards()}
 `;
   process.stdout.write(text);
-  if (values.write !== undefined) writeFileSync(values.write, text);
+  if (values.write !== undefined) {
+    keepText("techniques", { title: "What techniques bring", command: "node bench/techniques.ts", text });
+    writeDocument(values.write);
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -31,4 +31,4 @@ def primes(limit):
     return sum(n for n in range(2, limit) if sieve[n])
 
 
-print(f"{spectral(100):.12f}", digits_of_pi(500)[-10:], primes(300000))
+print(f"{spectral(240):.12f}", digits_of_pi(1200)[-10:], primes(2000000))

@@ -49,7 +49,7 @@ def tasks(count):
 
 
 workers = [Worker(n) for n in range(11)]
-for n, task in enumerate(tasks(2000)):
+for n, task in enumerate(tasks(12000)):
     workers[n % len(workers)].accept(task)
 total = 0
 while any(worker.queue for worker in workers):

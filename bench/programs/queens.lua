@@ -19,9 +19,9 @@ local function queens(n)
 end
 
 local parts = {}
-for n = 4, 8 do parts[#parts + 1] = string.format("%d:%d", n, queens(n)) end
+for n = 4, 9 do parts[#parts + 1] = string.format("%d:%d", n, queens(n)) end
 local words, seed = {}, 42
-for i = 1, 60000 do
+for i = 1, 120000 do
   seed = (seed * 16807) % 2147483647
   words[i] = string.format("%x", seed):sub(1, 5)
 end

@@ -1,5 +1,5 @@
 CREATE TABLE item(id INTEGER PRIMARY KEY, category INTEGER, name TEXT, price REAL);
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80000)
 INSERT INTO item SELECT i, (i * 7919) % 97, printf('item %05d', (i * 104729) % 99991), (i % 1000) / 8.0 FROM n;
 CREATE INDEX by_name ON item(name);
 SELECT category, count(*), sum(price), min(name) FROM item GROUP BY category ORDER BY sum(price) DESC LIMIT 5;

@@ -14,7 +14,7 @@ pairs = {}
 for match in pattern.finditer(text):
     pairs.setdefault(match.group(1), []).append(match.group(2).upper())
 document = {"common": common, "pairs": {key: sorted(set(value)) for key, value in pairs.items()}}
-for _ in range(20):
+for _ in range(100):
     document = json.loads(json.dumps(document))
 print(len(counts), document["common"][0], {key: len(value) for key, value in document["pairs"].items()})
 print(" ".join(word.replace("ba", "-")[::-1] for word, _ in document["common"][:20]))

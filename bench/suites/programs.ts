@@ -40,17 +40,17 @@ export const programs: Suite = {
   },
   tasks: [
     task("python3 objects", "python3", [script("objects.py")]),
-    task("python3 text", "python3", [script("text.py"), "short-text"]),
+    task("python3 text", "python3", [script("text.py"), "half-text"]),
     task("python3 numbers", "python3", [script("numbers.py")]),
     task("perl", "perl", [script("records.pl"), "records.csv"]),
     task("bash", "bash", [script("loop.sh")]),
     task("lua", "lua", [script("queens.lua")]),
     task("sqlite3", "sqlite3", ["-batch", ":memory:", `.read ${script("queries.sql")}`]),
     task("gzip", "gzip", ["-6", "-c", "text"]),
-    task("xz", "xz", ["-2", "-c", "-T1", "short-text"]),
+    task("xz", "xz", ["-2", "-c", "-T1", "half-text"]),
     task("zstd", "zstd", ["-6", "-c", "-q", "--single-thread", "text"]),
     // The same input many times over: OpenSSL's own `speed` measures by the clock.
-    task("openssl sha256", "openssl", ["dgst", "-sha256", ...Array.from({ length: 20 }, () => "text")]),
+    task("openssl sha256", "openssl", ["dgst", "-sha256", ...Array.from({ length: 40 }, () => "text")]),
     task("openssl aes", "openssl", [
       "enc",
       "-aes-256-cbc",
@@ -59,7 +59,7 @@ export const programs: Suite = {
       "-iv",
       "11".repeat(16),
       "-in",
-      "text",
+      "long-text",
     ]),
     // Checking a key is testing its primes: the modular exponentiations that signing consists of, for half a second.
     task("openssl rsa", "openssl", ["rsa", "-in", KEY, "-check", "-noout"]),

@@ -11,9 +11,10 @@ const USAGE = `usage: doppel bench [SUITE…] [options]
 
   --vs LIST        contenders: native, qemu, v86 (default native,qemu)
   --repeat N       rounds (default 3); the contenders take turns within each
+  --quick          one round
   --only TEXT      only tasks whose name contains this
   --json           print the results as JSON
-  --write DIR      write benchmarks.md and benchmarks.svg there
+  --write DIR      keep the results, and write benchmarks.md and benchmarks.svg of all that is kept there
 
 Suites: kernels, programs, startup, vm, vm32; all, unless some are named. Wall time says something on an idle machine only.
 `;
@@ -31,7 +32,8 @@ interface BenchModule {
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseOptions("bench", args, {
     vs: { type: "string", default: "native,qemu" },
-    repeat: { type: "string", default: "3" },
+    repeat: { type: "string" },
+    quick: { type: "boolean", default: false },
     only: { type: "string" },
     json: { type: "boolean", default: false },
     write: { type: "string" },
@@ -41,6 +43,10 @@ export async function run(args: readonly string[]): Promise<number> {
     print(USAGE);
     return 0;
   }
+  if (values.write !== undefined && values.only !== undefined)
+    throw new UsageError("bench: --write keeps whole suites; leave out --only");
+  if (values.quick && values.repeat !== undefined)
+    throw new UsageError("bench: --quick is --repeat 1; give one of them");
   const module = join(root, "bench", "main.ts");
   if (!existsSync(module)) throw new UsageError("bench needs a checkout of doppel: the suites are not in the package");
   const benchmarks = (await import(module)) as BenchModule;
@@ -48,7 +54,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const options: BenchOptions = {
     suites: positionals,
     versus: parseContenders(values.vs, contenders.contenderNames),
-    repeat: parseRepeat(values.repeat),
+    repeat: parseRepeat(values.repeat ?? (values.quick ? "1" : "3")),
     only: values.only,
     json: values.json,
     write: values.write,

@@ -3,7 +3,7 @@ import type { SupportExports } from "../emit/support-module.ts";
 import type { CodeLayout } from "../layout.ts";
 import type { MemoryPort, TlbPort } from "./ports.ts";
 
-export const JUMP_CACHE_BITS = 12;
+export const JUMP_CACHE_BITS = 13;
 export const JUMP_CACHE_ENTRY = 16;
 
 interface ViewParts {
