@@ -5,6 +5,7 @@
  * Source: Intel SDM vol. 2, CMPPS (table of predicates), COMISD, PTEST; 4.1 for PCMPxSTRx.
  */
 import { Op, type RegionBuilder } from "@doppel/dbt-core";
+import { FlagBit } from "@doppel/lazy-flags";
 import type { Instruction } from "../decode/instruction.ts";
 import { helperIndex } from "../helpers.ts";
 import { Slot } from "../state.ts";
@@ -21,6 +22,7 @@ import {
   readPart,
   readUnaligned,
   readVector,
+  zero,
 } from "./sse-operands.ts";
 
 const compareHelper = helperIndex("sseCompare");
@@ -124,11 +126,71 @@ function ptest(context: LiftContext, { o0, o1 }: Instruction): void {
 /** How the helper finds the lengths: by the terminator, or in EAX and EDX, or in RAX and RDX. */
 export const StringLengths = { implicit: 0, explicit32: 1, explicit64: 2 } as const;
 
+/** Bits of the immediate (SDM vol. 2, 4.1.1 to 4.1.6). */
+const StringImmediate = {
+  words: 1,
+  aggregation: 0xc,
+  equalEach: 0x8,
+  negative: 0x10,
+  masked: 0x20,
+  highestIndex: 0x40,
+} as const;
+
+/**
+ * PCMPISTRI that compares element by element, which is what strcmp and its relatives are made of: a bit for each element,
+ * set where both are before their string's end and equal, or both behind it.
+ */
+function equalEachIndex(context: LiftContext, { o0, o1, immediateLow }: Instruction): void {
+  const { b } = context;
+  const words = (immediateLow & StringImmediate.words) !== 0;
+  const count = words ? 8 : 16;
+  const equalElements = (x: number, y: number): number =>
+    b.unary(words ? Op.i16x8Bitmask : Op.i8x16Bitmask, b.binary(words ? Op.i16x8Eq : Op.i8x16Eq, x, y));
+  const all = b.i32((1 << count) - 1);
+  const zeros = zero(b);
+  const second = readUnaligned(context, o1);
+  const first = getXmm(context, o0);
+  const endsFirst = equalElements(first, zeros);
+  const endsSecond = equalElements(second, zeros);
+  // Below the lowest bit; all, when there is none.
+  const before = (ends: number): number =>
+    b.binary(Op.i32And, b.binary(Op.i32Sub, ends, b.i32(1)), b.binary(Op.i32Xor, ends, b.i32(-1)));
+  const insideFirst = before(endsFirst);
+  const insideSecond = before(endsSecond);
+  const inOne = b.binary(Op.i32Xor, insideFirst, insideSecond);
+  const unequal = b.binary(Op.i32Xor, equalElements(first, second), all);
+  // Unequal inside the first, or inside one alone.
+  const differ = b.binary(Op.i32And, b.binary(Op.i32Or, b.binary(Op.i32And, unequal, insideFirst), inOne), all);
+  const isNegative = (immediateLow & StringImmediate.negative) !== 0;
+  const isMasked = (immediateLow & StringImmediate.masked) !== 0;
+  const same = (): number => b.binary(Op.i32Xor, differ, all);
+  const bits = !isNegative
+    ? same()
+    : isMasked
+      ? b.binary(Op.i32And, b.binary(Op.i32Xor, same(), insideSecond), all)
+      : differ;
+  const index =
+    (immediateLow & StringImmediate.highestIndex) === 0
+      ? b.unary(Op.i32Ctz, b.binary(Op.i32Or, bits, b.i32(1 << count)))
+      : b.ternary(Op.select32, b.binary(Op.i32Sub, b.i32(31), b.unary(Op.i32Clz, bits)), b.i32(count), bits);
+  context.writeRegister(Slot.rcx, 32, index);
+  const flag = (value: number, bit: number): number => b.binary(Op.i32Shl, value, b.i32(bit));
+  const isSet = (value: number): number => b.binary(Op.i32Ne, value, b.i32(0));
+  const carry = isSet(bits);
+  const ended = flag(isSet(b.binary(Op.i32And, endsSecond, all)), FlagBit.zero);
+  const sign = flag(isSet(b.binary(Op.i32And, endsFirst, all)), FlagBit.sign);
+  const overflow = flag(b.binary(Op.i32And, bits, b.i32(1)), FlagBit.overflow);
+  const or = (x: number, y: number): number => b.binary(Op.i32Or, x, y);
+  context.flags.given(or(or(carry, ended), or(sign, overflow)));
+}
+
 /** The helper returns the flags word, and the index in bits 16 and up; the mask is its vector result. */
 function compareStrings(explicit: boolean, mask: boolean): Lifter {
   return (context, instruction) => {
     const { b } = context;
     const { o0, o1, immediateLow, operandWidth } = instruction;
+    if (!explicit && !mask && (immediateLow & StringImmediate.aggregation) === StringImmediate.equalEach)
+      return equalEachIndex(context, instruction);
     const second = readUnaligned(context, o1);
     passOperands(context, getXmm(context, o0), second);
     const lengths = !explicit
