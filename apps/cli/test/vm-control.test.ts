@@ -47,6 +47,11 @@ it("gdb stops a machine, looks at it, changes it, and lets it go on", async (con
   const commands = [
     "set pagination off",
     `target remote 127.0.0.1:${port}`,
+    // An entry of the interrupt descriptor table is written, behind 10017bH.
+    "watch *(long *)0x14c420",
+    "continue",
+    "print/x $rip",
+    "delete",
     // In the middle of a block: SHL RDX, 13 behind two others that nothing jumps to.
     "break *0x1001e7",
     "continue",
@@ -65,11 +70,13 @@ it("gdb stops a machine, looks at it, changes it, and lets it go on", async (con
   for (const stream of [gdb.stdout, gdb.stderr])
     stream.setEncoding("utf8").on("data", (part: string) => (printed += part));
   await once(gdb, "close");
-  expect(printed).toMatch(/Breakpoint 1, 0x0*1001e7/);
+  expect(printed).toMatch(/Hardware watchpoint 1: [^]*Old value = 0\nNew value = \d+/);
+  expect(printed).toContain("$1 = 0x100182");
+  expect(printed).toMatch(/Breakpoint 2, 0x0*1001e7/);
   expect(printed).toMatch(/shl +\$0xd,%rdx/);
-  expect(printed).toContain("$1 = 0x1001eb");
-  expect(printed.match(/Breakpoint 1, /g)?.length).toBe(2);
-  expect(printed).toContain("0x1001e7\n$2 = 1");
+  expect(printed).toContain("$2 = 0x1001eb");
+  expect(printed.match(/Breakpoint 2, /g)?.length).toBe(2);
+  expect(printed).toContain("0x1001e7\n$3 = 1");
   expect(printed).toContain("exited normally");
   expect(await machine.ended).toBe(0);
   expect(text(serial)).toBe(prints);

@@ -20,6 +20,19 @@ const counts: Uint8Array = elfProgram([
   ...[0xb0, 0xfe, 0xe6, 0x64], // mov al, 0feh; out 64h, al
   ...[0xeb, 0xfe],
 ]);
+/** Counts to 4 in memory at 2 MiB + 1 page - 2: across two pages, 4 bytes each time; and reads it, and a neighbour. */
+const stores: Uint8Array = elfProgram([
+  ...[0x31, 0xc0], // xor eax, eax
+  ...[0xff, 0xc0], // inc eax
+  ...[0x89, 0x04, 0x25, 0xfe, 0x0f, 0x20, 0x00], // mov [200ffeh], eax
+  ...[0x8b, 0x1c, 0x25, 0xfe, 0x0f, 0x20, 0x00], // mov ebx, [200ffeh]
+  ...[0x89, 0x04, 0x25, 0xf0, 0x0f, 0x20, 0x00], // mov [200ff0h], eax
+  ...[0x83, 0xf8, 4], // cmp eax, 4
+  ...[0x75, 0xe4], // jne inc
+  ...[0xb0, 0xfe, 0xe6, 0x64], // mov al, 0feh; out 64h, al
+  ...[0xeb, 0xfe],
+]);
+const WATCHED = 0x20_1000n;
 const loops: Uint8Array = elfProgram([0xeb, 0xfe]);
 
 class Session {
@@ -104,6 +117,26 @@ describe("a machine under a debugger", () => {
     expect(target.monitor("info")).toContain("RIP 0000000000100000");
     expect(target.monitor("fly")).toBeUndefined();
     machine.pause();
+  });
+
+  it("stops behind what writes, or reads, watched bytes, and behind nothing else", async () => {
+    const session = new Session(stores);
+    const { target } = session;
+    // The first byte of the second page: the access begins before it.
+    expect(target.setBreakpoint("write", WATCHED, 1)).toBe(true);
+    for (const count of [1n, 2n]) {
+      expect(await session.next("continue")).toEqual({ kind: "write", address: WATCHED });
+      expect([session.register("rip"), session.register("rax")]).toEqual([START + 11n, count]);
+    }
+    expect(target.clearBreakpoint("write", WATCHED, 1)).toBe(true);
+    target.setBreakpoint("read", WATCHED - 2n, 4);
+    expect(await session.next("continue")).toEqual({ kind: "read", address: WATCHED - 2n });
+    expect([session.register("rip"), session.register("rbx")]).toEqual([START + 18n, 2n]);
+    expect([...target.readMemory(WATCHED - 16n, 4)]).toEqual([1, 0, 0, 0]);
+    target.detach();
+    await session.ended;
+    expect(session.register("rbx")).toBe(4n);
+    expect([...target.readMemory(WATCHED - 2n, 4)]).toEqual([4, 0, 0, 0]);
   });
 
   it("is interrupted", async () => {

@@ -1,6 +1,6 @@
 /**
  * A whole machine as a debugger's target: its processor's registers, memory through the page tables that are loaded, and
- * breakpoints by guest-virtual address, whatever address space has it.
+ * breakpoints and watchpoints by guest-virtual address, whatever address space has it.
  */
 import {
   type BreakpointKind,
@@ -8,6 +8,7 @@ import {
   type DebugTarget,
   readX86Register,
   type StopReason,
+  type Watchpoint,
   writeX86Register,
   x86RegisterCount,
   x86TargetDescription,
@@ -16,6 +17,9 @@ import type { Machine } from "./machine.ts";
 
 /** Of each kind: enough for anybody, and a bound. */
 const MAXIMUM_BREAKPOINTS = 1000;
+/** Each access to their pages looks at all of them. */
+const MAXIMUM_WATCHPOINTS = 100;
+const LONGEST_WATCHED = 65_536;
 const CANONICAL = 2n ** 48n;
 
 /** The machine, and what ends it. */
@@ -34,6 +38,9 @@ export class MachineDebugger implements DebugTarget {
   /** By address; gdb takes them away whenever it stops, and sets the same again. */
   private readonly wanted = { software: new Set<number>(), hardware: new Set<number>() };
 
+  /** The same of watchpoints, by what they are. */
+  private readonly watched: Map<string, Watchpoint> = new Map();
+
   /** Stops the machine. */
   constructor({ machine, kill }: DebuggedMachine) {
     this.machine = machine;
@@ -42,7 +49,11 @@ export class MachineDebugger implements DebugTarget {
     this.memory = new DebugMemory(processor.registers, ram);
     machine.onDebugStop = (stop) => {
       processor.stepping = false;
-      this.onStop({ kind: stop === "stepped" ? "stepped" : this.kindAt(processor.registers.rip) });
+      const { watchHit } = processor;
+      if (stop === "watchpoint" && watchHit !== undefined) {
+        this.onStop({ kind: watchHit.kind, address: BigInt.asUintN(64, BigInt(watchHit.address)) });
+      } else if (stop === "stepped") this.onStop({ kind: "stepped" });
+      else this.onStop({ kind: this.kindAt(processor.registers.rip) });
     };
     machine.pause();
   }
@@ -78,24 +89,30 @@ export class MachineDebugger implements DebugTarget {
     return this.memory.write(address, data);
   }
 
-  setBreakpoint(kind: BreakpointKind, address: bigint): boolean {
-    if (kind !== "software" && kind !== "hardware") return false;
+  setBreakpoint(kind: BreakpointKind, address: bigint, length = 1): boolean {
     const place = canonical(address);
-    const set = this.wanted[kind];
-    if (place === undefined || set.size >= MAXIMUM_BREAKPOINTS) return false;
-    set.add(place);
+    if (place === undefined) return false;
+    if (kind === "software" || kind === "hardware") {
+      if (this.wanted[kind].size >= MAXIMUM_BREAKPOINTS) return false;
+      this.wanted[kind].add(place);
+      return true;
+    }
+    if (this.watched.size >= MAXIMUM_WATCHPOINTS || length < 1 || length > LONGEST_WATCHED) return false;
+    this.watched.set(`${kind} ${place} ${length}`, { kind, address: place, length });
     return true;
   }
 
-  clearBreakpoint(kind: BreakpointKind, address: bigint): boolean {
-    if (kind !== "software" && kind !== "hardware") return false;
+  clearBreakpoint(kind: BreakpointKind, address: bigint, length = 1): boolean {
     const place = canonical(address);
-    return place !== undefined && this.wanted[kind].delete(place);
+    if (place === undefined) return false;
+    if (kind === "software" || kind === "hardware") return this.wanted[kind].delete(place);
+    return this.watched.delete(`${kind} ${place} ${length}`);
   }
 
   resume(how: "continue" | "step"): void {
     const { engine } = this.machine;
     engine.processor.stepping = how === "step";
+    engine.processor.watch([...this.watched.values()]);
     // A single instruction runs alone, whatever is set.
     if (how === "continue") engine.changeBreakpoints([...this.wanted.software, ...this.wanted.hardware]);
     this.machine.resume();
@@ -130,7 +147,9 @@ export class MachineDebugger implements DebugTarget {
     engine.processor.stepping = false;
     this.wanted.software.clear();
     this.wanted.hardware.clear();
+    this.watched.clear();
     engine.changeBreakpoints([]);
+    engine.processor.watch([]);
     this.machine.onDebugStop = () => {};
     this.machine.resume();
   }

@@ -60,7 +60,7 @@ export interface MachineOptions {
 export type DeviceMaker = (memory: GuestMemory) => VirtioDevice;
 
 /** Why a debugged machine stands still by itself. */
-export type DebugStop = "breakpoint" | "stepped";
+export type DebugStop = "breakpoint" | "stepped" | "watchpoint";
 
 /** How a machine ended by itself. */
 export type MachineEnd = "power-off" | "reset";
@@ -257,7 +257,7 @@ export class Machine {
         this.finish();
         return;
       }
-      if (stop === "breakpoint" || stop === "stepped") {
+      if (stop === "breakpoint" || stop === "stepped" || stop === "watchpoint") {
         this.pause();
         this.onDebugStop(stop);
         return;

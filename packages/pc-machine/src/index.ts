@@ -42,6 +42,7 @@ export {
   x86RegisterNumber,
   x86TargetDescription,
 } from "./gdb/x86-registers.ts";
+export type { WatchHit, WatchKind, Watchpoint } from "./cpu/watchpoints.ts";
 export { TripleFault } from "./cpu/delivery.ts";
 export { machineCpuid } from "./cpu/machine-cpuid.ts";
 export type { MsrOwner, WritableTimeStamps } from "./cpu/model-specific.ts";

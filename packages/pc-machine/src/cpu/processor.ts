@@ -5,7 +5,16 @@
  * The translator meets it as an address space (`translate`, devices), as the supervisor that services ask, and as the
  * owner of the mode that code runs in. Between two calls of `run` all state is in the context block and in `Registers`.
  */
-import { type Context, EngineExit, FAULT_NON_CANONICAL, Header, SPACE_DEVICE, type SpacePort } from "@doppel/dbt-core";
+import {
+  type Context,
+  EngineExit,
+  FAULT_NON_CANONICAL,
+  Header,
+  SPACE_DEVICE,
+  SPACE_PAGE_MASK,
+  SPACE_PAGE_SHIFT,
+  type SpacePort,
+} from "@doppel/dbt-core";
 import {
   decode,
   ExitCode,
@@ -41,6 +50,7 @@ import { Cr0, Cr4, DescriptorBit, Efer, Registers, SegmentIndex } from "./regist
 import { loadRegisters, saveRegisters } from "./registers-state.ts";
 import { Segmentation } from "./segments.ts";
 import { executeSystemInstruction, type ProcessorCore, syscall, sysenter } from "./system-instructions.ts";
+import { type Watchpoint, Watchpoints, type WatchHit } from "./watchpoints.ts";
 
 const RAX = 0;
 const RBX = 3;
@@ -53,6 +63,8 @@ const LONGEST_INSTRUCTION = 15;
 /** DR6, and its BS bit. */
 const DEBUG_STATUS = 6;
 const SINGLE_STEP = 0x4000n;
+/** `translate`'s answer for an access that may touch watched bytes: between the engine's own and page faults. */
+const SPACE_WATCHED = -8;
 
 /** Exceptions whose error code the guest finds on its stack (SDM vol. 3, table 6-1). */
 const withErrorCode: ReadonlySet<number> = new Set<number>([
@@ -78,8 +90,11 @@ export interface ProcessorSurroundings {
   createContext(space: SpacePort): Context;
 }
 
-/** Why `run` came back. The last two are a debugger's: in front of a breakpoint, and behind one instruction. */
-export type ProcessorStop = "budget" | "halted" | "breakpoint" | "stepped";
+/**
+ * Why `run` came back. The last three are a debugger's: in front of a breakpoint, behind one instruction, and behind one that
+ * touched watched bytes (`watchHit`).
+ */
+export type ProcessorStop = "budget" | "halted" | "breakpoint" | "stepped" | "watchpoint";
 
 /** How often the parts of the architecture were needed. */
 export interface ProcessorStatistics {
@@ -129,6 +144,13 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   private mode = 0;
   /** `run` is to come back behind one instruction; interrupts are taken only when it waits for one. */
   stepping = false;
+  readonly watchpoints: Watchpoints = new Watchpoints();
+  watchHit: WatchHit | undefined;
+  /** An instruction runs alone: watched bytes may be touched. */
+  private isAlone = false;
+  /** Where the access is that `translate` has called a device's because its page is watched; the page is -1 otherwise. */
+  private watchedAddress = 0;
+  private watchedPage = -1;
   private readonly view: DataView;
   private readonly bytes: Uint8Array;
   private readonly instruction: Instruction = new Instruction();
@@ -143,7 +165,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     this.interrupts = interrupts;
     // The walker needs the registers, which lie in the context, which needs the walker.
     const space: SpacePort = {
-      translate: (address, access) => this.walker.translate(address, access),
+      translate: (address, access) => this.translate(address, access),
       readDevice: (size, host) => this.readDevice(size, host),
       writeDevice: (size, host) => this.writeDevice(size, host),
     };
@@ -212,8 +234,9 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       const isTraced = (this.registers.systemFlags & RFlags.trap) !== 0;
       if (this.shadow || isTraced || this.stepping) {
         this.shadow = false;
-        code = context.step();
+        code = this.stepAlone();
         left -= 1;
+        if (this.watchHit !== undefined) return "watchpoint";
         if (code === EngineExit.stepped) {
           if (isTraced) this.singleStepped();
           if (this.stepping) return "stepped";
@@ -222,6 +245,11 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       } else {
         code = context.run(left);
         left = view.getInt32(context.pointer + Header.budget, true);
+        if (code === EngineExit.pageFault && this.payload === SPACE_WATCHED) {
+          code = this.stepAlone();
+          if (this.watchHit !== undefined) return "watchpoint";
+          if (code === EngineExit.stepped) continue;
+        }
       }
       if (code === EngineExit.budget) break;
       if (code === EngineExit.breakpoint) return "breakpoint";
@@ -235,6 +263,14 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       if (this.stepping) return "stepped";
     }
     return this.halted ? "halted" : "budget";
+  }
+
+  private stepAlone(): number {
+    this.isAlone = true;
+    const code = this.context.step();
+    this.isAlone = false;
+    this.watchHit = this.watchpoints.takeHit();
+    return code;
   }
 
   /** The trap flag was set when the instruction began (SDM vol. 3, 18.3.1.4). */
@@ -444,7 +480,36 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
 
   // Devices.
 
+  private translate(address: number, access: 0 | 1 | 2): number {
+    const { watchpoints } = this;
+    const answer = this.walker.translate(address, access);
+    if (watchpoints.isEmpty) return answer;
+    this.watchedPage = -1;
+    if (answer < 0 || access === 2 || !watchpoints.isOnPage(address)) return answer;
+    if (!this.isAlone && watchpoints.isNear(address)) return SPACE_WATCHED;
+    this.watchedAddress = address;
+    this.watchedPage = (answer >>> SPACE_PAGE_SHIFT) & SPACE_PAGE_MASK;
+    return SPACE_DEVICE;
+  }
+
+  /** Watched from now on; the processor is not running. */
+  watch(watched: readonly Watchpoint[]): void {
+    if (!this.watchpoints.replace(watched)) return;
+    this.watchedPage = -1;
+    this.context.invalidateWrites();
+  }
+
+  /** Byte offset in the engine's memory of what is accessed on a watched page. */
+  private get watchedOffset(): number {
+    return this.watchedPage * PAGE_BYTES + (this.watchedAddress & (PAGE_BYTES - 1));
+  }
+
   private readDevice(size: number, host: number): void {
+    if (this.watchedPage >= 0) {
+      this.bytes.copyWithin(host, this.watchedOffset, this.watchedOffset + size);
+      this.watchpoints.note(this.watchedAddress, size, false);
+      return;
+    }
     const { physical } = this.walker;
     const { view, bus } = this;
     this.counts.deviceReads++;
@@ -459,6 +524,12 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   }
 
   private writeDevice(size: number, host: number): void {
+    if (this.watchedPage >= 0) {
+      this.ram.noteWrite(this.watchedPage, this.watchedOffset % PAGE_BYTES, size);
+      this.bytes.copyWithin(this.watchedOffset, host, host + size);
+      this.watchpoints.note(this.watchedAddress, size, true);
+      return;
+    }
     const { physical } = this.walker;
     const { view, bus } = this;
     this.counts.deviceWrites++;
