@@ -2,80 +2,41 @@
  * Assembles a region of IR into threaded code (see `record.ts`), in one pass over its nodes behind one that counts uses.
  *
  * A value that a block reads from a state slot stays where it is until the slot gets another value; whoever still needs
- * it then has it moved to a cell first. A constant is part of the record that uses it where the handlers allow that.
+ * it then has it moved to a cell first. Pure values are worked out when they are first needed: in the slot that is to
+ * have them, or within the record that uses them where a handler does that (constants, displacements, conditions).
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
 import { type Block, keyOffset, type RegionBuilder, type StateSet, Terminator } from "../ir/region.ts";
-import { Access } from "../layout.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
 import { leadsBack, type LinkTarget } from "../emit/region-frame.ts";
-import { constantHandler, Handler, plainHandler, recordBytes } from "./handlers.ts";
-import { CELL_BYTES, EntryField, HelperField, RecordField, UNIT_HEADER, UnitField } from "./record.ts";
+import {
+  branchConstantHandler,
+  branchHandler,
+  constantHandler,
+  Handler,
+  plainHandler,
+  recordBytes,
+} from "./handlers.ts";
+import {
+  ACCESSES,
+  ARITY,
+  CELL_SIZE,
+  EXTRACT,
+  HAS_EFFECT,
+  IS_EXTENDED,
+  MAY_FAULT,
+  REPLACE,
+  VALUE_BYTES,
+  VECTOR_BYTES,
+} from "./operation-traits.ts";
+import { AccessField, CELL_BYTES, EntryField, HelperField, RecordField, UNIT_HEADER, UnitField } from "./record.ts";
 
 const CAPACITY = 1 << 16;
-/** Bytes of records, and of cells, that one node never needs more of: a helper call may have all slots saved first. */
-const RESERVE = 2048;
+/** No record is longer. */
+const LONGEST_RECORD = 64;
 const NOWHERE = -1;
-const VECTOR_BYTES = 16;
-const VALUE_BYTES = 8;
-
-const ARITY: Uint8Array = Uint8Array.from(operations, ({ operands }) => operands.length);
-const MAY_FAULT: Uint8Array = Uint8Array.from(operations, ({ mayFault }) => (mayFault ? 1 : 0));
-const HAS_EFFECT: Uint8Array = Uint8Array.from(operations, ({ pure, name }) =>
-  pure || name.startsWith("getState") || name.startsWith("helperResult") ? 0 : 1,
-);
-const CELL_SIZE: Uint8Array = Uint8Array.from(operations, ({ result }) =>
-  result === "v128" ? VECTOR_BYTES : VALUE_BYTES,
-);
-
-interface AccessHandler {
-  readonly handler: number;
-  /** Of a store whose value is a constant; -1 where there is none. */
-  readonly constant: number;
-  readonly size: number;
-}
-const access = (handler: number, size: number, constant = -1): AccessHandler => ({ handler, constant, size });
-const ACCESSES: Readonly<Record<number, AccessHandler>> = {
-  [Op.load8U]: access(Handler.load8U, Access.bytes1),
-  [Op.load8S]: access(Handler.load8S, Access.bytes1),
-  [Op.load16U]: access(Handler.load16U, Access.bytes2),
-  [Op.load16S]: access(Handler.load16S, Access.bytes2),
-  [Op.load32]: access(Handler.load32, Access.bytes4),
-  [Op.load64]: access(Handler.load64, Access.bytes8),
-  [Op.loadF32]: access(Handler.load32, Access.bytes4),
-  [Op.loadF64]: access(Handler.load64, Access.bytes8),
-  [Op.loadV128]: access(Handler.loadV128, Access.bytes16),
-  [Op.loadV128Zero32]: access(Handler.loadV128Zero32, Access.bytes4),
-  [Op.loadV128Zero64]: access(Handler.loadV128Zero64, Access.bytes8),
-  [Op.store8]: access(Handler.store8, Access.bytes1, Handler.storeConstant8),
-  [Op.store16]: access(Handler.store16, Access.bytes2, Handler.storeConstant16),
-  [Op.store32]: access(Handler.store32, Access.bytes4, Handler.storeConstant32),
-  [Op.store64]: access(Handler.store64, Access.bytes8, Handler.storeConstant64),
-  [Op.storeF32]: access(Handler.store32, Access.bytes4),
-  [Op.storeF64]: access(Handler.store64, Access.bytes8),
-  [Op.storeV128]: access(Handler.storeV128, Access.bytes16),
-};
-
-/** Extracting or replacing a lane: the handler, and the lane's bytes. */
-const EXTRACT: Readonly<Record<number, readonly [number, number]>> = {
-  [Op.i8x16ExtractLaneS]: [Handler.copy8S, 1],
-  [Op.i8x16ExtractLaneU]: [Handler.copy8U, 1],
-  [Op.i16x8ExtractLaneS]: [Handler.copy16S, 2],
-  [Op.i16x8ExtractLaneU]: [Handler.copy16U, 2],
-  [Op.i32x4ExtractLane]: [Handler.copy32, 4],
-  [Op.f32x4ExtractLane]: [Handler.copy32, 4],
-  [Op.i64x2ExtractLane]: [Handler.copy64, 8],
-  [Op.f64x2ExtractLane]: [Handler.copy64, 8],
-};
-const REPLACE: Readonly<Record<number, readonly [number, number]>> = {
-  [Op.i8x16ReplaceLane]: [Handler.put8, 1],
-  [Op.i16x8ReplaceLane]: [Handler.put16, 2],
-  [Op.i32x4ReplaceLane]: [Handler.copy32, 4],
-  [Op.f32x4ReplaceLane]: [Handler.copy32, 4],
-  [Op.i64x2ReplaceLane]: [Handler.copy64, 8],
-  [Op.f64x2ReplaceLane]: [Handler.copy64, 8],
-};
+const NO_SLOT = -1;
 
 /** The index of the block that `key` names, or -1 where an edge leaves. What goes back in the blocks' order is a loop. */
 export function blockOfKey(region: RegionBuilder, key: number): number {
@@ -97,17 +58,23 @@ export class ThreadedAssembler {
   private guards: readonly GuardMask[] = [];
   private narrow = 0;
   private count = 0;
-  /** By node: how often it is used yet, and where its value is. */
+  /** By node: how often it is used yet, where its value is, and the slot that is in, or `NO_SLOT`. */
   private uses: Uint16Array = new Uint16Array(4096);
   private place: Int32Array = new Int32Array(4096);
+  private home: Int8Array = new Int8Array(4096);
   /** By node that sets a slot: not zero when nobody can see it. */
   private dead: Uint8Array = new Uint8Array(4096);
-  /** Nodes read from a slot whose value is there still, by slot. */
+  /** Nodes whose value is in a slot, by slot. */
   private readonly residents: number[][] = [];
   private readonly occupied: number[] = [];
   /** By block: where its first record is. Distances to blocks that are not assembled yet: place, record, block. */
   private readonly starts: number[] = [];
   private readonly fixups: number[] = [];
+  /** The record made last in this block, or -1. */
+  private last = -1;
+  private displacement = 0;
+  /** Records or cells did not suffice. */
+  private full = false;
 
   /** @param cells offset of the cells from the context pointer */
   constructor(cells: number) {
@@ -137,13 +104,13 @@ export class ThreadedAssembler {
     this.narrow = narrow ? 1 : 0;
     this.prepare(region);
     this.length = UNIT_HEADER;
+    this.full = false;
     this.entries.length = 0;
     this.starts.length = 0;
     this.fixups.length = 0;
-    for (let index = 0; index < region.blocks.length; index++) {
-      if (!this.block(index)) return false;
-    }
+    for (let index = 0; index < region.blocks.length; index++) this.block(index);
     for (let index = 0; index < region.blocks.length; index++) this.entry(index);
+    if (this.full) return false;
     const { fixups } = this;
     for (let index = 0; index < fixups.length; index += 3)
       this.words[fixups[index] >> 2] = this.starts[fixups[index + 2]] - fixups[index + 1];
@@ -156,10 +123,12 @@ export class ThreadedAssembler {
     if (this.uses.length < region.nodeCount) {
       this.uses = new Uint16Array(region.op.length);
       this.place = new Int32Array(region.op.length);
+      this.home = new Int8Array(region.op.length);
       this.dead = new Uint8Array(region.op.length);
     }
     this.uses.fill(0, 0, region.nodeCount);
     this.place.fill(NOWHERE, 0, region.nodeCount);
+    this.home.fill(NO_SLOT, 0, region.nodeCount);
     this.dead.fill(0, 0, region.nodeCount);
     while (this.residents.length < region.slots.length) this.residents.push([]);
     for (const block of region.blocks) this.countUses(region, block);
@@ -219,7 +188,12 @@ export class ThreadedAssembler {
 
   /** Begins a record; its fields are zero unless set. */
   private record(handler: number): number {
+    if (this.length + LONGEST_RECORD > CAPACITY) {
+      this.full = true;
+      this.length = UNIT_HEADER;
+    }
     const at = this.length;
+    this.last = at;
     const half = at >> 1;
     this.halves[half] = handler;
     this.halves[half + 1] = 0;
@@ -237,21 +211,114 @@ export class ThreadedAssembler {
   }
 
   private cell(bytes: number): number {
+    if (this.nextCell + bytes > CELL_BYTES) {
+      this.full = true;
+      this.nextCell = 0;
+    }
     const at = this.nextCell;
     this.nextCell += bytes;
     return this.cells + at;
   }
 
-  /** Where the value is that a node needs of another; constants, and the region's address, are put into a cell here. */
+  // Values.
+
+  /** Where the value is that a node needs of another, once more. */
   private operand(node: number): number {
-    if (this.place[node] === NOWHERE) {
-      const to = this.cell(VALUE_BYTES);
-      this.place[node] = to;
-      if (this.region.op[node] === Op.regionBase) this.address(to, 0);
-      else this.constant(node, to);
-    }
+    const place = this.at(node);
     this.uses[node]--;
+    return place;
+  }
+
+  /** Where the value is, which is worked out here if it is nowhere yet. */
+  private at(node: number): number {
+    if (this.place[node] === NOWHERE) this.evaluate(node, NO_SLOT);
     return this.place[node];
+  }
+
+  /** A use that needs no value; if it was the last, what it would be made of is not needed either. */
+  private drop(node: number): void {
+    if (--this.uses[node] > 0 || this.place[node] !== NOWHERE) return;
+    const { op, x, y, z } = this.region;
+    const arity = ARITY[op[node]];
+    if (arity > 0) this.drop(x[node]);
+    if (arity > 1) this.drop(y[node]);
+    if (arity > 2) this.drop(z[node]);
+  }
+
+  /** The node's value is in a slot, or, if that is `NO_SLOT`, in a cell. */
+  private settle(node: number, place: number, slot: number): void {
+    this.place[node] = place;
+    this.home[node] = slot;
+    if (slot === NO_SLOT) return;
+    this.residents[slot].push(node);
+    this.occupied.push(slot);
+  }
+
+  /** Where a value goes whose operands are known: to the slot, whose old value is saved if need be, or to a cell. */
+  private destination(node: number, slot: number): number {
+    if (slot === NO_SLOT) return this.cell(CELL_SIZE[this.region.op[node]]);
+    this.release(slot);
+    return this.region.slots[slot].offset;
+  }
+
+  /** Works out a pure value, in the slot if that is not `NO_SLOT`. */
+  private evaluate(node: number, slot: number): void {
+    const { op, x, y, immediate, wide } = this.region;
+    const code = op[node];
+    if (this.isPart(node)) {
+      const whole = x[node];
+      if (slot !== NO_SLOT && this.place[whole] === NOWHERE) this.evaluate(whole, slot);
+      this.settle(node, this.operand(whole), this.home[whole]);
+      return;
+    }
+    let to: number;
+    if (code === Op.i32Const || code === Op.i64Const) {
+      to = this.destination(node, slot);
+      this.constant(node, to);
+    } else if (code === Op.regionBase) {
+      to = this.destination(node, slot);
+      this.address(to, 0);
+    } else if (code === Op.v128Const) {
+      to = this.destination(node, slot);
+      const record = this.record(Handler.constant128);
+      this.field(record, RecordField.result, to);
+      this.bytes.set(wide.subarray(immediate[node], immediate[node] + VECTOR_BYTES), record + RecordField.c);
+    } else if (code === Op.i8x16Shuffle) {
+      const a = this.operand(x[node]);
+      const b = this.operand(y[node]);
+      to = this.destination(node, slot);
+      const record = this.record(Handler.shuffle);
+      this.field(record, RecordField.result, to);
+      this.field(record, RecordField.a, a);
+      this.field(record, RecordField.b, b);
+      this.bytes.set(wide.subarray(immediate[node], immediate[node] + VECTOR_BYTES), record + RecordField.c);
+    } else if (EXTRACT[code] !== undefined) {
+      const [handler, bytes] = EXTRACT[code];
+      const from = this.operand(x[node]) + bytes * immediate[node];
+      to = this.destination(node, slot);
+      this.copy(handler, to, from);
+    } else if (REPLACE[code] !== undefined) {
+      const [handler, bytes] = REPLACE[code];
+      const vector = this.operand(x[node]);
+      const lane = this.operand(y[node]);
+      to = this.destination(node, slot);
+      this.copy(Handler.copy128, to, vector);
+      this.copy(handler, to + bytes * immediate[node], lane);
+    } else if (code === Op.i64Add && op[x[node]] === Op.regionBase && this.isShort(y[node])) {
+      this.drop(x[node]);
+      this.drop(y[node]);
+      to = this.destination(node, slot);
+      this.address(to, immediate[y[node]]);
+    } else {
+      to = this.operation(node, slot);
+    }
+    this.settle(node, to, slot);
+  }
+
+  /** Whether the value is where that of its operand is: its low half, or the whole of what is zero above. */
+  private isPart(node: number): boolean {
+    const { op, x } = this.region;
+    return op[node] === Op.i32WrapI64 || (op[node] === Op.i64ExtendI32U && IS_EXTENDED[op[x[node]]] === 1);
   }
 
   private constant(node: number, to: number): void {
@@ -273,24 +340,21 @@ export class ThreadedAssembler {
   /** Whether a node is a constant that fits a record's sign-extended word. */
   private isShort(node: number): boolean {
     const { op, immediate, x } = this.region;
-    return (
-      this.place[node] === NOWHERE &&
-      (op[node] === Op.i32Const || (op[node] === Op.i64Const && x[node] === immediate[node] >> 31))
-    );
+    return op[node] === Op.i32Const || (op[node] === Op.i64Const && x[node] === immediate[node] >> 31);
   }
 
   // Blocks.
 
-  private block(index: number): boolean {
+  private block(index: number): void {
     const block = this.region.blocks[index];
     const { op, immediate } = this.region;
     for (const slot of this.occupied) this.residents[slot].length = 0;
     this.occupied.length = 0;
     this.nextCell = 0;
+    this.last = -1;
     this.starts.push(this.length);
     let offset = keyOffset(block.key);
     for (let node = block.firstNode; node < block.endNode; node++) {
-      if (this.length + RESERVE > CAPACITY || this.nextCell + RESERVE > CELL_BYTES) return false;
       const code = op[node];
       if (code === Op.instruction) offset = immediate[node];
       else if (code === Op.setState) this.set(node);
@@ -298,70 +362,32 @@ export class ThreadedAssembler {
       else if (code === Op.exitIf) this.exitIf(node, offset);
       else if (code === Op.callHelper) this.callHelper(node, offset);
       else if (code === Op.guardTest) this.guardTest(offset);
-      else if (this.uses[node] > 0) this.value(node);
+      else if (code >= Op.getStateI32 && code <= Op.getStateV128 && this.uses[node] > 0) {
+        const slot = immediate[node];
+        this.settle(node, this.region.slots[slot].offset, slot);
+      }
     }
     this.terminate(index, block);
-    return true;
   }
 
-  private value(node: number): void {
-    const { op, x, y, z, immediate, slots, wide } = this.region;
+  /** The record of an operation; returns where the result goes. */
+  private operation(node: number, slot: number): number {
+    const { op, x, y, z, immediate } = this.region;
     const code = op[node];
-    if (code === Op.i32Const || code === Op.i64Const || code === Op.regionBase) return;
-    if (code >= Op.getStateI32 && code <= Op.getStateV128) {
-      const slot = immediate[node];
-      this.place[node] = slots[slot].offset;
-      this.residents[slot].push(node);
-      this.occupied.push(slot);
-      return;
-    }
-    if (code >= Op.helperResultI32 && code <= Op.helperResultF64) return;
-    const to = this.cell(CELL_SIZE[code]);
-    if (code === Op.v128Const) {
-      const record = this.record(Handler.constant128);
-      this.field(record, RecordField.result, to);
-      this.bytes.set(wide.subarray(immediate[node], immediate[node] + VECTOR_BYTES), record + RecordField.c);
-    } else if (code === Op.i8x16Shuffle) {
-      const a = this.operand(x[node]);
-      const b = this.operand(y[node]);
-      const record = this.record(Handler.shuffle);
-      this.field(record, RecordField.result, to);
-      this.field(record, RecordField.a, a);
-      this.field(record, RecordField.b, b);
-      this.bytes.set(wide.subarray(immediate[node], immediate[node] + VECTOR_BYTES), record + RecordField.c);
-    } else if (EXTRACT[code] !== undefined) {
-      const [handler, bytes] = EXTRACT[code];
-      this.copy(handler, to, this.operand(x[node]) + bytes * immediate[node]);
-    } else if (REPLACE[code] !== undefined) {
-      const [handler, bytes] = REPLACE[code];
-      this.copy(Handler.copy128, to, this.operand(x[node]));
-      this.copy(handler, to + bytes * immediate[node], this.operand(y[node]));
-    } else if (code === Op.i64Add && op[x[node]] === Op.regionBase && this.isShort(y[node])) {
-      this.address(to, immediate[y[node]]);
-    } else {
-      this.operation(code, to, x[node], y[node], z[node]);
-    }
-    this.place[node] = to;
-  }
-
-  private operation(code: number, to: number, x: number, y: number, z: number): void {
     const arity = ARITY[code];
-    const a = this.operand(x);
-    if (arity === 2 && constantHandler[code] >= 0 && this.isShort(y)) {
-      const record = this.record(constantHandler[code]);
-      this.field(record, RecordField.result, to);
-      this.field(record, RecordField.a, a);
-      this.word(record, RecordField.c, this.region.immediate[y]);
-      this.uses[y]--;
-      return;
-    }
-    const b = arity > 1 ? this.operand(y) : 0;
-    const c = arity > 2 ? this.operand(z) : 0;
-    const record = this.record(plainHandler[code]);
+    const a = this.operand(x[node]);
+    const isShort = arity === 2 && constantHandler[code] >= 0 && this.isShort(y[node]);
+    if (isShort) this.drop(y[node]);
+    const b = arity > 1 && !isShort ? this.operand(y[node]) : 0;
+    const c = arity > 2 ? this.operand(z[node]) : 0;
+    const to = this.destination(node, slot);
+    const record = this.record(isShort ? constantHandler[code] : plainHandler[code]);
     this.field(record, RecordField.result, to);
     this.field(record, RecordField.a, a);
-    if (arity > 1) this.field(record, RecordField.b, b);
+    if (isShort) this.word(record, RecordField.c, immediate[y[node]]);
+    else if (arity > 1) this.field(record, RecordField.b, b);
     if (arity > 2) this.word(record, RecordField.c, c);
+    return to;
   }
 
   private address(to: number, distance: number): void {
@@ -384,19 +410,45 @@ export class ThreadedAssembler {
     const slot = immediate[node];
     const value = x[node];
     const { offset } = slots[slot];
-    this.release(slot, value);
-    // The slot's own value put back.
-    if (this.place[value] === offset) {
-      this.uses[value]--;
-      return;
-    }
-    if (this.place[value] === NOWHERE) {
-      this.uses[value]--;
-      if (this.region.op[value] === Op.regionBase) this.address(offset, 0);
-      else this.constant(value, offset);
-    } else {
-      this.copySlot(slot, offset, this.operand(value));
-    }
+    if (this.place[value] === NOWHERE && this.fills(value, slot)) this.evaluate(value, slot);
+    if (this.place[value] === NOWHERE) this.evaluate(value, NO_SLOT);
+    const isThere = this.place[value] === offset || this.retarget(value, slot);
+    this.uses[value]--;
+    if (isThere) return;
+    this.release(slot);
+    this.copySlot(slot, offset, this.place[value]);
+  }
+
+  /** Whether one record can put the value, which is nowhere yet, into the slot. */
+  private fills(value: number, slot: number): boolean {
+    const { op, slots } = this.region;
+    const code = op[value];
+    if (REPLACE[code] !== undefined) return false;
+    if (this.isPart(value)) return code === Op.i64ExtendI32U;
+    // An i32 comes with four zero bytes, but for which there is room in a wider slot only.
+    return IS_EXTENDED[code] === 0 || slots[slot].type !== "i32";
+  }
+
+  /** Has the record just made, a load, put its value into the slot instead of a cell. */
+  private retarget(value: number, slot: number): boolean {
+    const { op, x, slots } = this.region;
+    const load = this.isPart(value) ? x[value] : value;
+    const { last } = this;
+    if (last < 0 || op[load] < Op.load8U || op[load] > Op.loadV128Zero64 || this.home[load] !== NO_SLOT) return false;
+    if (this.place[load] !== this.halves[(last + RecordField.result) >> 1] || !this.isLoad(last)) return false;
+    if (IS_EXTENDED[op[load]] === 1 && (load === value || op[value] !== Op.i64ExtendI32U)) return false;
+    for (const resident of this.residents[slot]) if (this.uses[resident] > 0) return false;
+    this.release(slot);
+    const { offset } = slots[slot];
+    this.field(last, RecordField.result, offset);
+    this.settle(load, offset, slot);
+    if (load !== value) this.settle(value, offset, slot);
+    return true;
+  }
+
+  private isLoad(record: number): boolean {
+    const handler = this.halves[record >> 1];
+    return handler >= Handler.load8U && handler < Handler.store8;
   }
 
   private copySlot(slot: number, to: number, from: number): void {
@@ -404,16 +456,20 @@ export class ThreadedAssembler {
     this.copy(type === "i32" ? Handler.copy32 : type === "v128" ? Handler.copy128 : Handler.copy64, to, from);
   }
 
-  /** Moves values that are in the slot and still needed to cells: the slot is about to change, unless to `but` itself. */
-  private release(slot: number, but: number): void {
+  /** Moves values that are in the slot and still needed to cells: the slot is about to change. */
+  private release(slot: number): void {
     const list = this.residents[slot];
     if (list.length === 0) return;
     const { offset } = this.region.slots[slot];
-    if (this.place[but] === offset) return;
+    const { type } = this.region.slots[slot];
+    let cell = NOWHERE;
     for (const node of list) {
+      this.home[node] = NO_SLOT;
       if (this.uses[node] === 0) continue;
-      const cell = this.cell(CELL_SIZE[this.region.op[node]]);
-      this.copySlot(slot, cell, offset);
+      if (cell === NOWHERE) {
+        cell = this.cell(type === "v128" ? VECTOR_BYTES : VALUE_BYTES);
+        this.copySlot(slot, cell, offset);
+      }
       this.place[node] = cell;
     }
     list.length = 0;
@@ -421,8 +477,8 @@ export class ThreadedAssembler {
 
   private releaseFor(set: StateSet): void {
     if (set === "none") return;
-    if (set === "all") for (let slot = 0; slot < this.region.slots.length; slot++) this.release(slot, NOWHERE);
-    else for (const slot of set) this.release(slot, NOWHERE);
+    if (set === "all") for (let slot = 0; slot < this.region.slots.length; slot++) this.release(slot);
+    else for (const slot of set) this.release(slot);
   }
 
   // Effects.
@@ -431,29 +487,44 @@ export class ThreadedAssembler {
     const { op, x, y, immediate } = this.region;
     const { handler, constant, size } = ACCESSES[op[node]];
     const info = (offset << 8) | size;
-    const address = this.operand(x[node]);
+    const address = this.addressOperand(x[node]);
+    const { displacement } = this;
     if (op[node] < Op.store8) {
       const to = this.cell(CELL_SIZE[op[node]]);
-      const record = this.record(handler + this.narrow);
-      this.field(record, RecordField.result, to);
-      this.field(record, RecordField.a, address);
-      this.word(record, RecordField.c, info);
-      this.place[node] = to;
-      return;
+      this.accessRecord(handler, address, info, displacement);
+      this.field(this.last, RecordField.result, to);
+      this.settle(node, to, NO_SLOT);
+    } else if (constant >= 0 && this.isShort(y[node])) {
+      this.drop(y[node]);
+      this.accessRecord(constant, address, info, displacement);
+      this.word(this.last, AccessField.value, immediate[y[node]]);
+    } else {
+      const value = this.operand(y[node]);
+      this.accessRecord(handler, address, info, displacement);
+      this.field(this.last, RecordField.b, value);
     }
-    if (constant >= 0 && this.isShort(y[node])) {
-      const record = this.record(constant + this.narrow);
-      this.field(record, RecordField.a, address);
-      this.word(record, RecordField.c, info);
-      this.word(record, RecordField.c + 4, immediate[y[node]]);
-      this.uses[y[node]]--;
-      return;
-    }
-    const value = this.operand(y[node]);
+  }
+
+  private accessRecord(handler: number, address: number, info: number, displacement: number): void {
     const record = this.record(handler + this.narrow);
     this.field(record, RecordField.a, address);
-    this.field(record, RecordField.b, value);
-    this.word(record, RecordField.c, info);
+    this.word(record, AccessField.info, info);
+    this.word(record, AccessField.displacement, displacement);
+  }
+
+  /** Where an address is but for `displacement`. */
+  private addressOperand(node: number): number {
+    const { op, x, y, immediate } = this.region;
+    const isSum =
+      this.place[node] === NOWHERE && op[node] === Op.i64Add && op[x[node]] !== Op.regionBase && this.isShort(y[node]);
+    if (!isSum) {
+      this.displacement = 0;
+      return this.operand(node);
+    }
+    const base = this.at(x[node]);
+    this.displacement = immediate[y[node]];
+    this.drop(node);
+    return base;
   }
 
   private exitIf(node: number, offset: number): void {
@@ -506,14 +577,9 @@ export class ThreadedAssembler {
       case Terminator.jump:
         this.edge(index, block.target);
         break;
-      case Terminator.branch: {
-        const condition = this.operand(block.value);
-        const record = this.record(Handler.branch);
-        this.field(record, RecordField.a, condition);
-        this.branchEdge(index, block.target, record, c);
-        this.branchEdge(index, block.next, record, c + 4);
+      case Terminator.branch:
+        this.branch(index, block);
         break;
-      }
       case Terminator.jumpIndirect:
         this.field(this.operandFirst(block.value, Handler.jumpIndirect), RecordField.a, this.place[block.value]);
         break;
@@ -553,6 +619,35 @@ export class ThreadedAssembler {
       default:
         throw new Error(`block ${block.key} does not end`);
     }
+  }
+
+  /** A branch, and the comparison it goes by if nobody else needs that. */
+  private branch(index: number, { value, target, next }: Block): void {
+    const { c } = RecordField;
+    const { op, x, y, immediate } = this.region;
+    let condition = value;
+    let [taken, other] = [target, next];
+    const isOwn = (): boolean => this.place[condition] === NOWHERE && this.uses[condition] === 1;
+    while (op[condition] === Op.i32Eqz && isOwn()) {
+      condition = x[condition];
+      [taken, other] = [other, taken];
+    }
+    const code = op[condition];
+    let record: number;
+    if (branchHandler[code] < 0 || !isOwn()) {
+      record = this.operandFirst(condition, Handler.branch);
+      this.field(record, RecordField.a, this.place[condition]);
+    } else {
+      const a = this.operand(x[condition]);
+      const isShort = branchConstantHandler[code] >= 0 && this.isShort(y[condition]);
+      const b = ARITY[code] > 1 && !isShort ? this.operand(y[condition]) : 0;
+      record = this.record(isShort ? branchConstantHandler[code] : branchHandler[code]);
+      this.field(record, RecordField.a, a);
+      if (isShort) this.word(record, c + 8, immediate[y[condition]]);
+      else this.field(record, RecordField.b, b);
+    }
+    this.branchEdge(index, taken, record, c);
+    this.branchEdge(index, other, record, c + 4);
   }
 
   /** A record behind whatever puts `node` somewhere. */

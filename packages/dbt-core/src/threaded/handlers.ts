@@ -7,11 +7,11 @@
  */
 import { operations, type ValueType } from "../ir/operations.ts";
 import { EngineExit, Header } from "../layout.ts";
-import { ByteWriter } from "../wasm/byte-writer.ts";
+import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { Wasm } from "../emit/wasm-opcodes.ts";
-import { ENTRY_BYTES, EntryField, HelperField, RecordField } from "./record.ts";
+import { Callee, EMPTY, HandlerWriter, Local, STORE } from "./handler-writer.ts";
+import { AccessField, ENTRY_BYTES, EntryField, HelperField, RecordField } from "./record.ts";
 
-const EMPTY = 0x40;
 const SELECT = 0x1b;
 const I32_EQ = 0x46;
 const I64_LOAD_32U = 0x35;
@@ -19,224 +19,6 @@ const I8X16_SWIZZLE = 0xfd0e;
 const I8X16_SUB = 0xfd71;
 const I8X16_SPLAT = 0xfd0f;
 const V128_OR = 0xfd50;
-
-const LOAD: Readonly<Record<ValueType, number>> = {
-  i32: Wasm.i32Load,
-  i64: Wasm.i64Load,
-  f32: Wasm.f32Load,
-  f64: Wasm.f64Load,
-  v128: Wasm.v128Load,
-};
-const STORE: Readonly<Record<ValueType, number>> = {
-  i32: Wasm.i32Store,
-  i64: Wasm.i64Store,
-  f32: Wasm.f32Store,
-  f64: Wasm.f64Store,
-  v128: Wasm.v128Store,
-};
-
-/** Parameters, and locals that a handler may ask for. */
-const Local = { context: 0, address: 1, record: 2, depth: 3, i32: 4, i64: 5 } as const;
-
-/** Functions that handlers call: imports, and those of the threaded module itself. */
-export const Callee = {
-  jump: 0,
-  trap: 1,
-  compile: 2,
-  load: 3,
-  store1: 4,
-  store2: 5,
-  store4: 6,
-  store8: 7,
-  store16: 8,
-  service: 9,
-  helper: 10,
-  /** Defined: leaves at the header's exit offset. */
-  leave: 11,
-  leaveNarrow: 12,
-} as const;
-
-/** Writes the body of one handler. */
-class HandlerWriter extends ByteWriter {
-  /** Code addresses wrap at 32 bits. */
-  readonly narrow: boolean;
-
-  constructor(narrow: boolean) {
-    super(256);
-    this.narrow = narrow;
-  }
-
-  get(local: number): void {
-    this.u8(Wasm.localGet);
-    this.u8(local);
-  }
-  set(local: number): void {
-    this.u8(Wasm.localSet);
-    this.u8(local);
-  }
-  tee(local: number): void {
-    this.u8(Wasm.localTee);
-    this.u8(local);
-  }
-  i32(value: number): void {
-    this.u8(Wasm.i32Const);
-    this.s32(value);
-  }
-
-  /** Loads or stores at what is on the stack plus an offset; alignment is never promised. */
-  at(opcode: number, offset = 0): void {
-    this.opcode(opcode);
-    this.u8(0);
-    this.u32(offset);
-  }
-
-  /** Pushes a field of the record. */
-  field(offset: number, opcode: number = Wasm.i32Load): void {
-    this.get(Local.record);
-    this.at(opcode, offset);
-  }
-
-  /** Pushes where the operand that a field names is. */
-  place(field: number): void {
-    this.get(Local.context);
-    this.field(field, Wasm.i32Load16U);
-    this.u8(Wasm.i32Add);
-  }
-
-  operand(field: number, type: ValueType): void {
-    this.place(field);
-    this.at(LOAD[type]);
-  }
-
-  /** Pushes the address at the guest offset that a field holds. */
-  guestAddress(field: number): void {
-    this.get(Local.address);
-    this.field(field, Wasm.i64Load32S);
-    this.u8(Wasm.i64Add);
-    this.wrap();
-  }
-
-  wrap(): void {
-    if (!this.narrow) return;
-    this.u8(Wasm.i32WrapI64);
-    this.u8(Wasm.i64ExtendI32U);
-  }
-
-  header(offset: number, push: () => void, opcode: number = Wasm.i32Store): void {
-    this.get(Local.context);
-    push();
-    this.at(opcode, offset);
-  }
-
-  /** Goes on with the record behind this one, of `bytes` bytes. */
-  next(bytes: number): void {
-    this.get(Local.context);
-    this.get(Local.address);
-    this.get(Local.record);
-    this.i32(bytes);
-    this.u8(Wasm.i32Add);
-    this.get(Local.depth);
-    this.field(bytes, Wasm.i32Load16U);
-    this.u8(Wasm.returnCallIndirect);
-    this.u8(0);
-    this.u8(1);
-  }
-
-  /** Goes on with the record whose distance from this one is on the stack. */
-  goOn(): void {
-    this.get(Local.record);
-    this.u8(Wasm.i32Add);
-    this.set(Local.record);
-    this.next(0);
-  }
-
-  call(callee: number): void {
-    this.u8(Wasm.call);
-    this.u8(callee);
-  }
-
-  /** Leaves with the state as it is; the header's exit offset says where. */
-  leave(): void {
-    this.get(Local.context);
-    this.get(Local.address);
-    this.u8(Wasm.returnCall);
-    this.u8(this.narrow ? Callee.leaveNarrow : Callee.leave);
-  }
-
-  /** `if` the i32 on the stack is not zero: leaves with the state as it is. */
-  leaveIf(): void {
-    this.u8(Wasm.if);
-    this.u8(EMPTY);
-    this.leave();
-    this.u8(Wasm.end);
-  }
-
-  returnLeft(): void {
-    this.u8(Wasm.i64Const);
-    this.s32(-1);
-    this.u8(Wasm.return);
-  }
-
-  instructionPointer(field: number): void {
-    this.header(Header.instructionPointer, () => this.guestAddress(field), Wasm.i64Store);
-  }
-
-  /** Takes one from the count whose address is on the stack (twice); pushes whether it is used up. */
-  countDown(offset: number): void {
-    this.at(Wasm.i32Load, offset);
-    this.i32(1);
-    this.u8(Wasm.i32Sub);
-    this.tee(Local.i32);
-    this.at(Wasm.i32Store, offset);
-    this.get(Local.i32);
-    this.i32(0);
-    this.u8(Wasm.i32LtS);
-  }
-
-  /** Takes one from the budget; leaves at the guest offset in `field` when it is used up. */
-  spendBudget(field: number): void {
-    this.get(Local.context);
-    this.get(Local.context);
-    this.countDown(Header.budget);
-    this.u8(Wasm.if);
-    this.u8(EMPTY);
-    this.header(Header.exitCode, () => this.i32(EngineExit.budget));
-    this.instructionPointer(field);
-    this.returnLeft();
-    this.u8(Wasm.end);
-  }
-
-  transfer(opcode: number): void {
-    this.u8(opcode);
-    this.u8(0);
-    this.u8(0);
-  }
-
-  /** Keeps the returned address on the stack only to compare it: returns it unless it is the guest offset in `field`. */
-  returnUnless(field: number): void {
-    this.tee(Local.i64);
-    this.guestAddress(field);
-    this.u8(Wasm.i64Ne);
-    this.u8(Wasm.if);
-    this.u8(EMPTY);
-    this.get(Local.i64);
-    this.u8(Wasm.return);
-    this.u8(Wasm.end);
-  }
-
-  /** Arguments of a transfer to the guest offset in a field, through the slot in another. */
-  transferArguments(offset: number, slot: number, deeper: boolean): void {
-    this.get(Local.context);
-    this.guestAddress(offset);
-    this.field(slot);
-    this.get(Local.depth);
-    if (deeper) {
-      this.i32(1);
-      this.u8(Wasm.i32Sub);
-    }
-    this.field(slot);
-  }
-}
 
 interface Handler {
   /** Of its records, when all are of one size. */
@@ -275,25 +57,69 @@ function define1(bytes: number, store: number, value: (out: HandlerWriter) => vo
 
 // Pure operations.
 
+/** Stores the result on the stack; of an i32 8 bytes, so that it is the i64 without a sign as well. */
+function storeResult(out: HandlerWriter, type: ValueType): void {
+  if (type === "i32") {
+    out.u8(Wasm.i64ExtendI32U);
+    out.at(Wasm.i64Store);
+  } else {
+    out.at(STORE[type]);
+  }
+}
+
 /** By operation: the handler, or -1. */
 export const plainHandler: Int16Array = new Int16Array(operations.length).fill(-1);
 /** By operation: the handler whose second operand is the i32 (sign-extended to an i64, if need be) at `c`, or -1. */
 export const constantHandler: Int16Array = new Int16Array(operations.length).fill(-1);
 
+/** By comparison: the handler that branches by it, and the one whose second operand is a constant, at `c + 8`; or -1. */
+export const branchHandler: Int16Array = new Int16Array(operations.length).fill(-1);
+export const branchConstantHandler: Int16Array = new Int16Array(operations.length).fill(-1);
+/** WebAssembly's comparisons of numbers, from i32.eqz to f64.ge. */
+const FIRST_COMPARISON = 0x45;
+const LAST_COMPARISON = 0x66;
+
 operations.forEach(({ opcode, operands, result: type, immediate, pure }, index) => {
   if (!pure || opcode < 0 || immediate !== "none" || type === undefined) return;
-  plainHandler[index] = define1(operands.length > 2 ? 12 : 8, STORE[type], (out) => {
+  const [first, second] = operands;
+  const pushPlain = (out: HandlerWriter): void => {
     operands.forEach((operand, position) => out.operand(FIELDS[position], operand));
     out.opcode(opcode);
-  });
-  const [first, second] = operands;
-  if (operands.length !== 2 || (second !== "i32" && second !== "i64")) return;
-  constantHandler[index] = define1(12, STORE[type], (out) => {
-    out.operand(a, first);
-    out.field(c, second === "i32" ? Wasm.i32Load : Wasm.i64Load32S);
-    out.opcode(opcode);
-  });
+  };
+  const pushWithConstant =
+    (at: number) =>
+    (out: HandlerWriter): void => {
+      out.operand(a, first);
+      out.field(at, second === "i32" ? Wasm.i32Load : Wasm.i64Load32S);
+      out.opcode(opcode);
+    };
+  plainHandler[index] = defineOperation(operands.length > 2 ? 12 : 8, type, pushPlain);
+  const takesConstant = operands.length === 2 && (second === "i32" || second === "i64");
+  if (takesConstant) constantHandler[index] = defineOperation(12, type, pushWithConstant(c));
+  if (opcode < FIRST_COMPARISON || opcode > LAST_COMPARISON) return;
+  branchHandler[index] = defineBranch(16, pushPlain);
+  if (takesConstant) branchConstantHandler[index] = defineBranch(20, pushWithConstant(c + 8));
 });
+
+function defineOperation(bytes: number, type: ValueType, push: (out: HandlerWriter) => void): number {
+  return define(bytes, (out) => {
+    out.place(result);
+    push(out);
+    storeResult(out, type);
+    out.next(bytes);
+  });
+}
+
+/** Goes on at the distance `c` or `c + 4`, as the i32 that `push` pushes is not zero or is. */
+function defineBranch(bytes: number, push: (out: HandlerWriter) => void): number {
+  return define(bytes, (out) => {
+    out.field(c);
+    out.field(c + 4);
+    push(out);
+    out.u8(SELECT);
+    out.goOn();
+  });
+}
 
 /** `result = a`, by a load and a store: a lane of a vector is a part of its cell. */
 function copy(load: number, store: number): number {
@@ -309,12 +135,12 @@ function constant(bytes: number, load: number, store: number): number {
 
 // Memory.
 
-/** `result = [a]`; `c` is the access's info for the slow path. */
+/** `result = [a + displacement]`. */
 function loadMemory(opcode: number, type: ValueType): number {
-  return defineWithAddresses(12, (out, bytes) => {
+  return defineWithAddresses(16, (out, bytes) => {
     out.get(Local.context);
-    out.operand(a, "i64");
-    out.field(c);
+    out.accessAddress();
+    out.field(AccessField.info);
     out.call(Callee.load);
     out.tee(Local.i32);
     out.u8(Wasm.i32Eqz);
@@ -322,31 +148,31 @@ function loadMemory(opcode: number, type: ValueType): number {
     out.place(result);
     out.get(Local.i32);
     out.at(opcode);
-    out.at(STORE[type]);
+    storeResult(out, type);
     out.next(bytes);
   });
 }
 
-/** `[a] = b`, or the constant behind the info. */
+/** `[a + displacement] = b`, or a constant. */
 function storeMemory(callee: number, bytes: number, value: (out: HandlerWriter) => void): number {
   return defineWithAddresses(bytes, (out) => {
     out.get(Local.context);
-    out.operand(a, "i64");
+    out.accessAddress();
     value(out);
-    out.field(c);
+    out.field(AccessField.info);
     out.call(callee);
     out.leaveIf();
     out.next(bytes);
   });
 }
 function storeOperand(callee: number, opcode: number): number {
-  return storeMemory(callee, 12, (out) => {
+  return storeMemory(callee, 16, (out) => {
     out.place(b);
     out.at(opcode);
   });
 }
 function storeConstant(callee: number): number {
-  return storeMemory(callee, 16, (out) => out.field(c + 4, Wasm.i64Load32S));
+  return storeMemory(callee, 20, (out) => out.field(AccessField.value, Wasm.i64Load32S));
 }
 
 // Control. An edge inside a region is a distance to another record.

@@ -16,9 +16,13 @@
  * ```
  *
  * An operand is 8 or 16 bytes in the context block: a state slot, read where it is, or a *cell*, where the block keeps a
- * value of its own. Cells are free again at the block's end, since values never cross one.
+ * value of its own. Cells are free again at the block's end, since values never cross one. An operation's result of 32
+ * bits takes up 8 bytes, of which the upper four are zero.
  */
 export const RecordField = { handler: 0, result: 2, a: 4, b: 6, c: 8 } as const;
+
+/** Fields of a load or store besides its operands: see `Access`; what is added to the address; a constant to be stored. */
+export const AccessField = { info: 8, displacement: 12, value: 16 } as const;
 
 /** Bytes of the context block that hold cells: more than any block of some dozen guest instructions needs. */
 export const CELL_BYTES = 8192;

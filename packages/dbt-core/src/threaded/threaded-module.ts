@@ -7,7 +7,8 @@ import { type CodeLayout, Header } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
 import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { Wasm } from "../emit/wasm-opcodes.ts";
-import { Callee, handlerCount, writeHandlers } from "./handlers.ts";
+import { Callee } from "./handler-writer.ts";
+import { handlerCount, writeHandlers } from "./handlers.ts";
 import { EntryField, RecordField } from "./record.ts";
 
 const REGION: readonly ValueType[] = ["i32", "i64", "i32", "i32"];
