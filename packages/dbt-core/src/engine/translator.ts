@@ -50,8 +50,8 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   threaded: { regionInstructions: 50 },
   cold: { batchRegions: 8, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
-  compileAfter: 500,
-  batchAfter: 250,
+  compileAfter: 2000,
+  batchAfter: 1000,
   promoteAfter: 2000,
 };
 
