@@ -4,7 +4,8 @@
  * `process` is the global one throughout: importing `node:process` reads its every property, and `process.stdin` makes
  * the guest's standard input nonblocking.
  */
-import { cacheCompiledCode } from "./compile-cache.ts";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 import { UsageError } from "./usage-error.ts";
 
 const commands: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<number> }>>> = {
@@ -44,7 +45,9 @@ async function main(args: readonly string[]): Promise<number> {
   return run(rest);
 }
 
-cacheCompiledCode(process.env);
+// Without it each start parses and compiles all that it uses of this program. It is where nobody writes who could not change
+// the program itself; where we cannot either, there is none.
+enableCompileCache(process.env["NODE_COMPILE_CACHE"] ?? join(import.meta.dirname, "../node_modules/.cache/compiled"));
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
