@@ -2,7 +2,7 @@
  * The translator, its memory and its code heap, with one processor of a whole machine on them: what `UserEngine` is for
  * programs. Guest-physical memory is a run of pages of the engine's memory.
  */
-import { type Context, Engine, RESERVED_SLOTS } from "@doppel/dbt-core";
+import { type Context, Engine, RESERVED_SLOTS, type TranslatorOptions } from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShapeFor } from "@doppel/guard-memory";
 import { cpuidLevels, createHelpers, DEFAULT_CPUID_LEVEL, ModeBit, X86Frontend } from "@doppel/guest-x86";
 import {
@@ -38,6 +38,8 @@ export interface MachineEngineOptions {
   readonly interrupts: ProcessorInterrupts;
   readonly timeStamps: WritableTimeStamps;
   readonly msrOwners?: readonly MsrOwner[];
+  /** When code is compiled, and how much of it at once. */
+  readonly translator?: Partial<TranslatorOptions>;
 }
 
 export class MachineEngine {
@@ -78,6 +80,7 @@ export class MachineEngine {
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
       translationBudget: TRANSLATION_BUDGET,
+      ...(options.translator === undefined ? {} : { translator: options.translator }),
       views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
       helpers,
       cuts: this.breakpoints,

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Machine, type MachineEnd } from "./machine.ts";
+import { type Tiers, tiers } from "./testing/tiers.ts";
 import { elfProgram } from "./testing/elf-program.ts";
 
 const guests = new URL("../../../guests/", import.meta.url);
@@ -8,12 +9,15 @@ const bareMetal = readFileSync(new URL("../../../guests/bin/machine/checks", imp
 const MEBIBYTE = 2 ** 20;
 
 /** Runs a kernel to its end; what it printed. */
-async function run(kernel: Uint8Array, commandLine?: string): Promise<{ end: MachineEnd; output: string }> {
+async function run(
+  kernel: Uint8Array,
+  options: { readonly commandLine?: string; readonly translator?: Tiers } = {},
+): Promise<{ end: MachineEnd; output: string }> {
   const output: number[] = [];
   const machine = new Machine({
     ramBytes: 32 * MEBIBYTE,
     kernel,
-    ...(commandLine === undefined ? {} : { commandLine }),
+    ...options,
     serial: { read: () => -1, write: (byte) => output.push(byte) > 0 },
     endOnReset: true,
   });
@@ -22,18 +26,23 @@ async function run(kernel: Uint8Array, commandLine?: string): Promise<{ end: Mac
 }
 
 describe("a whole machine", () => {
-  it("passes the bare-metal checks of paging, exceptions, interrupts and timers", async () => {
-    const { end, output } = await run(bareMetal);
-    expect(output.split("\n").filter((line) => /^(?:FAIL|SOME)|found/.test(line))).toEqual([]);
-    expect(output).toMatch(/^ALL PASSED/m);
-    expect(end).toBe("reset");
-  });
+  it.each([["by default", {}] as const, ...tiers.map(([name, translator]) => [name, { translator }] as const)])(
+    "passes the bare-metal checks: %s",
+    async (_name, tier) => {
+      const { end, output } = await run(bareMetal, tier);
+      expect(output.split("\n").filter((line) => /^(?:FAIL|SOME)|found/.test(line))).toEqual([]);
+      expect(output).toMatch(/^ALL PASSED/m);
+      expect(end).toBe("reset");
+    },
+  );
 
   it.each(["fib 20", "nbody 2000", "qsort 5000", "sha256 100001"])(
     "computes %s without an operating system, in 32-bit mode, what the processor does",
     async (line) => {
       const [name, size] = line.split(" ");
-      const { output } = await run(readFileSync(new URL(`bin/machine/kernels/${name}`, guests)), `kernel ${size}`);
+      const { output } = await run(readFileSync(new URL(`bin/machine/kernels/${name}`, guests)), {
+        commandLine: `kernel ${size}`,
+      });
       const expected = JSON.parse(readFileSync(new URL("expected.json", guests), "utf8")) as Record<
         string,
         { stdout: string }

@@ -8,6 +8,7 @@
  *              └──> the loop        timers ─> interrupts ─> guest code, until power-off
  * ```
  */
+import type { TranslatorOptions } from "@doppel/dbt-core";
 import {
   type Compression,
   deflate,
@@ -54,6 +55,8 @@ export interface MachineOptions {
   readonly host?: EmulatorHost;
   /** A reset ends the machine rather than starting it again. */
   readonly endOnReset?: boolean;
+  /** When guest code is compiled, and how much of it at once. */
+  readonly translator?: Partial<TranslatorOptions>;
 }
 
 /** Makes a device for a machine with that memory. */
@@ -85,7 +88,7 @@ export class Machine {
   /** Throws BootError for a kernel that cannot be started, RangeError for memory it cannot get. */
   constructor(options: MachineOptions) {
     this.options = options;
-    const { host = portableHost, ramBytes = DEFAULT_RAM_BYTES, cpu } = options;
+    const { host = portableHost, ramBytes = DEFAULT_RAM_BYTES, cpu, translator } = options;
     this.host = host;
     this.platform = new Platform({
       clock: new SystemClock(() => host.monotonicNs()),
@@ -104,6 +107,7 @@ export class Machine {
     this.engine = new MachineEngine({
       ramBytes,
       ...(cpu === undefined ? {} : { cpu }),
+      ...(translator === undefined ? {} : { translator }),
       paravirtual: kvmClockFeatures,
       random: () => {
         host.randomBytes(new Uint8Array(random.buffer));
