@@ -23,7 +23,7 @@ class Checked {
 
   fill(page: bigint, host: number, rights: string): void {
     const address = BigInt.asUintN(64, page << PAGE_SHIFT);
-    this.tlb.fill(low(address), high(address), host, rights.includes("r"), rights.includes("w"));
+    this.tlb.fill(low(address), high(address), host, rights.includes("r"), rights.includes("w"), rights.includes("g"));
   }
 }
 
@@ -81,7 +81,8 @@ type Command =
   | { what: "fill"; page: bigint; rights: string; host: number }
   | { what: "range"; page: bigint; count: number }
   | { what: "drop"; host: number }
-  | { what: "flush" };
+  | { what: "flush" }
+  | { what: "flush local" };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
@@ -89,7 +90,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     arbitrary: fc.record({
       what: fc.constant("fill" as const),
       page: pageOf,
-      rights: fc.constantFrom("r", "rw", "w", ""),
+      rights: fc.constantFrom("r", "rw", "w", "", "rg", "rwg"),
       host: fc.integer({ min: 1, max: 5 }),
     }),
   },
@@ -103,11 +104,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("drop" as const), host: fc.integer({ min: 1, max: 5 }) }) },
   { weight: 1, arbitrary: fc.constant({ what: "flush" as const }) },
+  { weight: 2, arbitrary: fc.constant({ what: "flush local" as const }) },
 );
 
 /** By index: what was filled in last, of what has not been taken back. */
 class Model {
-  private readonly entries: Map<bigint, { page: bigint; read: boolean; write: boolean; host: number }> = new Map();
+  private readonly entries: Map<
+    bigint,
+    { page: bigint; read: boolean; write: boolean; global: boolean; host: number }
+  > = new Map();
 
   apply(one: Command): void {
     if (one.what === "fill") {
@@ -115,6 +120,7 @@ class Model {
         page: one.page,
         read: one.rights.includes("r"),
         write: one.rights.includes("w"),
+        global: one.rights.includes("g"),
         host: one.host,
       });
     } else if (one.what === "flush") this.entries.clear();
@@ -122,7 +128,7 @@ class Model {
       for (const [index, entry] of this.entries) {
         // A range may wrap around.
         const isInRange = one.what === "range" && BigInt.asUintN(52, entry.page - one.page) < BigInt(one.count);
-        if (isInRange) this.entries.delete(index);
+        if (isInRange || (one.what === "flush local" && !entry.global)) this.entries.delete(index);
         else if (one.what === "drop" && entry.host === one.host) entry.write = false;
       }
     }
@@ -148,6 +154,7 @@ test("fills, flushes and dropped rights leave what a naive model leaves", () => 
           const address = BigInt.asUintN(64, next.page << PAGE_SHIFT);
           one.tlb.flushRange(low(address), high(address), next.count);
         } else if (next.what === "drop") one.tlb.dropWrites(next.host * PAGE_BYTES);
+        else if (next.what === "flush local") one.tlb.flushLocal();
         else one.tlb.flush();
       }
       for (const page of pages) {

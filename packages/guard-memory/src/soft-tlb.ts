@@ -6,7 +6,7 @@
  *                    8  write tag i64   the same for writes
  *                   16  addend i32      with the low half of an address: its byte offset in WebAssembly memory
  *                   20  global i32      not 0: kept when the address space changes
- *                   24  used i32        whether there is anything here
+ *                   24  used i32        not 0: listed as used, and perhaps as local
  *                   28  host i32        byte offset of the physical page in WebAssembly memory
  * ```
  * A look-up takes the exclusive or of tag and address and compares with the page size: one check for the right page and
@@ -26,6 +26,9 @@ const ADDEND_WORD = 4;
 const GLOBAL_WORD = 5;
 const USED_WORD = 6;
 const HOST_WORD = 7;
+/** What `used` says. */
+const USED = 1;
+const LOCAL = 2;
 const PAGES_OF_64_BITS: number = 2 ** (64 - PAGE_SHIFT);
 
 /** What code emitters need to know; offsets from the context pointer are the composer's. */
@@ -70,14 +73,18 @@ export class SoftTlb {
   private readonly base: number;
   /** Entries that are not empty (or were not when last looked at), each once. */
   private readonly used: Uint16Array;
+  /** Those filled as other than global since the last change of the address space, each once. */
+  private readonly local: Uint16Array;
   private readonly mask: number;
   private usedCount = 0;
+  private localCount = 0;
 
   /** `offset`: byte offset of entry 0, 8-byte aligned, in the memory whose words are given; what is there is zero. */
   constructor(words: Int32Array, offset: number, shape: SoftTlbShape = softTlbShape) {
     this.words = words;
     this.mask = (1 << shape.indexBits) - 1;
     this.used = new Uint16Array(1 << shape.indexBits);
+    this.local = new Uint16Array(1 << shape.indexBits);
     this.base = offset >> 2;
     this.invalidate(this.base);
     this.invalidate(this.base + WRITE_WORD);
@@ -92,9 +99,13 @@ export class SoftTlb {
     const index = (low >>> PAGE_SHIFT) & this.mask;
     const entry = this.entry(index);
     const tag = low & -(1 << PAGE_SHIFT);
-    if (words[entry + USED_WORD] === 0) {
-      words[entry + USED_WORD] = 1;
-      this.used[this.usedCount++] = index;
+    const listed = words[entry + USED_WORD];
+    if (listed === 0) this.used[this.usedCount++] = index;
+    if (!global && listed !== LOCAL) {
+      this.local[this.localCount++] = index;
+      words[entry + USED_WORD] = LOCAL;
+    } else if (listed === 0) {
+      words[entry + USED_WORD] = USED;
     }
     if (readable) {
       words[entry] = tag;
@@ -137,18 +148,20 @@ export class SoftTlb {
     const { used, usedCount } = this;
     for (let at = 0; at < usedCount; at++) this.empty(used[at]);
     this.usedCount = 0;
+    this.localCount = 0;
   }
 
-  /** Drops all entries but the global ones. */
+  /** Drops all entries but the global ones; costs nothing for these. */
   flushLocal(): void {
-    const { used, usedCount, words } = this;
-    let kept = 0;
-    for (let at = 0; at < usedCount; at++) {
-      const index = used[at];
-      if (words[this.entry(index) + GLOBAL_WORD] === 0) this.empty(index);
-      else used[kept++] = index;
+    const { local, localCount, words } = this;
+    for (let at = 0; at < localCount; at++) {
+      const entry = this.entry(local[at]);
+      words[entry + USED_WORD] = USED;
+      if (words[entry + GLOBAL_WORD] !== 0) continue;
+      this.invalidate(entry);
+      this.invalidate(entry + WRITE_WORD);
     }
-    this.usedCount = kept;
+    this.localCount = 0;
   }
 
   /** Drops the entries of `pages` pages from the one at (low, high). */

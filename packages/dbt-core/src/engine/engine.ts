@@ -33,7 +33,7 @@ import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
 import { entryAt, SlotEntries } from "../threaded/slot-entries.ts";
 import { threadedModule } from "../threaded/threaded-module.ts";
-import { type CodeView, TierNumber, Translator, defaultTranslatorOptions } from "./translator.ts";
+import { type CodeView, type LoneInstruction, TierNumber, Translator, defaultTranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -329,24 +329,24 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const lone = this.engine.translator.translateOne(high * TWO_32 + (low >>> 0), this, STEP_SLOT);
     if (lone === undefined) return;
     this.spendTranslation();
-    const { heap } = this.engine.options;
-    heap.holdLinks(lone.linkSlots);
-    this.stepLinks = lone.linkSlots;
-    this.table.growTo(heap.slotCount);
-    void new WebAssembly.Instance(lone.module, this.current.imports);
-    this.stepEntry = this.current.cacheJump(low, high, STEP_SLOT);
+    const { module, entry, linkSlots } = lone;
+    this.engine.options.heap.holdLinks(linkSlots);
+    this.table.growTo(this.engine.options.heap.slotCount);
+    if (module !== undefined) void new WebAssembly.Instance(module, this.current.imports);
+    this.lone = lone;
+    this.stepEntry = this.current.cacheJump(low, high, module === undefined ? this.threadedSlot : STEP_SLOT, entry);
   }
 
-  /** Jump-cache entry of an instruction that is to run alone, or 0. */
+  /** An instruction that is to run alone, and its jump-cache entry. */
+  private lone: LoneInstruction | undefined;
   private stepEntry = 0;
-  private stepLinks: readonly number[] = [];
 
   private forgetStep(): void {
-    if (this.stepEntry === 0) return;
+    if (this.lone === undefined) return;
     this.current.forgetJump(this.stepEntry);
-    this.stepEntry = 0;
-    this.engine.options.heap.releaseLinks(this.stepLinks);
-    this.stepLinks = [];
+    this.engine.options.heap.releaseLinks(this.lone.linkSlots);
+    this.engine.translator.releaseOne(this.lone);
+    this.lone = undefined;
   }
 
   /** Home slots that it remembers may be others' from now on. */

@@ -21,6 +21,8 @@ import type { EntryPort, FragmentPort, HeapPort, MemoryPort, SourceRange } from 
 const PAGE_BYTES = 4096;
 const NO_FAULT = Number.NEGATIVE_INFINITY;
 const GRANULE_SHIFT = 6;
+/** Entries until code is compiled that never is. */
+const NEVER = 0x7fff_ffff;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 
@@ -106,7 +108,11 @@ interface Emitted {
 
 /** An instruction that runs by itself, once. */
 export interface LoneInstruction {
-  readonly module: WebAssembly.Module;
+  /** Puts it into the slot that was asked for; undefined of threaded code. */
+  readonly module: WebAssembly.Module | undefined;
+  /** Threaded code, and where in memory it is entered; 0 where there is a module. */
+  readonly unit: number;
+  readonly entry: number;
   readonly linkSlots: readonly number[];
 }
 
@@ -190,8 +196,7 @@ export class Translator<F extends FragmentPort> {
     const guards = checked ? guardMasks(sources, this.memory) : [];
     const linkSlots: number[] = [];
     const link = this.linkTarget(page, mode, offset, linkSlots);
-    if (!assembler.assemble(this.builder, link, view.narrow, this.options.compileAfter, guards)) return undefined;
-    const unit = this.units.add(assembler.bytes, assembler.length);
+    const unit = this.addUnit(link, view, this.options.compileAfter, guards);
     if (unit === 0) return undefined;
     statistics.threadedRegions++;
     statistics.threadedBytes += assembler.length;
@@ -299,8 +304,8 @@ export class Translator<F extends FragmentPort> {
   }
 
   /**
-   * A module that puts the one instruction at `address` into table slot `slot`, in no index and without guards: for an
-   * instruction that writes where it stands itself. Undefined when it cannot be fetched.
+   * The one instruction at `address`, in no index and without guards: as threaded code, or as a module that puts it into table
+   * slot `slot`. For an instruction that writes where it stands itself. Undefined when it cannot be fetched.
    */
   translateOne(address: number, view: CodeView, slot: number): LoneInstruction | undefined {
     const page = view.fetch(address);
@@ -308,13 +313,24 @@ export class Translator<F extends FragmentPort> {
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
     const linkSlots: number[] = [];
+    const link = this.linkTarget(page, mode, offset, linkSlots);
+    const unit = view.threadedSlot === 0 ? 0 : this.addUnit(link, view, NEVER);
+    if (unit !== 0) return { module: undefined, unit, entry: unit + this.assembler.entries[1], linkSlots };
     this.emitter.begin();
-    this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots), {
-      narrowAddresses: view.narrow,
-      counter: 0,
-      tlb: view.tlb,
-    });
-    return { module: new WebAssembly.Module(this.emitter.finish(slot)), linkSlots };
+    this.emitter.addRegion(this.builder, link, { narrowAddresses: view.narrow, counter: 0, tlb: view.tlb });
+    return { module: new WebAssembly.Module(this.emitter.finish(slot)), unit: 0, entry: 0, linkSlots };
+  }
+
+  /** Lays the region down as threaded code; returns where, or 0 when that cannot be. */
+  private addUnit(link: LinkTarget, view: CodeView, count: number, guards: readonly GuardMask[] = []): number {
+    const { assembler, units } = this;
+    if (!assembler.assemble(this.builder, link, view.narrow, count, guards)) return 0;
+    return units.add(assembler.bytes, assembler.length);
+  }
+
+  /** It has run. */
+  releaseOne({ unit }: LoneInstruction): void {
+    if (unit !== 0) this.units.release(unit);
   }
 
   /** Further ways into the region just emitted, in slots of their own behind its own. */
