@@ -59,7 +59,7 @@ function converse(port: number, question: string, expected: RegExp): Promise<boo
 /** Starts the sqlite server in the guest. */
 function upload({ sshPort, key, serverScript }: DebianSetup): Promise<boolean> {
   const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=60", "LogLevel=ERROR"];
-  const command = "cat >/root/server.py; pidof python3 >/dev/null || nohup python3 /root/server.py >/dev/null 2>&1 &";
+  const command = "cat >/root/server.py; trap '' HUP; python3 /root/server.py </dev/null >/dev/null 2>&1 &";
   const args = ["-p", String(sshPort), "-i", key, ...options.flatMap((option) => ["-o", option]), "root@127.0.0.1"];
   return new Promise((resolve) => {
     const ssh = spawn("ssh", [...args, command], { stdio: ["pipe", "ignore", "inherit"] });
