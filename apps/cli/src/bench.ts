@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BenchOptions, bench } from "../../../bench/main.ts";
 import type { contenderNames } from "../../../bench/contenders.ts";
+import type { benchPair as BenchPair } from "../../../bench/pair.ts";
 import { parseOptions } from "./options.ts";
 import { print, printError } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
@@ -17,6 +18,12 @@ const USAGE = `usage: doppel bench [SUITE…] [options]
   --write DIR      keep the results, and write benchmarks.md and benchmarks.svg of all that is kept there
 
 Suites: kernels, programs, startup, vm, vm32; all, unless some are named. Wall time says something on an idle machine only.
+
+  bench pair       what a second host costs a machine, and what clients see of a failover
+    --guest NAME     own, model or debian (default own)
+    --debian DIR     of a Debian guest, as "doppel guest debian" makes it
+    --seconds N      of each measurement (default 15)
+    --failovers N    to measure (default 20)
 `;
 
 const MAXIMUM_REPEAT = 1000;
@@ -37,6 +44,10 @@ export async function run(args: readonly string[]): Promise<number> {
     only: { type: "string" },
     json: { type: "boolean", default: false },
     write: { type: "string" },
+    guest: { type: "string", default: "own" },
+    debian: { type: "string" },
+    seconds: { type: "string", default: "15" },
+    failovers: { type: "string", default: "20" },
     help: { type: "boolean", default: false },
   });
   if (values.help) {
@@ -49,12 +60,21 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new UsageError("bench: --quick is --repeat 1; give one of them");
   const module = join(root, "bench", "main.ts");
   if (!existsSync(module)) throw new UsageError("bench needs a checkout of doppel: the suites are not in the package");
+  const rounds = parseRepeat(values.repeat ?? (values.quick ? "1" : "3"));
+  if (positionals[0] === "pair") {
+    const { benchPair } = (await import(join(root, "bench", "pair.ts"))) as { benchPair: typeof BenchPair };
+    const { guest, debian, write } = values;
+    const seconds = wholeNumber("--seconds", values.seconds);
+    const failovers = wholeNumber("--failovers", values.failovers);
+    await benchPair({ guest, debian, seconds, rounds, failovers, write, print, note: printError });
+    return 0;
+  }
   const benchmarks = (await import(module)) as BenchModule;
   const contenders = (await import(join(root, "bench", "contenders.ts"))) as { contenderNames: typeof contenderNames };
   const options: BenchOptions = {
     suites: positionals,
     versus: parseContenders(values.vs, contenders.contenderNames),
-    repeat: parseRepeat(values.repeat ?? (values.quick ? "1" : "3")),
+    repeat: rounds,
     only: values.only,
     json: values.json,
     write: values.write,
@@ -70,6 +90,12 @@ export async function run(args: readonly string[]): Promise<number> {
     if (error instanceof benchmarks.UnknownNameError) throw new UsageError(`bench: ${error.message}`);
     throw error;
   }
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0 && value <= 100_000) return value;
+  throw new UsageError(`bench: ${option} ${text}: a whole number from 1 on`);
 }
 
 function parseContenders(text: string, names: typeof contenderNames): BenchOptions["versus"] {

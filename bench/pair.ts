@@ -1,0 +1,366 @@
+/**
+ * What it costs that a machine outlives its host, beside the same machine and emulator without a second host: checkpoints a
+ * second, pauses, throughput and latency of its service, bytes that cross to the standby; and what clients see of a failover.
+ *
+ *   ./doppel bench pair [--guest own|model|debian [--debian DIR]] [--seconds N] [--rounds N] [--failovers N] [--write docs]
+ *
+ * Edge and hosts are processes of this computer, and share its processors: a standby's work counts against the leader here.
+ */
+import { readFileSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { runCampaign } from "../apps/cli/campaign/campaign.ts";
+import { Cluster } from "../apps/cli/campaign/cluster.ts";
+import type { ClusterEvent } from "../apps/cli/campaign/cluster.ts";
+import { guests } from "../apps/cli/campaign/guests.ts";
+import { redisProtocol } from "../apps/cli/campaign/clients.ts";
+import type { CampaignGuest } from "../apps/cli/campaign/guests.ts";
+import { percentile } from "../apps/cli/campaign/table.ts";
+import { priorityRows } from "../apps/cli/campaign/priority.ts";
+import { markdownTable } from "./report.ts";
+import { keepText, writeDocument } from "./sections.ts";
+import { median } from "./statistics.ts";
+
+/** Checkpoints a second that are asked for; 0: no second host. */
+const RATES = [0, 5, 20, 40] as const;
+const CONNECTIONS = 12;
+/** Questions that a connection asks before it has the answer to the first: enough that the machine always has work. */
+const WINDOW = 100;
+/** Translations and connections settle. */
+const WARM_UP_MS = 3000;
+const KEYS = 200;
+/** Of a counter of processor time in /proc. */
+const TICKS_PER_SECOND = 100;
+const PATIENCE_MS = 1_200_000;
+
+interface Run {
+  readonly rate: number;
+  readonly seconds: number;
+  readonly answers: number;
+  /** Processor time of the leader's process. */
+  readonly leaderSeconds: number;
+  readonly latenciesMs: readonly number[];
+  readonly events: readonly ClusterEvent[];
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The n-th question: changes and others by turns, each answered with one line. */
+type Question = (n: number) => string;
+
+const lineQuestion: Question = (n) => (n % 2 === 0 ? `set k${n % KEYS} value-${n}\n` : `get k${n % KEYS}\n`);
+/** As redis takes them too (its "inline commands"); it answers a read with two lines. */
+const redisQuestion: Question = (n) => (n % 2 === 0 ? `SET k${n % KEYS} value-${n}\r\n` : `EXISTS k${n % KEYS}\r\n`);
+
+/** Asks `WINDOW` ahead; answers come in order. */
+class Load {
+  readonly #socket: Socket;
+  readonly #question: Question;
+  readonly #askedMs: number[] = [];
+  #next: number;
+  latenciesMs: number[] = [];
+
+  constructor(port: number, number: number, question: Question) {
+    this.#question = question;
+    this.#next = number * KEYS;
+    this.#socket = connect(port, "127.0.0.1", () => this.#ask(WINDOW));
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", () => undefined);
+    this.#socket.on("data", (chunk: Buffer) => {
+      let answers = 0;
+      for (const byte of chunk) if (byte === 10) answers++;
+      for (let at = 0; at < answers; at++) this.latenciesMs.push(performance.now() - (this.#askedMs.shift() ?? 0));
+      this.#ask(answers);
+    });
+  }
+
+  #ask(count: number): void {
+    const lines: string[] = [];
+    for (let at = 0; at < count; at++) {
+      lines.push(this.#question(this.#next++));
+      this.#askedMs.push(performance.now());
+    }
+    this.#socket.write(lines.join(""));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** User and system time of a process (proc_pid_stat(5), fields 14 and 15). */
+function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+async function waitFor(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const until = performance.now() + PATIENCE_MS;
+  while (!(await condition())) {
+    if (performance.now() > until) throw new Error(`no ${what} in ${PATIENCE_MS / 1000} s`);
+    await pause(50);
+  }
+}
+
+async function measure(guest: CampaignGuest, debian: string | undefined, rate: number, seconds: number): Promise<Run> {
+  const folder = mkdtempSync(join(tmpdir(), "doppel-bench-pair-"));
+  const timing = rate === 0 ? {} : { intervalMs: 1000 / rate };
+  const made = guest.make(debian);
+  const [{ machinePort, protocol }] = made.services;
+  const cluster = await Cluster.create({ folder, hosts: ["a", "b"], arbiter: "edge", timing, ...made });
+  const loads: Load[] = [];
+  try {
+    const mode = rate === 0 ? "solo" : "protected";
+    for (const name of ["edge", "a"]) cluster.start(name);
+    await waitFor("machine", async () => (await cluster.status("a"))?.mode === "solo");
+    await made.ready?.(cluster);
+    if (rate > 0) cluster.start("b");
+    await waitFor(`${mode} machine`, async () => (await cluster.status("a"))?.mode === mode);
+    const question = protocol === redisProtocol ? redisQuestion : lineQuestion;
+    for (let number = 0; number < CONNECTIONS; number++) {
+      loads.push(new Load(cluster.servicePort(machinePort), number, question));
+    }
+    await waitFor("answer", () => Promise.resolve(loads.every(({ latenciesMs }) => latenciesMs.length > 0)));
+    await pause(WARM_UP_MS);
+    const events: ClusterEvent[] = [];
+    cluster.listen((event) => events.push(event));
+    for (const load of loads) load.latenciesMs = [];
+    const [began, before] = [performance.now(), processorSeconds(cluster.pidOf("a"))];
+    await pause(1000 * seconds);
+    const latenciesMs = loads.flatMap((load) => load.latenciesMs);
+    const [ended, after] = [performance.now(), processorSeconds(cluster.pidOf("a"))];
+    const isRight = (await cluster.status("a"))?.mode === mode && !events.some(({ kind }) => kind === "unprotected");
+    if (!isRight) throw new Error("a host was given up while it was measured");
+    return {
+      rate,
+      seconds: (ended - began) / 1000,
+      answers: latenciesMs.length,
+      leaderSeconds: after - before,
+      latenciesMs,
+      events,
+    };
+  } finally {
+    for (const load of loads) load.close();
+    await cluster.end();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const number = (value: number | undefined, digits = 0): string => (value === undefined ? "" : value.toFixed(digits));
+const spread = (values: readonly number[], digits = 0): string =>
+  values.length === 0 ? "" : `${number(percentile(values, 0.5), digits)} / ${number(percentile(values, 0.99), digits)}`;
+
+/** What the leader said of a kind, from all runs. */
+const said = (runs: readonly Run[], kind: string): ClusterEvent[] =>
+  runs.flatMap(({ events }) => events.filter((event) => event.kind === kind && event.from === "a"));
+
+function costRows(runs: readonly Run[]): string[][] {
+  const of = (rate: number): readonly Run[] => runs.filter((run) => run.rate === rate);
+  const perSecond = (some: readonly Run[]): number => median(some.map(({ answers, seconds }) => answers / seconds));
+  const perAnswer = (some: readonly Run[]): number => median(some.map((run) => run.leaderSeconds / run.answers));
+  const alone = of(0);
+  return RATES.map((rate) => {
+    const some = of(rate);
+    const committed = said(some, "committed").length / some.reduce((sum, { seconds }) => sum + seconds, 0);
+    const pauses = said(some, "resumed").map((event) => event["pauseMs"] as number);
+    const latencies = some.flatMap(({ latenciesMs }) => latenciesMs);
+    return [
+      rate === 0 ? "no second host" : `${rate} asked for`,
+      rate === 0 ? "" : number(committed, 1),
+      rate === 0 ? "" : spread(pauses, 2),
+      number(perSecond(some)),
+      rate === 0 ? "" : `${number(100 * (perSecond(some) / perSecond(alone) - 1))}%`,
+      number(1e6 * perAnswer(some)),
+      spread(latencies, 1),
+    ];
+  });
+}
+
+interface Counts {
+  readonly dirty: number;
+  readonly zero: number;
+  readonly diff: number;
+  readonly whole: number;
+  readonly free: number;
+  readonly purgeable: number;
+  readonly rawBytes: number;
+  readonly sentBytes: number;
+  readonly stateBytes: number;
+}
+
+const PAGE_BYTES = 4096;
+
+/** Bytes of an epoch, mean, by what becomes of them. */
+function byteRows(runs: readonly Run[]): string[][] {
+  return RATES.filter((rate) => rate > 0).map((rate) => {
+    const counts = said(
+      runs.filter((run) => run.rate === rate),
+      "sent",
+    ).map((event) => event["counts"] as Counts);
+    const mean = (of: (one: Counts) => number): number =>
+      counts.reduce((sum, one) => sum + of(one), 0) / Math.max(1, counts.length);
+    const kib = (of: (one: Counts) => number): string => number(mean(of) / 1024, 1);
+    return [
+      String(rate),
+      number(
+        mean(({ dirty }) => dirty),
+        1,
+      ),
+      kib(({ dirty }) => dirty * PAGE_BYTES),
+      kib(({ rawBytes }) => rawBytes),
+      kib(({ sentBytes }) => sentBytes),
+      kib(({ stateBytes }) => stateBytes),
+      kib(({ free }) => free * PAGE_BYTES),
+      kib(({ purgeable }) => purgeable * PAGE_BYTES),
+    ];
+  });
+}
+
+async function failovers(
+  guest: CampaignGuest,
+  debian: string | undefined,
+  count: number,
+  note: (text: string) => void,
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "doppel-bench-pair-"));
+  try {
+    const result = await runCampaign({
+      folder,
+      hosts: ["a", "b", "c"].slice(0, guest.hosts),
+      arbiter: "edge",
+      timing: {},
+      failovers: count,
+      seed: 1,
+      clients: 6,
+      only: "leader killed: ",
+      print: (line) => note(`${line}\n`),
+      ...guest.make(debian),
+    });
+    if (result.violations.length > 0) throw new Error(result.violations.join("\n"));
+    const { rounds } = result;
+    const row = (title: string, of: (round: (typeof rounds)[number]) => number | undefined): string[] => {
+      const values = rounds.map(of).filter((value) => value !== undefined);
+      return [title, number(percentile(values, 0.5)), number(percentile(values, 0.99))];
+    };
+    return [
+      `${rounds.length} times the leader was killed (SIGKILL) in the course of a checkpoint; ${result.answered} answers were checked, ` +
+        "none lost, none taken back, no connection reset.",
+      "",
+      markdownTable(
+        ["milliseconds", "p50", "p99"],
+        [
+          row("a client's longest wait", ({ outageMs }) => outageMs),
+          row("until the standby gives the leader up", ({ detectMs }) => detectMs),
+          row("until the arbiter has decided", ({ arbitrateMs }) => arbitrateMs),
+          row("until the machine runs again", ({ restoreMs }) => restoreMs),
+          row("until the client hears", ({ resumeMs }) => resumeMs),
+          row("from the kill until it is protected again", ({ protectedMs }) => protectedMs),
+        ],
+      ),
+    ].join("\n");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export interface PairBenchOptions {
+  readonly guest: string;
+  /** Folder of a Debian guest. */
+  readonly debian?: string | undefined;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly failovers: number;
+  readonly write: string | undefined;
+  readonly print: (text: string) => void;
+  readonly note: (text: string) => void;
+}
+
+export async function benchPair({
+  guest: name,
+  seconds,
+  rounds,
+  write,
+  print,
+  note,
+  ...more
+}: PairBenchOptions): Promise<void> {
+  const guest = guests[name];
+  if (guest === undefined)
+    throw new RangeError(`there is no guest ${name}; there are ${Object.keys(guests).join(", ")}`);
+  const runs: Run[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const rate of RATES) {
+      note(
+        `pair: round ${round + 1} of ${rounds}, ${rate === 0 ? "no second host" : `${rate} checkpoints a second`}\n`,
+      );
+      runs.push(await measure(guest, more.debian, rate, seconds));
+    }
+  }
+  const text = [
+    `Guest: ${guest.summary}. ${CONNECTIONS} clients, ${WINDOW} questions ahead each, half of them changes, which are on the`,
+    `disk before they are answered; ${rounds} rounds of ${seconds} s, taking turns. p50 / p99 where there are two numbers.`,
+    "",
+    markdownTable(
+      [
+        "checkpoints a second",
+        "committed",
+        "pause, ms",
+        "answers a second",
+        "less",
+        "processor time an answer, µs",
+        "latency, ms",
+      ],
+      [...costRows(runs)],
+    ),
+    "",
+    "Kilobytes of an epoch, mean: pages that changed, what of them is left as differences, and compressed, which is what crosses;",
+    "the state of processor and devices; and what was left out, because the guest gave it up or can rebuild it.",
+    "",
+    markdownTable(
+      ["checkpoints a second", "pages", "raw", "differences", "compressed", "state", "free", "purgeable"],
+      [...byteRows(runs)],
+    ),
+    "",
+    await failovers(guest, more.debian, more.failovers, note),
+    "",
+    "Frames that a checkpoint releases, twenty every hundred frame times, on a link that another machine keeps busy: how long",
+    "they wait in the adapter, in frame times, and what share of the link is left to the other machine.",
+    "",
+    markdownTable(
+      ["released frames in a row, at most", "mean", "longest", "other machine's share"],
+      [...priorityRows()],
+    ),
+  ].join("\n");
+  print(`${text}\n`);
+  if (write === undefined) return;
+  keepText("pair", { title: "A machine on two hosts", command: "./doppel bench pair --write docs", text });
+  writeDocument(write);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      guest: { type: "string", default: "own" },
+      debian: { type: "string" },
+      seconds: { type: "string", default: "15" },
+      rounds: { type: "string", default: "3" },
+      failovers: { type: "string", default: "20" },
+      write: { type: "string" },
+    },
+  });
+  const { seconds, rounds, failovers: count, ...rest } = values;
+  await benchPair({
+    write: undefined,
+    ...rest,
+    seconds: Number(seconds),
+    rounds: Number(rounds),
+    failovers: Number(count),
+    print: (text) => process.stdout.write(text),
+    note: (text) => process.stderr.write(text),
+  });
+}
