@@ -24,7 +24,7 @@ it("what a lap printed is compared, not what was printed elsewhere", () => {
     timer.take(text);
     return timer.done.get("sum")?.output;
   };
-  expect(output("a\nbegin sum\n1\nend sum\n")).toBe(output("b\r\nbegin sum\r\n1\r\nend sum\r\n"));
+  expect(output("a\nbegin sum\n1\nend sum\n")).toBe(output("b\r\nbegin sum\r\n[    9.1] tsc\r\n1\r\nend sum\r\n"));
   expect(output("begin sum\n1\nend sum\n")).not.toBe(output("begin sum\n2\nend sum\n"));
 });
 

@@ -38,6 +38,8 @@ const UTIME = 14 - 3;
 /** Nothing printed for so long: it has gone wrong. */
 const SILENCE_MS = 600_000;
 const MAXIMUM_LINE = 10_000;
+/** What Linux says meanwhile is no output of the lap. */
+const KERNEL_MESSAGE = /^\[ *\d+\.\d+\] /;
 
 function userSeconds(pid: number): number {
   try {
@@ -85,7 +87,7 @@ export class LapTimer {
           complaint: "",
         });
       } else if (begun !== undefined) {
-        if (lap.begins !== undefined) begun.lines.push(line);
+        if (lap.begins !== undefined && !KERNEL_MESSAGE.test(line)) begun.lines.push(line);
       } else if (lap.begins?.test(line) === true) {
         this.begun.set(lap, { ...this.now(), lines: [] });
       }

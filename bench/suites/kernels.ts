@@ -4,7 +4,8 @@ import type { Suite } from "../task.ts";
 
 const binaries = join(import.meta.dirname, "..", "..", "guests", "bin");
 
-const sizes: Readonly<Record<string, number>> = {
+/** Arguments of the programs. */
+export const kernelSizes: Readonly<Record<string, number>> = {
   aes: 3_000_000,
   chase: 4_000_000,
   fib: 39,
@@ -24,7 +25,7 @@ const sizes: Readonly<Record<string, number>> = {
 export const kernels: Suite = {
   name: "kernels",
   title: "Computations of our own: static, `gcc -O2`",
-  tasks: Object.entries(sizes).map(([name, size]) => ({
+  tasks: Object.entries(kernelSizes).map(([name, size]) => ({
     name,
     command: () => [join(binaries, name), String(size)],
   })),

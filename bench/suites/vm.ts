@@ -7,31 +7,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GuestMachine, Lap } from "../machine-task.ts";
 import type { Suite } from "../task.ts";
+import { kernelSizes } from "./kernels.ts";
 
 const binaries = join(import.meta.dirname, "..", "..", "guests", "bin");
 const MEMORY_MIB = 512;
 
-/** About a tenth of a second natively. */
-const sizes: Readonly<Record<string, number>> = {
-  aes: 1_000_000,
-  chase: 1_000_000,
-  fib: 36,
-  hash64: 40_000_000,
-  interpreter: 2_000_000,
-  mandelbrot: 700,
-  matmul: 500,
-  mixed: 15_000,
-  nbody: 1_200_000,
-  qsort: 800_000,
-  search: 5_000_000,
-  sha256: 20_000_000,
-  sieve: 12_000_000,
-  table: 25_000_000,
-};
-
 const laps: readonly Lap[] = [
   { name: "boot to init", ends: /Run \/\S+ as init process/ },
-  ...Object.keys(sizes).map((name) => ({
+  ...Object.keys(kernelSizes).map((name) => ({
     name,
     begins: new RegExp(`^begin ${name}$`),
     ends: new RegExp(`^end ${name}$`),
@@ -40,7 +23,7 @@ const laps: readonly Lap[] = [
 
 const script = `#!/bin/busybox sh
 /bin/busybox stty -F /dev/console -opost 2>/dev/null
-${Object.entries(sizes)
+${Object.entries(kernelSizes)
   .map(([name, size]) => `echo begin ${name}; /bench/${name} ${size}; echo end ${name}`)
   .join("\n")}
 /bin/busybox poweroff -f
@@ -57,7 +40,7 @@ export const vm: Suite = {
       note(`without a Debian guest: ${stderr.trim().split("\n").at(-1) ?? ""}\n`);
       return;
     }
-    const files: [path: string, data: Uint8Array][] = Object.keys(sizes).map((name) => [
+    const files: [path: string, data: Uint8Array][] = Object.keys(kernelSizes).map((name) => [
       `bench/${name}`,
       readFileSync(join(binaries, name)),
     ]);
