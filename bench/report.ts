@@ -7,8 +7,9 @@ function seconds(value: number): string {
   return `${value.toFixed(value < 10 ? 2 : 1)} s`;
 }
 
+/** Two or three digits that count. */
 function factor(value: number): string {
-  return value.toFixed(value < 10 ? 2 : 1);
+  return value < 0.1 ? value.toPrecision(2) : value.toFixed(value < 10 ? 2 : 1);
 }
 
 /** Column heads and rows of a suite. */
