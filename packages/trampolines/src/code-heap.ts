@@ -143,6 +143,11 @@ export class CodeHeap<Module> {
     return this.nextSlot;
   }
 
+  /** Tables that fragments can be linked in. */
+  get tableCount(): number {
+    return this.tables.size;
+  }
+
   attach(table: TableOfProcess<Module>): void {
     this.tables.add(table);
   }
