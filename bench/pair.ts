@@ -155,6 +155,8 @@ const number = (value: number | undefined, digits = 0): string => (value === und
 const spread = (values: readonly number[], digits = 0): string =>
   values.length === 0 ? "" : `${number(percentile(values, 0.5), digits)} / ${number(percentile(values, 0.99), digits)}`;
 
+const change = (ratio: number): string => `${ratio < 1 ? "" : "+"}${number(100 * (ratio - 1))}%`;
+
 /** What the leader said of a kind, from all runs. */
 const said = (runs: readonly Run[], kind: string): ClusterEvent[] =>
   runs.flatMap(({ events }) => events.filter((event) => event.kind === kind && event.from === "a"));
@@ -174,7 +176,7 @@ function costRows(runs: readonly Run[]): string[][] {
       rate === 0 ? "" : number(committed, 1),
       rate === 0 ? "" : spread(pauses, 2),
       number(perSecond(some)),
-      rate === 0 ? "" : `${number(100 * (perSecond(some) / perSecond(alone) - 1))}%`,
+      rate === 0 ? "" : change(perSecond(some) / perSecond(alone)),
       number(1e6 * perAnswer(some)),
       spread(latencies, 1),
     ];
@@ -311,7 +313,7 @@ export async function benchPair({
         "committed",
         "pause, ms",
         "answers a second",
-        "less",
+        "throughput",
         "processor time an answer, µs",
         "latency, ms",
       ],
