@@ -1,8 +1,8 @@
 // A machine that is watched from outside: by gdb, at its control socket, and by what its serial port leaves in a file.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { need } from "./harness/requirements.ts";
@@ -23,10 +23,16 @@ const vm = (...options: readonly string[]): [string, ...string[]] => [
 ];
 const text = (path: string): string => readFileSync(path, "latin1").replaceAll("\r", "");
 
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path, () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
 /** The answers to some requests, when there is somebody to ask. */
 async function ask(path: string, ...requests: readonly string[]): Promise<unknown[]> {
-  await vi.waitFor(() => expect(existsSync(path)).toBe(true), { timeout: 60_000, interval: 100 });
-  const socket = connect(path);
+  const socket = await vi.waitFor(() => connected(path), { timeout: 60_000, interval: 100 });
   socket.end(requests.map((request) => `${request}\n`).join(""));
   let answers = "";
   socket.setEncoding("utf8").on("data", (part: string) => (answers += part));
