@@ -31,7 +31,7 @@ export type Section = SuiteSection | TextSection;
 
 const results = join(import.meta.dirname, "results");
 /** Others come behind these, by name. */
-const ORDER = ["kernels", "programs", "startup", "memory", "vm", "techniques", "pair"];
+const ORDER = ["kernels", "programs", "startup", "memory", "vm", "vm32", "techniques", "pair"];
 
 const today = (): string => new Date().toISOString().slice(0, 10);
 
