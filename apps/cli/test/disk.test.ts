@@ -111,7 +111,7 @@ describe("doppel disk serve", () => {
     need(context, "qemu-io");
     const port = await freePort();
     const machine = { kind: "disk", sizeMiB: 8, listen: `127.0.0.1:${port}` };
-    pair = new LocalPair(folder, await freePorts(), [main], machine);
+    pair = new LocalPair(folder, await freePorts(), [main], { machine });
     for (const name of ["edge", "a", "b"]) pair.start(name);
     await pair.protectedBy("a");
     const uri = `nbd://127.0.0.1:${port}/disk`;

@@ -25,7 +25,7 @@ afterEach(async () => {
 
 /** A machine that is there at once, where it is the processes that are tested; this command line's own guest otherwise. */
 async function startAll(kind: "model" | "own" = "model"): Promise<CountingClient> {
-  pair = new LocalPair(folder, await freePorts(), commandLine, { kind });
+  pair = new LocalPair(folder, await freePorts(), commandLine, { machine: { kind } });
   for (const name of ["edge", "a", "b"]) pair.start(name);
   await pair.protectedBy("a");
   client = new CountingClient(pair.port + 3, "n");
@@ -100,7 +100,7 @@ describe("a pair of processes", () => {
   it("C1 C3 P4 a whole machine computes on where its host died, and comes to the same result", async () => {
     const kernel = join(repository, "guests/bin/machine/busy");
     const machine = { kind: "vm", kernel, memoryMiB: 4, disk: { sizeMiB: 1 } };
-    pair = new LocalPair(folder, await freePorts(), commandLine, machine);
+    pair = new LocalPair(folder, await freePorts(), commandLine, { machine });
     for (const name of ["edge", "a", "b"]) pair.start(name);
     await pair.protectedBy("a");
     pair.kill("a");

@@ -21,7 +21,8 @@ const USAGE = `usage: doppel pair COMMAND [options]
   status [--watch] [--json]                   who leads, and what checkpoints cost
   failover                                    have the machine go on where its standby is
   stop [NAME]                                 end a host or the edge; without a name, all that are on this computer
-  demo                                        a pair on this computer, whose host is killed while a client talks to it
+  demo [--guest DIR]                          a pair on this computer, whose host is killed while a client talks to it;
+                                              DIR: a guest that doppel guest debian has made
 
   --config FILE   the pair's configuration (pair.yaml)
   --log           events, one JSON object a line, on standard error
@@ -39,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     log: { type: "boolean" },
     name: { type: "string", default: "pair" },
     dir: { type: "string", default: "." },
+    guest: { type: "string" },
     port: { type: "string", default: String(DEFAULT_PORT) },
     watch: { type: "boolean" },
     json: { type: "boolean" },
@@ -63,7 +65,7 @@ export async function run(args: readonly string[]): Promise<number> {
       return 0;
     }
     case "demo":
-      return runDemo(print);
+      return runDemo(print, values.guest);
     case "edge":
       await runEdge(loadConfig(values.config), log);
       return 0;

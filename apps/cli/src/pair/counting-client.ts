@@ -5,9 +5,32 @@ import type { Socket } from "node:net";
 
 const PATIENCE_MS = 30_000;
 
+/** How a service is asked to count, by lines. */
+export interface Dialect {
+  readonly increment: (key: string) => string;
+  readonly read: (key: string) => string;
+  /** The number in an answer. */
+  readonly number: (line: string) => string;
+}
+
+/** The model machine, and the guest of `guests/machine/store`. */
+export const plainDialect: Dialect = {
+  increment: (key) => `incr ${key}`,
+  read: (key) => `get ${key}`,
+  number: (line) => line,
+};
+
+/** Inline commands of redis, whose answers are one line: ":" and the number. */
+export const redisDialect: Dialect = {
+  increment: (key) => `INCR ${key}`,
+  read: (key) => `INCRBY ${key} 0`,
+  number: (line) => line.replace(/^:/, ""),
+};
+
 export class CountingClient {
   readonly #socket: Socket;
   readonly #key: string;
+  readonly #dialect: Dialect;
   #text = "";
   #answer: ((line: string) => void) | undefined;
   /** Increments that were answered. */
@@ -17,8 +40,9 @@ export class CountingClient {
   longestGapMs = 0;
   readonly complaints: string[] = [];
 
-  constructor(port: number, key: string) {
+  constructor(port: number, key: string, dialect: Dialect = plainDialect) {
     this.#key = key;
+    this.#dialect = dialect;
     this.#socket = connect(port, "127.0.0.1");
     this.#socket.setNoDelay(true);
     this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk.toString()));
@@ -34,7 +58,7 @@ export class CountingClient {
       const answer = this.#answer;
       this.#answer = undefined;
       if (answer === undefined) this.complaints.push(`"${line}" was not asked for`);
-      answer?.(line);
+      answer?.(line.replace(/\r$/, ""));
     }
   }
 
@@ -61,11 +85,16 @@ export class CountingClient {
   async count(times: number): Promise<void> {
     for (let at = 0; at < times && this.resets === 0; at++) {
       const asked = performance.now();
-      const line = await this.ask(`incr ${this.#key}`);
+      const line = this.#dialect.number(await this.ask(this.#dialect.increment(this.#key)));
       this.longestGapMs = Math.max(this.longestGapMs, performance.now() - asked);
       this.answered++;
       if (line !== String(this.answered)) this.complaints.push(`answer ${this.answered} was "${line}"`);
     }
+  }
+
+  /** The number as the machine has it. */
+  async read(): Promise<string> {
+    return this.#dialect.number(await this.ask(this.#dialect.read(this.#key)));
   }
 
   close(): void {

@@ -12,17 +12,21 @@ export interface InitOptions {
   readonly port: number;
   /** What `machine:` says; this command line's own guest if not given. */
   readonly machine?: Readonly<Record<string, unknown>> | undefined;
+  /** Where the machine's service listens. */
+  readonly machinePort?: number | undefined;
 }
 
 /** Writes pair.yaml and keys/ into a folder; returns the file and the keys made. */
-export function initPair({ pair, folder, port, machine }: InitOptions): {
+export function initPair({ pair, folder, port, machine, machinePort = 7000 }: InitOptions): {
   readonly path: string;
   readonly keys: readonly string[];
 } {
   const path = join(folder, "pair.yaml");
   if (existsSync(path)) throw new UsageError(`${path} is there already`);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path, template(pair, port, machine === undefined ? ownMachine : described(machine)), { flag: "wx" });
+  writeFileSync(path, template(pair, port, machine === undefined ? ownMachine : described(machine), machinePort), {
+    flag: "wx",
+  });
   return { path, keys: makeKeys(join(folder, "keys"), ["a", "b"]) };
 }
 
@@ -43,6 +47,7 @@ const template = (
   pair: string,
   port: number,
   machine: string,
+  machinePort: number,
 ): string => `# A machine on two hosts, and the edge where its clients connect. The same file goes to all three; a host needs only the
 # keys with its own name in them. For three computers, replace the addresses.
 pair: ${pair}
@@ -53,7 +58,7 @@ edge:
   directory: edge
   forwards:
     # Connections to this port are the machine's, and outlive the host it runs on.
-    - { address: 127.0.0.1, port: ${port + 3}, machinePort: 7000 }
+    - { address: 127.0.0.1, port: ${port + 3}, machinePort: ${machinePort} }
 # An etcd cluster decides who leads, in the place of the edge:
 # etcd: { endpoints: ["http://127.0.0.1:2379"] }
 ${machine}

@@ -2,12 +2,19 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { askControl } from "./control.ts";
 import type { Command } from "./control.ts";
 import { initPair } from "./init.ts";
 
 const PATIENCE_MS = 60_000;
+const ANSWER_MS = 3000;
+
+export interface LocalPairOptions {
+  /** What `machine:` of the configuration says, and where its service listens. */
+  readonly machine?: Readonly<Record<string, unknown>> | undefined;
+  readonly machinePort?: number | undefined;
+}
 
 /** Edge and hosts as children of this process. */
 export class LocalPair {
@@ -18,17 +25,12 @@ export class LocalPair {
   readonly #children = new Map<string, ChildProcess>();
   readonly errors: string[] = [];
 
-  /** `command`: what Node is given to be this command line; `machine`: as the configuration has it. */
-  constructor(
-    folder: string,
-    port: number,
-    command: readonly string[],
-    machine?: Readonly<Record<string, unknown>> | undefined,
-  ) {
+  /** `command`: what Node is given to be this command line. */
+  constructor(folder: string, port: number, command: readonly string[], options: LocalPairOptions = {}) {
     this.folder = folder;
     this.#command = command;
     this.port = port;
-    this.#config = initPair({ pair: "demo", folder, port, machine }).path;
+    this.#config = initPair({ pair: "demo", folder, port, ...options }).path;
   }
 
   start(name: string): void {
@@ -43,15 +45,25 @@ export class LocalPair {
     this.#children.get(name)?.kill(signal);
   }
 
+  /** The machine's service answers. */
+  async serves(patienceMs: number): Promise<void> {
+    const until = performance.now() + patienceMs;
+    while (performance.now() < until) {
+      if (await answers(this.port + 3)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`the machine does not answer after ${patienceMs / 1000} s: ${this.errors.slice(-5).join("")}`);
+  }
+
   /** The host leads, and another can take over. */
-  async protectedBy(name: string): Promise<void> {
-    const until = performance.now() + PATIENCE_MS;
+  async protectedBy(name: string, patienceMs: number = PATIENCE_MS): Promise<void> {
+    const until = performance.now() + patienceMs;
     while (performance.now() < until) {
       const status = await this.status(name);
       if (status?.["mode"] === "protected") return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error(`${name} is not protected after ${PATIENCE_MS / 1000} s: ${this.errors.slice(-5).join("")}`);
+    throw new Error(`${name} is not protected after ${patienceMs / 1000} s: ${this.errors.slice(-5).join("")}`);
   }
 
   async status(name: string): Promise<Record<string, unknown> | undefined> {
@@ -75,6 +87,21 @@ export class LocalPair {
     for (const child of this.#children.values()) child.kill("SIGKILL");
     await Promise.all(gone);
   }
+}
+
+/** Whether anything comes back for a line, before the connection ends or a while has passed. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write("PING\n"));
+    const end = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.setTimeout(ANSWER_MS, () => end(false));
+    socket.once("data", () => end(true));
+    socket.once("error", () => end(false));
+    socket.once("end", () => end(false));
+  });
 }
 
 /** The first of four ports that are free now. */

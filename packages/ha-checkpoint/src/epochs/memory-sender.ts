@@ -15,8 +15,8 @@ import type { LeaderMessage } from "./messages.ts";
 import { PageCache } from "./page-cache.ts";
 import { PageRecordWriter, pagesPerChunk } from "./page-records.ts";
 
-/** Chunks that are being compressed at once: enough for two threads. */
-const maximumCompressing = 4;
+/** Chunks that are being compressed at once: enough work for a few threads until this one, which runs the guest, comes by. */
+const maximumCompressing = 16;
 /** Bytes of the machine's state in one message. */
 const statePartBytes = 1 << 18;
 
