@@ -130,6 +130,29 @@ describe("a machine under checkpoints", () => {
     expect(order).toEqual(["stopped", "completed"]);
   });
 
+  it("P8 pages that the guest gave up are free, read as zeros, and are back when they are written to", () => {
+    const plain = newMachine(new Printed());
+    const machine = new CheckpointableMachine(plain);
+    const { ram } = plain.engine;
+    const [page, content] = [0x200, new Uint8Array(16).fill(7)];
+    ram.write(page * 4096 + 8, content);
+    expect(machine.takeDirtyPages()).toContain(page);
+    machine.release(page * 4096, 2 * 4096);
+    expect([machine.standing(page), machine.standing(page + 1), machine.standing(page + 2)]).toEqual([
+      "free",
+      "free",
+      "kept",
+    ]);
+    expect(machine.dirtyPages).toBe(2);
+    expect([...machine.takeDirtyPages()]).toEqual([page, page + 1]);
+    const read = new Uint8Array(4096);
+    machine.readPage(page, read);
+    expect(read).toEqual(new Uint8Array(4096));
+    ram.write(page * 4096, content);
+    expect([...machine.takeDirtyPages()]).toEqual([page]);
+    expect(machine.standing(page)).toBe("kept");
+  });
+
   it("refuses a state that is none, and one of another machine", () => {
     const machine = new CheckpointableMachine(newMachine(new Printed()));
     const other = new CheckpointableMachine(new Machine({ ramBytes: 8 * MEBIBYTE, serial: new Printed() }));

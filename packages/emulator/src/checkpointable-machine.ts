@@ -5,13 +5,30 @@
  * Requests that devices have outstanding are part of the state and are issued again elsewhere. Their completions would
  * change memory while the machine is stopped, so backends are to call back through `whenRunning`.
  */
-import type { Checkpointable, Standing } from "@doppel/ha-checkpoint";
+import { StateOffset } from "@doppel/guest-x86";
+import {
+  type Checkpointable,
+  purgeableCall,
+  purgeableLeaf,
+  PurgeableRegistry,
+  type Standing,
+} from "@doppel/ha-checkpoint";
 import { decodeState, encodeState, SnapshotError, type StateRecord, type StateValue } from "@doppel/pc-machine";
+import { guestMapping, programsView } from "./guest-mapping.ts";
 import type { Machine } from "./machine.ts";
 
 const PAGE_BYTES = 4096;
+/** Where general registers are in the context block, by number. */
+const register = (number: number): number => StateOffset.gpr + 8 * number;
+const [RAX, RCX, RDX, RBX, RSI, RDI] = [0, 1, 2, 3, 6, 7].map(register);
+const PROGRAMS = 3;
+/** Of the state, beside the machine's parts. */
+const PURGEABLE = "purgeable";
+
 /** Callbacks that wait for the machine to run: more than its devices can have outstanding. */
 const MAXIMUM_WAITING = 65_536;
+
+const zeros: Uint8Array = new Uint8Array(PAGE_BYTES);
 
 export class CheckpointableMachine implements Checkpointable {
   readonly pageBytes: number = PAGE_BYTES;
@@ -20,14 +37,45 @@ export class CheckpointableMachine implements Checkpointable {
   private readonly machine: Machine;
   private isRunning = false;
   private waiting: (() => void)[] = [];
+  private readonly purgeable: PurgeableRegistry;
 
   /** The machine has not been run yet; from here on only this runs and stops it. */
   constructor(machine: Machine) {
     this.machine = machine;
     this.pageCount = machine.engine.ram.ramBytes / PAGE_BYTES;
     const parts = machine.parts.map(({ id, version }) => `${id} ${version}`).join(", ");
-    this.configuration = `${this.pageCount} pages; ${parts}`.slice(0, 1000);
+    this.configuration = `${this.pageCount} pages; ${parts}; purgeable 1`.slice(0, 1000);
+    const random = new BigUint64Array(1);
+    const nonce = (): bigint => {
+      crypto.getRandomValues(random);
+      return random[0];
+    };
+    this.purgeable = new PurgeableRegistry(guestMapping(machine.engine.ram, nonce));
+    machine.engine.guestCall = (cpu, leaf) => this.serveCall(cpu, leaf);
     machine.engine.startDirtyLog();
+  }
+
+  /** CPUID with the leaf of the registry of purgeable memory (`ha-checkpoint/src/purgeable/guest-call.ts`). */
+  private serveCall(cpu: number, leaf: number): boolean {
+    if (leaf !== purgeableLeaf) return false;
+    const { memory, processor } = this.machine.engine;
+    const { cr3, cpl } = processor.registers;
+    const argument = (at: number): bigint => memory.view.getBigUint64(cpu + at, true);
+    const { eax, rbx, rcx, rdx } = purgeableCall(this.purgeable, {
+      operation: Number(BigInt.asUintN(32, argument(RCX))),
+      space: Math.floor(cr3 / PAGE_BYTES) * PAGE_BYTES + (cpl === PROGRAMS ? programsView : 0),
+      rdi: argument(RDI),
+      rsi: argument(RSI),
+      rdx: argument(RDX),
+    });
+    const results = [
+      [RAX, BigInt(eax)],
+      [RBX, rbx],
+      [RCX, rcx],
+      [RDX, rdx],
+    ] as const;
+    for (const [at, value] of results) memory.view.setBigUint64(cpu + at, value, true);
+    return true;
   }
 
   /** Calls back now, or when the machine runs again; what waits when another state is loaded is forgotten. */
@@ -50,18 +98,32 @@ export class CheckpointableMachine implements Checkpointable {
   }
 
   get dirtyPages(): number {
-    const { ram } = this.machine.engine;
-    return ram.dirtyPages().reduce((count) => count + 1, 0);
+    return this.machine.engine.ram.countDirty();
   }
 
   takeDirtyPages(): Uint32Array {
-    const pages = Uint32Array.from(this.machine.engine.ram.dirtyPages());
-    this.machine.engine.startDirtyLog();
+    const { engine } = this.machine;
+    this.purgeable.revalidate();
+    const changed = this.purgeable.takeChanged();
+    for (const page of changed) engine.ram.markChanged(page);
+    const pages = engine.ram.dirtyPages();
+    engine.startDirtyLog();
     return pages;
   }
 
-  standing(): Standing {
-    return "kept";
+  standing(page: number): Standing {
+    if (this.purgeable.isPurgeable(page)) return "purgeable";
+    return this.machine.engine.ram.isFree(page) ? "free" : "kept";
+  }
+
+  /** The guest gives up the pages in a range of guest-physical addresses, as its balloon says. */
+  release(address: number, length: number): void {
+    const { ram, processor } = this.machine.engine;
+    for (let at = address; at < address + length; at += PAGE_BYTES) {
+      const page = ram.pageOf(at);
+      if (page >= 0) ram.giveUp(page - ram.firstPage);
+    }
+    processor.context.invalidateWrites();
   }
 
   readPage(page: number, into: Uint8Array): void {
@@ -79,6 +141,7 @@ export class CheckpointableMachine implements Checkpointable {
   saveState(): Uint8Array {
     const parts: Record<string, StateValue> = {};
     for (const part of this.machine.parts) parts[part.id] = part.save();
+    parts[PURGEABLE] = { regions: this.purgeable.save() };
     return encodeState(parts);
   }
 
@@ -91,7 +154,9 @@ export class CheckpointableMachine implements Checkpointable {
         if (typeof record !== "object" || record === null) return `the state of ${part.id} is missing`;
         part.load(record as StateRecord, part.version);
       }
-      return undefined;
+      const saved = (parts[PURGEABLE] as StateRecord | undefined)?.["regions"];
+      const isLoaded = saved instanceof Uint8Array && this.purgeable.load(saved);
+      return isLoaded ? undefined : "the state of purgeable memory is damaged";
     } catch (error) {
       if (error instanceof SnapshotError) return error.message;
       throw error;
@@ -100,6 +165,8 @@ export class CheckpointableMachine implements Checkpointable {
 
   /** Devices issue again what they had outstanding when the machine runs: before that their backends are another role's. */
   restored(): void {
+    const { ram } = this.machine.engine;
+    for (const page of this.purgeable.restored()) ram.write(ram.addressOf(page), zeros);
     this.waiting.push(() => this.machine.platform.serial.ready());
   }
 }

@@ -49,6 +49,8 @@ export class MachineEngine {
   readonly frontend: X86Frontend = new X86Frontend();
   readonly translator: Engine<Fragment<WebAssembly.Module>>;
   readonly processor: Processor;
+  /** What a leaf of CPUID that is a call is served by; see `HelperPort`. */
+  guestCall: ((cpu: number, leaf: number) => boolean) | undefined;
   /** Where the processor stops. Changed with `changeBreakpoints`. */
   readonly breakpoints: CodeBreakpoints = new CodeBreakpoints();
 
@@ -69,6 +71,7 @@ export class MachineEngine {
       // The flags are in the context block at the end of the instruction; it has cleared AC.
       userAccessEnds: () => this.processor.forgetUserPages(),
       interruptWaits: () => this.processor.interruptWaits(),
+      call: (cpu, leaf) => this.guestCall?.(cpu, leaf) ?? false,
       cpuid: machineCpuid(level.cpuid, options.paravirtual === undefined ? {} : { paravirtual: options.paravirtual }),
     });
     const tlbShape = softTlbShapeFor(ramBytes);

@@ -82,7 +82,8 @@ type Command =
   | { what: "range"; page: bigint; count: number }
   | { what: "drop"; host: number }
   | { what: "flush" }
-  | { what: "flush local" };
+  | { what: "flush local" }
+  | { what: "writes" };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
@@ -105,6 +106,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ what: fc.constant("drop" as const), host: fc.integer({ min: 1, max: 5 }) }) },
   { weight: 1, arbitrary: fc.constant({ what: "flush" as const }) },
   { weight: 2, arbitrary: fc.constant({ what: "flush local" as const }) },
+  { weight: 1, arbitrary: fc.constant({ what: "writes" as const }) },
 );
 
 /** By index: what was filled in last, of what has not been taken back. */
@@ -124,6 +126,7 @@ class Model {
         host: one.host,
       });
     } else if (one.what === "flush") this.entries.clear();
+    else if (one.what === "writes") for (const entry of this.entries.values()) entry.write = false;
     else {
       for (const [index, entry] of this.entries) {
         // A range may wrap around.
@@ -155,6 +158,7 @@ test("fills, flushes and dropped rights leave what a naive model leaves", () => 
           one.tlb.flushRange(low(address), high(address), next.count);
         } else if (next.what === "drop") one.tlb.dropWrites(next.host * PAGE_BYTES);
         else if (next.what === "flush local") one.tlb.flushLocal();
+        else if (next.what === "writes") one.tlb.flushWrites();
         else one.tlb.flush();
       }
       for (const page of pages) {

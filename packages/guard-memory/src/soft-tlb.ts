@@ -151,6 +151,12 @@ export class SoftTlb {
     this.localCount = 0;
   }
 
+  /** Takes the right to write without asking from all entries; what may be read stays. */
+  flushWrites(): void {
+    const { used, usedCount } = this;
+    for (let at = 0; at < usedCount; at++) this.invalidate(this.entry(used[at]) + WRITE_WORD);
+  }
+
   /** Drops all entries but the global ones; costs nothing for these. */
   flushLocal(): void {
     const { local, localCount, words } = this;

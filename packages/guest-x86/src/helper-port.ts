@@ -21,6 +21,11 @@ export interface HelperPort {
   interruptWaits?(cpu: number): boolean;
   /** The supervisor's right to reach user pages has ended (AC is clear). Absent: nobody minds. */
   userAccessEnds?(cpu: number): void;
+  /**
+   * Serves a leaf of CPUID that is a call: it finds and leaves registers in the context block. False: it is a leaf like any
+   * other. Absent: they all are.
+   */
+  call?(cpu: number, leaf: number): boolean;
   /** What CPUID says of a leaf and subleaf. Absent: everything that is translated. */
   readonly cpuid?: (leaf: number, subleaf: number) => CpuidLeaf;
 }

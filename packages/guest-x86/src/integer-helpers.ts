@@ -34,7 +34,7 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
   /** REP MOVS, REP STOS (bytes an item, address width); not zero: some items are done. */
   declare("repeatMove", 2, [rcx, rsi, rdi, Slot.direction], [rcx, rsi, rdi]),
   declare("repeatStore", 2, [rax, rcx, rdi, Slot.direction], [rcx, rdi]),
-  declare("cpuid", 0, [rax, rcx], [rax, rbx, rcx, rdx]),
+  declare("cpuid", 0, [rax, rcx, rdx, rsi, rdi], [rax, rbx, rcx, rdx]),
   /** The high half of the last 64-bit result. */
   declare("highHalf", 0, "none", "none"),
   declare("timestamp", 0, "none", "none"),
@@ -171,6 +171,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
 
     cpuid: (cpu) => {
       refresh();
+      if (port.call?.(cpu, low(cpu, rax)) === true) return 0;
       const leaf = cpuid(low(cpu, rax), low(cpu, rcx));
       put(cpu, rax, leaf.eax);
       put(cpu, rbx, leaf.ebx);

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:net";
-import { MemoryDevice } from "@doppel/mirror-storage";
+import { type BlockDevice, MemoryDevice } from "@doppel/mirror-storage";
 import { createCable, Gateway, parseAddress } from "@doppel/virtual-network";
 import { nodeClock, nodeHostNetwork, random32 } from "@doppel/virtual-network/node";
 import { afterAll, describe, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import { loadConfig } from "./config.ts";
 import { initPair } from "./init.ts";
 import { keyOf, makeKeys } from "./keys.ts";
 import { ENTRIES, ENTRY_BYTES, ModelMachine } from "./model-machine.ts";
+import { ownGuest, VirtualMachine } from "./virtual-machine.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "doppel-pair-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -109,6 +110,76 @@ describe("the model machine", () => {
     twin.machine.run();
     expect(await converse(twin.port, ["get a"])).toEqual(["2"]);
     one.close();
+    twin.close();
+  });
+});
+
+/** This command line's own guest behind a gateway: with a disk, and a folder for what it prints. */
+async function serveOwn(
+  disk: BlockDevice,
+  directory: string,
+): Promise<{ machine: VirtualMachine; port: number; close: () => void }> {
+  const [near, far] = createCable();
+  const gateway = new Gateway({ port: far, host: nodeHostNetwork(), clock: nodeClock(), random32 });
+  const host = { address: "127.0.0.1", port: 0 };
+  const listener = await gateway.forward({ protocol: "tcp", host, guest: parseAddress(address)!, guestPort: 7000 });
+  mkdirSync(directory, { recursive: true });
+  const config = ownGuest({ kind: "own", mac, address, port: 7000, memoryMiB: 8, diskMiB: 1 });
+  const machine = new VirtualMachine(config, {
+    transmit: (frame) => {
+      near.send(frame);
+      return "taken";
+    },
+    resolve: (path) => path,
+    directory,
+    log: () => undefined,
+    checkpointWanted: () => undefined,
+  });
+  near.onReceive((frame) => machine.receive(frame));
+  machine.useDisk(disk);
+  const close = (): void => {
+    machine.checkpointable.stop(() => undefined);
+    gateway.close();
+  };
+  return { machine, port: listener.endpoint.port, close };
+}
+
+describe("the own guest", () => {
+  const makeSmall = (): MemoryDevice => new MemoryDevice({ sectorSize: 512, sectorCount: 2048 });
+  const said = (name: string): string => readFileSync(join(folder, name, "serial.log"), "utf8").replaceAll("\r", "");
+
+  it("P1 P2 P4 P5 goes on elsewhere without its purgeable index, finds that it is lost, and builds it again", async () => {
+    const one = await serveOwn(makeSmall(), join(folder, "one"));
+    const first = one.machine.checkpointable;
+    first.run();
+    expect(await converse(one.port, ["SET a one two", "incr n"])).toEqual(["OK", "1"]);
+    first.stop(() => undefined);
+    const twin = await serveOwn(makeSmall(), join(folder, "twin"));
+    const second = twin.machine.checkpointable;
+    const page = new Uint8Array(first.pageBytes);
+    const zero = new Uint8Array(first.pageBytes);
+    const purgeable: number[] = [];
+    first.takeDirtyPages();
+    for (let at = 0; at < first.pageCount; at++) {
+      const standing = first.standing(at);
+      if (standing === "purgeable") purgeable.push(at);
+      first.readPage(at, page);
+      second.writePage(at, standing === "kept" ? page : zero);
+    }
+    expect(purgeable).toHaveLength(8);
+    expect(second.loadState(first.saveState())).toBeUndefined();
+    second.restored();
+    one.close();
+    second.run();
+    const answers = await converse(twin.port, ["GET a", "incr n", "GET none", "STATS"]);
+    expect(answers.slice(0, 3)).toEqual(["one two", "2", ""]);
+    expect(answers[3]).toMatch(/^keys 2 .* index-built 2$/);
+    expect(said("one")).toBe("store: serves 10.0.2.15:7000, keys 0, index purgeable\n");
+    expect(said("twin")).toBe("store: the index was lost, and built again\n");
+    // What it writes there is not tracked.
+    second.stop(() => undefined);
+    second.takeDirtyPages();
+    expect(purgeable.map((at) => second.standing(at))).toEqual(purgeable.map(() => "purgeable"));
     twin.close();
   });
 });

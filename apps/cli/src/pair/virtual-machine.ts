@@ -8,15 +8,8 @@ import type { DeviceMaker } from "@doppel/emulator";
 import { nodeHost } from "@doppel/emulator/node";
 import { failure } from "@doppel/mirror-storage";
 import type { BlockDevice, Done, Geometry, WriteOptions } from "@doppel/mirror-storage";
-import {
-  BootError,
-  clearFreePages,
-  VirtioBalloon,
-  VirtioBlock,
-  VirtioEntropy,
-  VirtioNetwork,
-} from "@doppel/pc-machine";
-import type { NetworkReceiver, SerialBackend } from "@doppel/pc-machine";
+import { BootError, VirtioBalloon, VirtioBlock, VirtioEntropy, VirtioNetwork } from "@doppel/pc-machine";
+import type { FreePages, NetworkReceiver, SerialBackend } from "@doppel/pc-machine";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
 import type { MachineConfig } from "./config.ts";
@@ -41,6 +34,10 @@ export class VirtualMachine implements PairMachine {
   readonly image: string | undefined;
   readonly #disk: SwitchedDisk | undefined;
   #receiver: NetworkReceiver | undefined;
+  /** What the guest gives up is no part of checkpoints. */
+  readonly #freePages: FreePages = {
+    release: (address, length) => this.checkpointable.release(address, length),
+  };
   /** Its memory is that of power-on. */
   #isFresh = true;
 
@@ -74,7 +71,7 @@ export class VirtualMachine implements PairMachine {
     const random = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
     makers.push(
       (memory) => new VirtioEntropy({ id: "virtio-rng", memory, random, onDriverError }),
-      (memory) => new VirtioBalloon({ id: "virtio-balloon", memory, freePages: clearFreePages(memory), onDriverError }),
+      (memory) => new VirtioBalloon({ id: "virtio-balloon", memory, freePages: this.#freePages, onDriverError }),
     );
     try {
       const machine = new Machine({

@@ -658,7 +658,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   invalidateWrites(): void {
-    for (const { tlb } of this.views) tlb.flush();
+    for (const { tlb } of this.views) tlb.flushWrites();
   }
 
   invalidateAll(): void {

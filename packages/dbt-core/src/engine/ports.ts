@@ -33,6 +33,8 @@ export interface TlbPort {
   find(low: number, high: number, write: boolean): number;
   fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global: boolean): void;
   flush(): void;
+  /** Takes the right to write without asking from all entries. */
+  flushWrites(): void;
   /** Drops the entries that were not filled as global. */
   flushLocal(): void;
   flushRange(low: number, high: number, pages: number): void;

@@ -496,7 +496,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
   watch(watched: readonly Watchpoint[]): void {
     if (!this.watchpoints.replace(watched)) return;
     this.watchedPage = -1;
-    this.context.invalidateWrites();
+    this.context.invalidateAll();
   }
 
   /** Byte offset in the engine's memory of what is accessed on a watched page. */

@@ -16,6 +16,10 @@ export const PAGE_BYTES: number = 1 << PAGE_SHIFT;
 
 const FOUR_GIB = 2 ** 32;
 
+/** In the log. */
+const WRITTEN = 1;
+const GIVEN_UP = 2;
+
 /** Of the engine's memory, what RAM is made from. */
 export interface PhysicalPages {
   readonly bytes: Uint8Array;
@@ -31,8 +35,11 @@ export class GuestRam implements GuestMemory {
   readonly pages: PhysicalPages;
   /** The engine's page that guest-physical 0 is. */
   readonly firstPage: number;
-  /** By page of RAM: 1 when written since the log was started. */
+  /** By page of RAM, since the log was started: `WRITTEN`, `GIVEN_UP` and not written to since, or 0. */
   private readonly dirty: Uint8Array;
+  private readonly dirtyWords: Int32Array;
+  /** By page of RAM: 1 when the guest gave it up and has not written to it since. */
+  private readonly free: Uint8Array;
   /** Whether first writes are of interest. */
   logging = false;
 
@@ -44,7 +51,10 @@ export class GuestRam implements GuestMemory {
     this.ramBytes = ramBytes;
     this.lowBytes = Math.min(ramBytes, lowRamLimit);
     this.highBytes = ramBytes - this.lowBytes;
-    this.dirty = new Uint8Array(ramBytes / PAGE_BYTES);
+    // A multiple of four, for those who look at four at a time.
+    this.dirty = new Uint8Array(Math.ceil(ramBytes / PAGE_BYTES / 4) * 4);
+    this.dirtyWords = new Int32Array(this.dirty.buffer);
+    this.free = new Uint8Array(ramBytes / PAGE_BYTES);
   }
 
   /** The engine's page for a guest-physical address, or -1 where there is no RAM. */
@@ -85,7 +95,7 @@ export class GuestRam implements GuestMemory {
   /** Bytes of one of the engine's pages are about to be written by others than guest stores. */
   noteWrite(page: number, offset: number, length: number): void {
     this.pages.noteWrite(page, offset, length);
-    this.dirty[page - this.firstPage] = 1;
+    this.markDirty(page);
   }
 
   // The dirty log.
@@ -101,16 +111,67 @@ export class GuestRam implements GuestMemory {
   }
 
   isDirty(page: number): boolean {
-    return this.dirty[page - this.firstPage] !== 0;
+    return this.dirty[page - this.firstPage] === WRITTEN;
   }
 
   markDirty(page: number): void {
-    this.dirty[page - this.firstPage] = 1;
+    this.dirty[page - this.firstPage] = WRITTEN;
+    this.free[page - this.firstPage] = 0;
   }
 
-  /** Pages of RAM written since the log was started, in order: numbers from 0, not the engine's. */
-  *dirtyPages(): Generator<number> {
+  /** A page of RAM (a number from 0) is to be in the log, though nobody wrote to it. */
+  markChanged(page: number): void {
+    if (this.dirty[page] === 0) this.dirty[page] = WRITTEN;
+  }
+
+  /** The guest-physical address of a page of RAM (a number from 0). */
+  addressOf(page: number): number {
+    const at = page * PAGE_BYTES;
+    return at < this.lowBytes ? at : FOUR_GIB + at - this.lowBytes;
+  }
+
+  /**
+   * The guest needs a page of RAM (a number from 0) no more, until it writes there. It reads as zeros, and is in the log as
+   * changed. While the log runs, soft TLBs must forget what is writable.
+   */
+  giveUp(page: number): void {
+    const { bytes } = this.pages;
+    const own = this.firstPage + page;
+    this.pages.noteWrite(own, 0, PAGE_BYTES);
+    bytes.fill(0, own * PAGE_BYTES, (own + 1) * PAGE_BYTES);
+    this.dirty[page] = GIVEN_UP;
+    this.free[page] = 1;
+  }
+
+  /** Whether the guest gave a page of RAM (a number from 0) up, and has not written to it since. */
+  isFree(page: number): boolean {
+    return this.free[page] !== 0;
+  }
+
+  /** Pages of RAM written or given up since the log was started, in order: numbers from 0, not the engine's. */
+  dirtyPages(): Uint32Array {
     const { dirty } = this;
-    for (let page = dirty.indexOf(1); page >= 0; page = dirty.indexOf(1, page + 1)) yield page;
+    const pages = new Uint32Array(this.countDirty());
+    let count = 0;
+    for (let page = this.nextDirty(0); page < dirty.length; page = this.nextDirty(page + 1)) pages[count++] = page;
+    return pages;
+  }
+
+  countDirty(): number {
+    const { dirty } = this;
+    let count = 0;
+    for (let page = this.nextDirty(0); page < dirty.length; page = this.nextDirty(page + 1)) count++;
+    return count;
+  }
+
+  /** The first page in the log from `from` on, or their number; most are not, four at a time. */
+  private nextDirty(from: number): number {
+    const { dirty, dirtyWords } = this;
+    let page = from;
+    for (; (page & 3) !== 0; page++) if (dirty[page] !== 0) return page;
+    let word = page >> 2;
+    while (word < dirtyWords.length && dirtyWords[word] === 0) word++;
+    for (page = word * 4; page < dirty.length; page++) if (dirty[page] !== 0) return page;
+    return dirty.length;
   }
 }
