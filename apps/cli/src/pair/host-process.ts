@@ -111,7 +111,7 @@ export async function runHost(
     const control = serveControl(join(directory, "control.sock"), (command) => {
       if (command === "stop") ended(false);
       const { leader } = host;
-      if (command === "failover" && leader?.isCovered === true) leader.resign("a failover was asked for");
+      if (command === "failover") leader?.handOver("a failover was asked for");
       return {
         ...describe(host, name),
         heldFrames: output.heldFrames,

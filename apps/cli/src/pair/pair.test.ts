@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:net";
@@ -10,6 +10,7 @@ import { loadConfig } from "./config.ts";
 import { initPair } from "./init.ts";
 import { keyOf, makeKeys } from "./keys.ts";
 import { ENTRIES, ENTRY_BYTES, ModelMachine } from "./model-machine.ts";
+import { HeldSerial } from "./held-serial.ts";
 import { ownGuest, VirtualMachine } from "./virtual-machine.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "doppel-pair-test-"));
@@ -137,6 +138,7 @@ async function serveOwn(
   });
   near.onReceive((frame) => machine.receive(frame));
   machine.useDisk(disk);
+  machine.output.goUnprotected();
   const close = (): void => {
     machine.checkpointable.stop(() => undefined);
     gateway.close();
@@ -181,6 +183,32 @@ describe("the own guest", () => {
     second.takeDirtyPages();
     expect(purgeable.map((at) => second.standing(at))).toEqual(purgeable.map(() => "purgeable"));
     twin.close();
+  });
+});
+
+describe("serial output", () => {
+  it("N7 C2 waits for its epoch, and what was not committed is never seen", () => {
+    const path = join(folder, "held.log");
+    let wanted = 0;
+    const serial = new HeldSerial(path, () => wanted++);
+    let ready = 0;
+    serial.ready = (): void => void ready++;
+    const say = (text: string): boolean[] => Array.from(Buffer.from(text), (byte) => serial.write(byte));
+    say("one\n");
+    serial.seal(1);
+    say("two\n");
+    serial.seal(2);
+    expect(existsSync(path)).toBe(false);
+    serial.release(1);
+    expect(readFileSync(path, "utf8")).toBe("one\n");
+    expect(say("x".repeat(20_000)).filter(Boolean)).toHaveLength(16_384 - 4);
+    expect([wanted > 0, ready]).toEqual([true, 0]);
+    serial.release(2);
+    expect(ready).toBe(1);
+    serial.discard();
+    serial.goUnprotected();
+    say("three\n");
+    expect(readFileSync(path, "utf8")).toBe("one\ntwo\nthree\n");
   });
 });
 

@@ -1,7 +1,7 @@
 // A whole virtual machine under a pair: one network card, whose frames go through the adapter, at most one disk, which is
 // mirrored, and a serial port.
 import { randomFillSync } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointableMachine, Machine } from "@doppel/emulator";
 import type { DeviceMaker } from "@doppel/emulator";
@@ -9,10 +9,11 @@ import { nodeHost } from "@doppel/emulator/node";
 import { failure } from "@doppel/mirror-storage";
 import type { BlockDevice, Done, Geometry, WriteOptions } from "@doppel/mirror-storage";
 import { BootError, VirtioBalloon, VirtioBlock, VirtioEntropy, VirtioNetwork } from "@doppel/pc-machine";
-import type { FreePages, NetworkReceiver, SerialBackend } from "@doppel/pc-machine";
+import type { FreePages, NetworkReceiver } from "@doppel/pc-machine";
 import { systemMessage } from "../options.ts";
 import { UsageError } from "../usage-error.ts";
 import type { MachineConfig } from "./config.ts";
+import { HeldSerial } from "./held-serial.ts";
 import type { PairMachine, PairMachineOptions } from "./machines.ts";
 
 const SECTOR_BYTES = 512;
@@ -32,6 +33,7 @@ export class VirtualMachine implements PairMachine {
   readonly checkpointable: CheckpointableMachine;
   readonly geometry: Geometry | undefined;
   readonly image: string | undefined;
+  readonly output: HeldSerial;
   readonly #disk: SwitchedDisk | undefined;
   #receiver: NetworkReceiver | undefined;
   /** What the guest gives up is no part of checkpoints. */
@@ -41,8 +43,12 @@ export class VirtualMachine implements PairMachine {
   /** Its memory is that of power-on. */
   #isFresh = true;
 
-  constructor(config: MachineConfig & { kind: "vm" }, { transmit, resolve, directory, log }: PairMachineOptions) {
+  constructor(
+    config: MachineConfig & { kind: "vm" },
+    { transmit, checkpointWanted, resolve, directory, log }: PairMachineOptions,
+  ) {
     const { mac, memoryMiB, kernel, initrd, append, disk, cpu } = config;
+    this.output = new HeldSerial(join(directory, "serial.log"), checkpointWanted);
     const onDriverError = (text: string): void => log({ kind: "driver-error", text });
     const makers: DeviceMaker[] = [
       (memory) =>
@@ -80,11 +86,13 @@ export class VirtualMachine implements PairMachine {
         ...(initrd === undefined ? {} : { initrd: contents(resolve(initrd)) }),
         commandLine: append,
         ...(cpu === undefined ? {} : { cpu }),
-        serial: new SerialFile(join(directory, "serial.log")),
+        serial: this.output,
         devices: makers,
         host: nodeHost,
       });
-      this.checkpointable = new CheckpointableMachine(machine);
+      const checkpointable = new CheckpointableMachine(machine);
+      this.checkpointable = checkpointable;
+      this.output.ready = (): void => checkpointable.whenRunning(() => machine.platform.serial.ready());
     } catch (error) {
       if (error instanceof BootError || error instanceof RangeError) throw new UsageError(`machine: ${error.message}`);
       throw error;
@@ -124,29 +132,6 @@ function sizeOf(path: string): number {
     return statSync(path).size;
   } catch (error) {
     throw new UsageError(`${path}: ${systemMessage(error)}`);
-  }
-}
-
-/** What the machine says on its first serial port, by lines. It is not held back: a failover may repeat some. */
-class SerialFile implements SerialBackend {
-  readonly #path: string;
-  #line: number[] = [];
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  read(): number {
-    return -1;
-  }
-
-  write(byte: number): boolean {
-    this.#line.push(byte);
-    if (byte === 10 || this.#line.length === 1024) {
-      appendFileSync(this.#path, Uint8Array.from(this.#line));
-      this.#line = [];
-    }
-    return true;
   }
 }
 

@@ -19,6 +19,8 @@ class Bench {
   readonly random = new Random(1);
   readonly network = new Network(this.clock, this.random);
   readonly events: string[] = [];
+  captured = 0;
+  promoted = 0;
   readonly hosts = new Map<string, { place: Place; machine: ToyMachine; host: Host<never> }>();
   readonly register = new LeadershipRegister(undefined);
 
@@ -34,7 +36,11 @@ class Bench {
         timers: place.timers(),
         arbiter: this.#arbiter(place),
         disk: undefined,
-        event: (event) => this.events.push(`${name} ${describeEvent(event)}`),
+        event: (event) => {
+          this.events.push(`${name} ${describeEvent(event)}`);
+          if (event.kind === "captured") this.captured = event.epoch;
+          if (event.kind === "promoted") this.promoted = event.epoch;
+        },
         dial: (to, done) => {
           const target = this.hosts.get(to)!;
           this.network.dial(place, target.place, (link) => target.host.accept(link), done);
@@ -100,6 +106,39 @@ describe("two hosts that do not fit", () => {
     await bench.run(1500);
     expect(bench.events).toContain("B promoted");
     expect(bench.register.record).toEqual({ token: 2, leader: "B", standby: undefined });
+  });
+});
+
+describe("a machine that is moved", () => {
+  it("stands after a last checkpoint, and goes on from that one: nothing is rolled back", async () => {
+    const bench = new Bench();
+    bench.add("A");
+    await bench.run(10);
+    bench.add("B");
+    await bench.run(500);
+    const a = bench.hosts.get("A")!;
+    expect(a.host.leader?.handOver("moved")).toBe(true);
+    expect(a.host.leader?.handOver("again")).toBe(false);
+    while (bench.promoted === 0) await bench.run(1);
+    expect(bench.promoted).toBe(bench.captured);
+    expect(bench.events).toContain("A deposed: moved");
+    await bench.run(500);
+    expect(bench.hosts.get("B")?.host.leader?.mode).toBe("protected");
+  });
+
+  it("runs on where it is when its standby is lost on the way", async () => {
+    const bench = new Bench();
+    bench.add("A");
+    await bench.run(10);
+    bench.add("B");
+    await bench.run(500);
+    const a = bench.hosts.get("A")!;
+    a.host.leader?.handOver("moved");
+    bench.hosts.get("B")?.place.die();
+    bench.network.cut(bench.hosts.get("B")!.place, true);
+    await bench.run(1500);
+    expect([a.host.leader?.mode, a.machine.isRunning]).toEqual(["solo", true]);
+    expect(a.host.leader?.handOver("nobody")).toBe(false);
   });
 });
 

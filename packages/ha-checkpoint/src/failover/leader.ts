@@ -55,6 +55,8 @@ export class Leader<M> {
   #capturing = false;
   /** A checkpoint was due and could not be taken. */
   #overdue = false;
+  /** The machine is being moved: at its last epoch, once that is captured, it stands. */
+  #handover: { readonly reason: string; epoch: number | undefined } | undefined;
   #cancelTimer: () => void = () => undefined;
   #lastCaptureMs = -Infinity;
 
@@ -278,8 +280,11 @@ export class Leader<M> {
     this.#completing = Infinity;
     const wasProtected = this.#mode === "protected";
     if (this.#mode !== "halted") this.#mode = wasProtected ? "undecided" : "solo";
+    const stands = this.#handover?.epoch !== undefined;
+    this.#handover = undefined;
     this.#disk?.disconnected(reason);
     this.#sender.end();
+    if (stands && this.#mode !== "halted") this.#ports.machine.run();
     this.#event(wasProtected ? { kind: "undecided", reason } : { kind: "session-ended", reason });
     if (this.#mode === "undecided") this.#decide(reason);
   }
@@ -310,6 +315,17 @@ export class Leader<M> {
     this.#lose(reason);
     this.#disk?.halt(reason);
     this.#ports.machine.stop(() => this.#event({ kind: "deposed", reason }));
+  }
+
+  /**
+   * Moves the machine to its standby without going back: takes a last checkpoint, after which the machine stands, sends what
+   * it had to send, and gives up leading. False if nobody can take over.
+   */
+  handOver(reason: string): boolean {
+    if (!this.isCovered || this.#handover !== undefined) return false;
+    this.#handover = { reason, epoch: undefined };
+    this.#schedule(0);
+    return true;
   }
 
   /** Gives up leading at once, without asking anybody: the standby, if there is one, takes over. */
@@ -356,7 +372,7 @@ export class Leader<M> {
   #checkpoint(): void {
     const session = this.#session;
     const { machine, timers } = this.#ports;
-    if (session === undefined) return;
+    if (session === undefined || this.#handover?.epoch !== undefined) return;
     if (this.#capturing) {
       this.#overdue = true;
       return;
@@ -413,7 +429,11 @@ export class Leader<M> {
     this.#event({ kind: "captured", epoch, complete });
     this.#sender.capture(epoch, () => {
       this.#sender.finish(machine.saveState(), complete);
-      this.#resume();
+      if (this.#handover === undefined) this.#resume();
+      else {
+        this.#capturing = false;
+        this.#handover.epoch = epoch;
+      }
       this.#event({ kind: "resumed", epoch, pauseMs: timers.now() - stoppedMs });
     });
   }
@@ -424,6 +444,14 @@ export class Leader<M> {
     this.#covered ||= epoch >= this.#completing;
     for (const output of this.#ports.outputs) output.release(epoch);
     this.#event({ kind: "committed", epoch, role: "leader" });
+    const handover = this.#handover;
+    if (handover?.epoch === epoch) {
+      // What was released just now is on its way by then.
+      this.#later(this.#settings.heartbeatMs, () => {
+        if (this.#handover === handover) this.#depose(handover.reason);
+      });
+      return undefined;
+    }
     if (this.#overdue) {
       const waited = this.#ports.timers.now() - this.#lastCaptureMs;
       this.#schedule(Math.max(0, this.#settings.intervalMs - waited));
