@@ -428,13 +428,15 @@ export class Leader<M> {
     this.#inFlight.push({ epoch, pages: machine.dirtyPages });
     this.#event({ kind: "captured", epoch, complete });
     this.#sender.capture(epoch, () => {
-      this.#sender.finish(machine.saveState(), complete);
+      const state = machine.saveState();
+      this.#event({ kind: "resumed", epoch, pauseMs: timers.now() - stoppedMs });
       if (this.#handover === undefined) this.#resume();
       else {
         this.#capturing = false;
         this.#handover.epoch = epoch;
       }
-      this.#event({ kind: "resumed", epoch, pauseMs: timers.now() - stoppedMs });
+      // Encodes what was copied: while the guest runs.
+      this.#sender.finish(state, complete);
     });
   }
 
