@@ -180,50 +180,31 @@ function guards(): string {
   );
 }
 
-const { values } = parseArgs({
-  options: {
-    processes: { type: "string", default: "50" },
-    section: { type: "string" },
-    write: { type: "string" },
-  },
-});
-
-const sections: Readonly<Record<string, () => string>> = {
-  processes: () => `## One code heap for all processes
+const { values } = parseArgs({ options: { processes: { type: "string", default: "50" }, write: { type: "string" } } });
+try {
+  const shared = `### One code heap for all processes
 
 Each process is an interpreter that loads two modules, says that it is ready, and stays until the last is.
 
 ${processes(Number(values.processes))}
 
 Emulators of their own are the median of five, times the number of processes.
-`,
-  guards: () => `## Guard bits per granule
-
-Programs that write code while they run. \`whole-pages\` guards pages instead of granules of 64 bytes: what is written beside
-code discards it. All print the same.
-
-${guards()}
-`,
-};
-
-if (values.section !== undefined && sections[values.section] === undefined)
-  throw new RangeError(`there are the sections ${Object.keys(sections).join(" and ")}`);
-const { processor, cores } = host();
-const head = `# What techniques bring
-
-Made by \`node bench/techniques.ts --write docs/techniques.md\`, on ${cores} cores of ${processor}. Times are user time.
 
 `;
-try {
-  const parts: string[] = [];
-  process.stdout.write(head);
-  for (const [name, make] of Object.entries(sections)) {
-    if (values.section !== undefined && values.section !== name) continue;
-    const text = make();
-    process.stdout.write(`${text}\n`);
-    parts.push(text);
+  process.stdout.write(shared);
+  const granules = `### Guard bits per granule
+
+Programs that write code while they run; under each choice they print the same. \`whole-pages\` guards pages instead of granules
+of 64 bytes: what is written beside code discards it.
+
+${guards()}
+`;
+  process.stdout.write(granules);
+  const text = shared + granules;
+  if (values.write !== undefined) {
+    keepText("techniques", { title: "What techniques bring", command: "node bench/techniques.ts", text });
+    writeDocument(values.write);
   }
-  if (values.write !== undefined) writeFileSync(values.write, head + parts.join("\n"));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
