@@ -88,6 +88,8 @@ export interface Context {
   narrow: boolean;
   /** Runs from the header's instruction pointer; returns the exit code. */
   run(budget: number): number;
+  /** `drop` while it runs makes it leave soon. */
+  readonly slices: { drop(): void };
   /**
    * Host offset of `length` bytes on one page that may be read (written) at the guest-virtual address, entered into
    * the TLB; 0 where an ordinary access has to find out.

@@ -28,6 +28,7 @@ import {
   noStatistics,
   type ServiceHandler,
 } from "./context.ts";
+import { Slices } from "./slices.ts";
 import { JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
 import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
@@ -49,8 +50,6 @@ const THREADED_SLOT = 4;
 export const RESERVED_SLOTS = 8;
 /** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
 const CALL_DEPTH = 400;
-/** Enough to enter an instruction that runs alone, and not enough to jump from there. */
-const STEP_BUDGET = 1;
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
 
@@ -180,6 +179,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   /** Budget that helpers have spent, which regions know nothing of. */
   private debt = 0;
   private readonly slotEntries: SlotEntries;
+  readonly slices: Slices;
   codeChanged = false;
 
   constructor(engine: Engine<F>, space: SpacePort, pointer: number) {
@@ -191,6 +191,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.bytes = memory.bytes;
     this.table = createTable();
     this.slotEntries = new SlotEntries(memory, pointer);
+    this.slices = new Slices(memory.view, pointer);
     this.views = engine.layouts.map((layout, index) => this.createView(layout, index));
     this.current = this.views[0];
     const { exports } = this.current;
@@ -262,23 +263,21 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   run(budget: number): number {
-    const { view, pointer } = this;
     const { exports } = this.selectView();
-    view.setInt32(pointer + Header.budget, budget, true);
+    this.slices.begin(budget);
     for (;;) {
       this.engine.collectGarbage();
       const code = this.enter(exports);
       if (code === EngineExit.retry) {
         this.prepareStep();
-        // However little budget there was: the instruction that has to run alone does.
-        const left = view.getInt32(pointer + Header.budget, true);
-        if (left < STEP_BUDGET) view.setInt32(pointer + Header.budget, STEP_BUDGET, true);
+        this.slices.allowStep();
       } else if (code === EngineExit.stale) {
         this.dropStale();
         // Code that is found stale again and again is translated as often, and may not hold up others.
-        if (view.getInt32(pointer + Header.budget, true) < 0) return EngineExit.budget;
+        if (this.slices.isOverspent && !this.slices.next()) return this.slices.end(EngineExit.budget);
       } else if (code === EngineExit.goTo) this.takeJump();
-      else if (code !== EngineExit.stepped) return code;
+      else if (code !== EngineExit.stepped && !(code === EngineExit.budget && this.slices.next()))
+        return this.slices.end(code);
     }
   }
 
@@ -287,7 +286,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (;;) {
       // What cannot be fetched faults when it runs.
       this.prepareStep();
-      this.view.setInt32(this.pointer + Header.budget, STEP_BUDGET, true);
+      this.slices.beginStep();
       const code = this.enter(exports);
       // An indirect jump comes to the end of its budget.
       if (code !== EngineExit.retry) return code === EngineExit.budget ? EngineExit.stepped : code;
@@ -431,6 +430,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const found = fragment !== undefined;
     if (fragment === undefined) {
       this.spendTranslation();
+      if (tier === TierNumber.hot) this.slices.shorten();
       fragment = engine.translator.translate(address, this, tier);
     }
     if (fragment === undefined) {

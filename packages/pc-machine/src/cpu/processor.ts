@@ -545,7 +545,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
       done += piece;
     }
     // An interrupt that this caused is taken soon.
-    if (this.attention) view.setInt32(this.context.pointer + Header.budget, 0, true);
+    if (this.attention) this.context.slices.drop();
   }
 
   // Translations and the mode they depend on.
