@@ -27,7 +27,9 @@ function trapped(process: ToyProcess, slot: number): boolean {
 /** What one process has in its tables is the tier that was linked last; slots for hot code are the same. */
 const slotOf = (process: ToyProcess): number => process.host.heap.linkSlot(process.page(ENTRY), 0, DISTANCE);
 
-describe.each(tiers)("%s", (_tier, translator) => {
+describe.each(tiers)("%s", (_tier, thresholds) => {
+  // An inlined call needs no trampoline.
+  const translator = { ...thresholds, inlinedInstructions: 0 };
   /** `count` processes with the same pages at the same places. */
   const family = (count: number, value = 7, memoryBytes?: number): ToyProcess[] => {
     const host = new ToyHost(translator, memoryBytes);

@@ -71,6 +71,7 @@ const alone: TranslatorOptions = {
   threaded: one,
   cold: one,
   hot: one,
+  inlinedInstructions: 0,
   compileAfter: 0,
   batchAfter: 0,
   promoteAfter: 2 ** 31 - 1,

@@ -4,7 +4,7 @@
  * Structured code needs a reducible graph; an edge that would enter a loop elsewhere than at its header is made an
  * exit instead (it goes through a slot, to a region of its own).
  */
-import { type Block, DISPATCH, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, NOWHERE, type RegionBuilder, Terminator } from "../ir/region.ts";
 
 export class FlowGraph {
   /** Block indices in reverse postorder; unreachable blocks are absent. */
@@ -41,9 +41,12 @@ export class FlowGraph {
       case Terminator.branch:
         return edge === 0 ? block.target : edge === 1 ? block.next : undefined;
       case Terminator.call:
-      case Terminator.callIndirect:
       case Terminator.service:
         return edge === 0 ? block.next : undefined;
+      case Terminator.callIndirect:
+        return edge === 0 ? block.next : edge === 1 && block.target !== NOWHERE ? block.target : undefined;
+      case Terminator.return:
+        return edge === 0 && block.target !== NOWHERE ? block.target : undefined;
       default:
         return undefined;
     }

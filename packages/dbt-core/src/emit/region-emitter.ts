@@ -11,7 +11,6 @@
  */
 import { Op } from "../ir/op.ts";
 import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
-import { JumpRing } from "../engine/jump-profile.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { AccessEmitter } from "./access-emitter.ts";
@@ -19,6 +18,7 @@ import { ContextEmitter } from "./context-emitter.ts";
 import { type FaultExit, FaultExits } from "./fault-exits.ts";
 import { FlowGraph } from "./flow-graph.ts";
 import { MemoryEmitter } from "./memory-emitter.ts";
+import { ProfileEmitter } from "./profile-emitter.ts";
 import { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 import {
@@ -65,6 +65,7 @@ export class RegionEmitter {
   private readonly memory: MemoryEmitter;
   private readonly accesses: AccessEmitter;
   private readonly context: ContextEmitter = new ContextEmitter();
+  private readonly profile: ProfileEmitter = new ProfileEmitter();
   private region!: RegionBuilder;
   private out!: ByteWriter;
   private imports!: RegionImports;
@@ -75,7 +76,6 @@ export class RegionEmitter {
   /** Labels in scope, outermost first: block index for a merge or loop header, -1 - n for fault exit n, or `ANONYMOUS`. */
   private readonly labels: number[] = [];
   private cold = false;
-  private count = -1;
   private result = -1;
 
   constructor(layout: CodeLayout) {
@@ -107,7 +107,7 @@ export class RegionEmitter {
     this.memory.begin(this.locals, code, imports, options.tlb);
     this.accesses.begin(region, this.cold);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
-    this.count = -1;
+    this.profile.begin(this.locals, code);
     this.result = this.locals.permanent("i64");
 
     code.reset();
@@ -150,28 +150,7 @@ export class RegionEmitter {
   /** Counts; when the count is used up, goes on at guest offset `offset` in code translated with care. */
   private countDown(offset: number, slotLocal: number, slot = 0, dirtyBlock = -1): void {
     const { out } = this;
-    if (this.count < 0) this.count = this.locals.permanent("i32");
-    const { count } = this;
-    out.u8(Wasm.i32Const);
-    out.s32(this.options.counter);
-    out.u8(Wasm.i32Const);
-    out.s32(this.options.counter);
-    out.u8(Wasm.i32Load);
-    out.u8(2);
-    out.u32(0);
-    out.u8(Wasm.i32Const);
-    out.s32(1);
-    out.u8(Wasm.i32Sub);
-    out.u8(Wasm.localTee);
-    out.u32(count);
-    out.u8(Wasm.i32Store);
-    out.u8(2);
-    out.u32(0);
-    out.u8(Wasm.localGet);
-    out.u32(count);
-    out.u8(Wasm.i32Const);
-    out.s32(0);
-    out.u8(Wasm.i32LtS);
+    this.profile.countDown(this.options.counter);
     this.openUnlikely();
     if (dirtyBlock >= 0) this.spillBlock(dirtyBlock);
     if (slotLocal < 0) this.context.storeBudget();
@@ -452,7 +431,7 @@ export class RegionEmitter {
           break;
         }
         const target = this.values.toLocal(block.value);
-        if (this.cold) this.noteTarget(block.offset, target);
+        if (this.cold) this.profile.noteTarget(this.link.siteFor?.(block.offset) ?? 0, target);
         this.spillBlock(index);
         this.context.storeBudget();
         this.transferTo(target, block.offset, false);
@@ -466,6 +445,7 @@ export class RegionEmitter {
         this.values.push(block.value);
         out.u8(Wasm.localSet);
         out.u32(this.result);
+        this.stayIfAt(index, block.target, this.result);
         this.spillBlock(index);
         this.context.storeBudget();
         out.u8(Wasm.localGet);
@@ -502,40 +482,6 @@ export class RegionEmitter {
     }
   }
 
-  /** Notes where the indirect jump at guest offset `offset` goes. */
-  private noteTarget(offset: number, target: number): void {
-    const { out } = this;
-    const site = this.link.siteFor?.(offset) ?? 0;
-    if (site === 0) return;
-    if (this.count < 0) this.count = this.locals.permanent("i32");
-    out.u8(Wasm.i32Const);
-    out.s32(site);
-    out.u8(Wasm.i32Const);
-    out.s32(site);
-    out.u8(Wasm.i32Load);
-    out.u8(2);
-    out.u32(0);
-    out.u8(Wasm.i32Const);
-    out.s32(JumpRing.step);
-    out.u8(Wasm.i32Add);
-    out.u8(Wasm.i32Const);
-    out.s32(JumpRing.mask);
-    out.u8(Wasm.i32And);
-    out.u8(Wasm.localTee);
-    out.u32(this.count);
-    out.u8(Wasm.i32Store);
-    out.u8(2);
-    out.u32(0);
-    out.u8(Wasm.localGet);
-    out.u32(this.count);
-    out.u8(Wasm.localGet);
-    out.u32(target);
-    out.u8(Wasm.i32WrapI64);
-    out.u8(Wasm.i32Store);
-    out.u8(2);
-    out.u32(site + JumpRing.first);
-  }
-
   /** To the region's block that is at the guest address in `result`. */
   private dispatch(index: number): void {
     const { out, region, context } = this;
@@ -569,6 +515,20 @@ export class RegionEmitter {
     this.jumpThroughCache(this.result, Wasm.returnCall);
   }
 
+  /** Goes to the block that `key` names when the guest address in a local is its: into and out of inlined functions. */
+  private stayIfAt(index: number, key: number, address: number): void {
+    if (this.graph.inside(index, key) < 0) return;
+    const { out } = this;
+    out.u8(Wasm.localGet);
+    out.u32(address);
+    this.context.pushAddress(keyOffset(key));
+    out.u8(Wasm.i64Eq);
+    this.hints.mark(out, true);
+    this.openIf();
+    this.edge(index, key, false);
+    this.close();
+  }
+
   private jumpThroughCache(target: number, opcode: number): void {
     const { out } = this;
     out.u8(Wasm.localGet);
@@ -593,7 +553,8 @@ export class RegionEmitter {
     const { out } = this;
     const indirect = block.terminator === Terminator.callIndirect;
     const target = indirect ? this.values.toLocal(block.value) : -1;
-    if (indirect && this.cold) this.noteTarget(block.offset, target);
+    if (indirect && this.cold) this.profile.noteTarget(this.link.siteFor?.(block.offset) ?? 0, target);
+    if (indirect) this.stayIfAt(index, block.target, target);
     const offset = keyOffset(block.target);
     this.spillBlock(index);
     const spends = !indirect && leadsBack(offset);

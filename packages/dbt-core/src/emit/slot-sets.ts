@@ -12,13 +12,15 @@ import type { FlowGraph } from "./flow-graph.ts";
 const MAY_FAULT: Uint8Array = Uint8Array.from(operations, (operation) => (operation.mayFault ? 1 : 0));
 const IS_GET: Uint8Array = Uint8Array.from(operations, (operation) => (operation.name.startsWith("getState") ? 1 : 0));
 
-/** Whether the block's successors get the state in locals, rather than in the context block as after calls. */
-function handsOn({ terminator }: Block): boolean {
+/** Whether the successor that `key` names gets the state in locals, rather than in the context block as after calls. */
+function handsOn({ terminator, target }: Block, key: number): boolean {
   return (
     terminator === Terminator.jump ||
     terminator === Terminator.branch ||
     terminator === Terminator.jumpIndirect ||
-    terminator === Terminator.dispatch
+    terminator === Terminator.dispatch ||
+    terminator === Terminator.return ||
+    (terminator === Terminator.callIndirect && key === target)
   );
 }
 
@@ -168,7 +170,7 @@ export class SlotSets {
         let low = 0;
         let high = 0;
         for (const predecessor of graph.predecessors[index]) {
-          if (!handsOn(region.blocks[predecessor])) continue;
+          if (!handsOn(region.blocks[predecessor], region.blocks[index].key)) continue;
           low |= dirtyIn.low[predecessor] | writes.low[predecessor];
           high |= dirtyIn.high[predecessor] | writes.high[predecessor];
         }
@@ -217,15 +219,13 @@ export class SlotSets {
         const block = region.blocks[index];
         let low = 0;
         let high = 0;
-        if (handsOn(block)) {
-          for (let edge = 0; ; edge++) {
-            const key = graph.successor(block, edge);
-            if (key === undefined) break;
-            const successor = graph.inside(index, key);
-            if (successor < 0) continue;
-            low |= liveIn.low[successor];
-            high |= liveIn.high[successor];
-          }
+        for (let edge = 0; ; edge++) {
+          const key = graph.successor(block, edge);
+          if (key === undefined) break;
+          const successor = graph.inside(index, key);
+          if (successor < 0 || !handsOn(block, key)) continue;
+          low |= liveIn.low[successor];
+          high |= liveIn.high[successor];
         }
         low = ((low & ~writes.low[index]) | uses.low[index]) >>> 0;
         high = ((high & ~writes.high[index]) | uses.high[index]) >>> 0;

@@ -40,6 +40,8 @@ export interface TranslatorOptions {
   readonly threaded: Omit<Tier, "batchRegions">;
   readonly cold: Tier;
   readonly hot: Tier;
+  /** Guest instructions that inlined calls may add to a hot region; 0: none are inlined. */
+  readonly inlinedInstructions: number;
   /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
   readonly compileAfter: number;
   /** Entries and loops of threaded code until it is compiled in a batch with what leads to it. */
@@ -52,8 +54,9 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   threaded: { regionInstructions: 50 },
   cold: { batchRegions: 8, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
+  inlinedInstructions: 320,
   compileAfter: 2000,
-  batchAfter: 1000,
+  batchAfter: 250,
   promoteAfter: 2000,
 };
 
@@ -261,6 +264,8 @@ export class Translator<F extends FragmentPort> {
         entryCode: view.entryCode(page, entry),
         isCut: view.isCut,
         distances: cold ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
+        inlined: cold ? 0 : this.options.inlinedInstructions,
+        usualCallee: (at) => this.usualDistance(at, view),
       });
       const discovered = performance.now();
       statistics.discoverMs += discovered - started;
@@ -360,10 +365,8 @@ export class Translator<F extends FragmentPort> {
     const siteFor = (target: number): number =>
       this.jumps.site(view.fetch(address + target), (address + target) & PAGE_MASK);
     const usualTarget = (from: number): number | undefined => {
-      const at = address + from;
-      const distance = this.jumps.usual(view.fetch(at), at & PAGE_MASK, at);
-      // Targets are noted without their upper half: one too far away to tell may seem to be where nothing is.
-      return distance === undefined || view.fetch(at + distance) < 0 ? undefined : from + distance;
+      const distance = this.usualDistance(address + from, view);
+      return distance === undefined ? undefined : from + distance;
     };
     const counter = tier === TierNumber.cold ? this.newCounter() : 0;
     this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, { siteFor, usualTarget }), {
@@ -378,6 +381,13 @@ export class Translator<F extends FragmentPort> {
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
     return { page, offset, mode, tier, otherPages, sources, checked, linkSlots, counter };
+  }
+
+  /** How far the indirect jump or call at an address usually goes. */
+  private usualDistance(at: number, view: CodeView): number | undefined {
+    const distance = this.jumps.usual(view.fetch(at), at & PAGE_MASK, at);
+    // Targets are noted without their upper half: one too far away to tell may seem to be where nothing is.
+    return distance === undefined || view.fetch(at + distance) < 0 ? undefined : distance;
   }
 
   /** Link slots from a page, each noted once in `used`. */

@@ -53,12 +53,21 @@ export const Terminator = {
   dispatch: 9,
 } as const;
 
-/** A block's name: the guest offset of its first instruction and, within an instruction lifted in parts, the part. */
-export function blockKey(offset: number, part = 0): number {
-  return offset * 4 + part;
+/** Between the keys of a block and of its copy in the next inlined call. */
+const COPY_SPAN = 2 ** 46;
+
+/**
+ * A block's name: the guest offset of its first instruction and, within an instruction lifted in parts, the part. A guest
+ * function that is inlined where it is called has its blocks once more, as copy 1 and on.
+ */
+export function blockKey(offset: number, part = 0, copy = 0): number {
+  return copy * COPY_SPAN + offset * 4 + part;
 }
 export function keyOffset(key: number): number {
-  return Math.floor(key / 4);
+  return Math.floor((key - keyCopy(key) * COPY_SPAN) / 4);
+}
+export function keyCopy(key: number): number {
+  return Math.round(key / COPY_SPAN);
 }
 
 /**
@@ -67,6 +76,9 @@ export function keyOffset(key: number): number {
  * there are ways through it.
  */
 export const DISPATCH: number = blockKey(-(2 ** 40));
+
+/** The key of no block. */
+export const NOWHERE: number = blockKey(-(2 ** 41));
 
 export interface Block {
   readonly key: number;
@@ -77,7 +89,8 @@ export interface Block {
   value: number;
   /**
    * Key of the jump's, call's or branch-taken target; exit code of an exit; service code of a service; DISPATCH for an
-   * indirect jump that may stay in the region.
+   * indirect jump that may stay in the region. For a return and an indirect call: the block to go to when its address is
+   * the one that the value turns out to be, or NOWHERE.
    */
   target: number;
   /** Key of the branch-not-taken target, or of where a call or service goes on. */
@@ -184,7 +197,7 @@ export class RegionBuilder {
     return this.instructionOffset + this.instructionLength;
   }
 
-  // Terminators.
+  // Terminators. Targets within an inlined function are named as in the function itself.
 
   jump(target: number): void {
     this.end(Terminator.jump, NO_NODE, target, 0, 0);
@@ -207,10 +220,10 @@ export class RegionBuilder {
     this.end(Terminator.call, NO_NODE, target, next, 0);
   }
   callIndirect(address: number, next: number): void {
-    this.end(Terminator.callIndirect, address, 0, next, 0);
+    this.end(Terminator.callIndirect, address, NOWHERE, next, 0);
   }
   return(address: number): void {
-    this.end(Terminator.return, address, 0, 0, 0);
+    this.end(Terminator.return, address, NOWHERE, 0, 0);
   }
   service(code: number, next: number): void {
     this.end(Terminator.service, NO_NODE, code, next, 0);
@@ -224,10 +237,11 @@ export class RegionBuilder {
     this.endInstruction();
     const block = this.block;
     if (block === undefined || block.terminator !== Terminator.none) throw new Error("the block has ended already");
+    const copy = keyCopy(block.key) * COPY_SPAN;
     block.terminator = kind;
     block.value = value;
-    block.target = target;
-    block.next = next;
+    block.target = kind === Terminator.jump || kind === Terminator.branch ? target + copy : target;
+    block.next = kind === Terminator.exit ? next : next + copy;
     block.payload = payload;
     block.offset = this.instructionOffset;
     block.endNode = this.nodeCount;

@@ -5,10 +5,11 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
-import { blockKey, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, blockKey, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
+import { CALLEE_INSTRUCTIONS, type DecodedCode, Inlining } from "./inlining.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -58,11 +59,15 @@ export interface RegionExtent {
   readonly isCut?: IsEntry | undefined;
   /** Where its indirect jumps went lately is taken in. */
   readonly distances?: JumpDistances | undefined;
+  /** Guest instructions that inlined calls may add; default 0. */
+  readonly inlined?: number;
+  /** Where an indirect call usually goes, as a distance from it. */
+  readonly usualCallee?: ((virtualAddress: number) => number | undefined) | undefined;
   /** For threaded code: taken branches lead out of it, and all its blocks may be entered from elsewhere. */
   readonly threaded?: boolean;
 }
 
-export class RegionDiscovery {
+export class RegionDiscovery implements DecodedCode {
   private readonly frontend: Frontend;
   private readonly memory: SourceMemory;
   private readonly window: Uint8Array = new Uint8Array(WINDOW_BYTES);
@@ -83,6 +88,12 @@ export class RegionDiscovery {
   private readonly firstPlace: number[] = [];
   private readonly lastPlace: number[] = [];
   private readonly liftedAs: number[] = [];
+  /** By block: the inlined call that it belongs to, or 0, and the inlined call that it ends with, or 0. */
+  private readonly copyOf: number[] = [];
+  private readonly calleeOf: number[] = [];
+  private readonly inlining: Inlining = new Inlining(this);
+  /** As `blockAt`, for blocks of inlined calls: by copy and place. */
+  private readonly copiedBlocks: Map<number, number> = new Map();
   /** By block: blocks that may come here, -1 for one only the lifter knows. */
   private readonly predecessors: number[][] = [];
   private blockCount = 0;
@@ -100,6 +111,8 @@ export class RegionDiscovery {
   private entryCode: EntryCode | undefined = undefined;
   private isCut: IsEntry | undefined = undefined;
   private distances: JumpDistances | undefined = undefined;
+  private inlined = 0;
+  private usualCallee: RegionExtent["usualCallee"];
   /** Places that the region's indirect jumps went to. */
   private readonly dispatched: number[] = [];
   /** Places of those indirect jumps. */
@@ -124,13 +137,15 @@ export class RegionDiscovery {
     mode: number,
     fetch: FetchPage,
     builder: RegionBuilder,
-    { limit, isEntry, entryCode, isCut, distances, threaded = false }: RegionExtent,
+    { limit, isEntry, entryCode, isCut, distances, inlined = 0, usualCallee, threaded = false }: RegionExtent,
   ): boolean {
     this.isEntry = isEntry;
     this.isCut = isCut;
     this.threaded = threaded;
     this.entryCode = entryCode;
     this.distances = entryCode === undefined ? distances : undefined;
+    this.inlined = inlined;
+    this.usualCallee = usualCallee;
     this.instructionLimit = limit;
     this.stepping = false;
     return this.lift(address, mode, fetch, builder);
@@ -142,6 +157,7 @@ export class RegionDiscovery {
     this.isCut = undefined;
     this.entryCode = undefined;
     this.distances = undefined;
+    this.inlined = 0;
     this.threaded = false;
     this.instructionLimit = 1;
     this.stepping = true;
@@ -162,8 +178,13 @@ export class RegionDiscovery {
     this.dispatching.clear();
     this.entries.length = 0;
     this.faultAddress = -1;
-    this.decodeAll(mode);
+    this.inlining.begin(this.inlined);
+    this.copiedBlocks.clear();
+    this.callees.length = 0;
+    this.calledFrom.clear();
+    this.decodeAll(this.entryPlace, mode);
     if (this.recordCount === 0) return false;
+    this.decodeCallees(mode);
     this.checksGuards = !this.stepping && this.pages.some((page) => page >= 0 && this.memory.isCheckedOnUse(page));
     builder.reset();
     this.frontend.beginRegion(builder, mode);
@@ -263,7 +284,7 @@ export class RegionDiscovery {
     for (let index = 0; index < GRANULE_BYTES; index++) window[to + index] = bytes[from + index];
   }
 
-  private isDecoded(place: number): boolean {
+  isDecoded(place: number): boolean {
     return place >= 0 && place < WINDOW_BYTES && this.decodedBy[place] === this.region;
   }
 
@@ -309,11 +330,57 @@ export class RegionDiscovery {
     return this.isCut?.(address) === true || (blockStart && this.isEntry?.(address) === true);
   }
 
-  private decodeAll(mode: number): void {
+  /** Places of functions called, to be decoded for inlining. */
+  private readonly callees: number[] = [];
+  /** By place of a call, that of the function called. */
+  private readonly calledFrom: Map<number, number> = new Map();
+
+  /** Decodes functions that are called as far as they may be inlined. */
+  private decodeCallees(mode: number): void {
+    const { callees } = this;
+    for (let next = 0; next < callees.length; next++) {
+      const place = callees[next];
+      if (this.isDecoded(place)) continue;
+      const before = this.recordCount;
+      const calls = callees.length;
+      const dispatched = this.dispatched.length;
+      this.instructionLimit = before + CALLEE_INSTRUCTIONS;
+      this.decodeAll(place, mode);
+      if (this.inlining.sizeOf(place) > 0) continue;
+      for (let record = before; record < this.recordCount; record++) this.decodedBy[this.places[record]] = 0;
+      this.recordCount = before;
+      callees.length = calls;
+      this.dispatched.length = dispatched;
+    }
+  }
+
+  /** Notes where the call at `place` goes, or usually does. What begins a region of its own is left to it. */
+  private noteCall(place: number, target: number): void {
+    if (target < 0 || target >= WINDOW_BYTES) return;
+    if (this.endsBefore(this.entryAddress + target - this.entryPlace, true)) return;
+    this.markLeader(target);
+    this.calledFrom.set(place, target);
+    if (!this.callees.includes(target)) this.callees.push(target);
+  }
+
+  lengthAt(place: number): number {
+    return this.lengths[this.recordAt[place]];
+  }
+
+  flowAt(place: number): number {
+    return this.frontend.flow(this.recordAt[place]);
+  }
+
+  targetAt(place: number): number {
+    return place + this.lengthAt(place) + this.frontend.displacement(this.recordAt[place]);
+  }
+
+  /** Decodes what direct control flow reaches from `first`. */
+  private decodeAll(first: number, mode: number): void {
     const { frontend, pending } = this;
     pending.length = 0;
-    pending.push(this.entryPlace);
-    this.markLeader(this.entryPlace);
+    pending.push(first);
+    this.markLeader(first);
     while (pending.length > 0) {
       let place = pending.pop()!;
       let blockStart = true;
@@ -324,8 +391,7 @@ export class RegionDiscovery {
         }
         if (this.recordCount >= this.instructionLimit) break;
         // What begins a region of its own is left to it.
-        if (place !== this.entryPlace && this.endsBefore(this.entryAddress + place - this.entryPlace, blockStart))
-          break;
+        if (place !== first && this.endsBefore(this.entryAddress + place - this.entryPlace, blockStart)) break;
         blockStart = false;
         const record = this.decodeAt(place, mode);
         if (record < 0) break;
@@ -346,6 +412,13 @@ export class RegionDiscovery {
           if (!this.isDecoded(target) && (flow === Flow.jump || !this.threaded)) pending.push(target);
         }
         if (flow === Flow.call) this.exits.push(target - this.entryPlace);
+        if (this.inlined > 0) {
+          if (flow === Flow.call) this.noteCall(place, target);
+          if (flow === Flow.indirectCall) {
+            const distance = this.usualCallee?.(this.entryAddress + place - this.entryPlace);
+            if (distance !== undefined) this.noteCall(place, place + distance);
+          }
+        }
         if (flow === Flow.indirectJump) this.followIndirect(place);
         if (flow === Flow.jump || flow === Flow.return || flow === Flow.indirectJump || flow === Flow.stop) break;
         this.markLeader(next);
@@ -381,9 +454,11 @@ export class RegionDiscovery {
 
   // Blocks, in reverse postorder.
 
-  private enterBlock(place: number): number {
+  private enterBlock(place: number, copy = 0): number {
     const block = this.blockCount++;
-    this.blockAt[place] = block;
+    if (copy === 0) this.blockAt[place] = block;
+    else this.copiedBlocks.set(copy * WINDOW_BYTES + place, block);
+    this.copyOf[block] = copy;
     this.firstPlace[block] = place;
     this.liftedAs[block] = -1;
     const list = this.predecessors[block];
@@ -397,11 +472,27 @@ export class RegionDiscovery {
       last = next;
     }
     this.lastPlace[block] = last;
+    const callee = this.calledFrom.get(last);
+    this.calleeOf[block] = callee === undefined ? 0 : this.inlining.inline(copy, callee, last + this.lengthAt(last));
     return block;
   }
 
+  /** The copy that the place which `successor` found is in. */
+  private successorCopy = 0;
+
   /** Place of the block's nth successor, or -1. What the lifter decides by itself is taken to go on behind. */
   private successor(block: number, edge: number): number {
+    const copy = this.copyOf[block];
+    const callee = this.calleeOf[block];
+    this.successorCopy = copy;
+    if (callee > 0) {
+      const direct = this.flowAt(this.lastPlace[block]) === Flow.call;
+      if (edge === (direct ? 0 : 1)) {
+        this.successorCopy = callee;
+        return this.calledFrom.get(this.lastPlace[block])!;
+      }
+      if (direct) return -1;
+    }
     const { frontend } = this;
     const record = this.recordAt[this.lastPlace[block]];
     const next = this.lastPlace[block] + this.lengths[record];
@@ -416,6 +507,10 @@ export class RegionDiscovery {
         return edge === 0 ? next + frontend.displacement(record) : -1;
       case Flow.branch:
         return edge === 0 ? next + frontend.displacement(record) : edge === 1 ? next : -1;
+      case Flow.return:
+        if (edge > 0 || copy === 0) return -1;
+        this.successorCopy = this.inlining.copy(copy).caller;
+        return this.inlining.copy(copy).returnPlace;
       default:
         return -1;
     }
@@ -443,7 +538,8 @@ export class RegionDiscovery {
   }
 
   /** The block that begins at a place, or -1. */
-  private blockOf(place: number): number {
+  private blockOf(place: number, copy = 0): number {
+    if (copy > 0) return this.copiedBlocks.get(copy * WINDOW_BYTES + place) ?? -1;
     const block = this.blockAt[place];
     const exists = block < this.blockCount && this.firstPlace[block] === place && this.leaderFor[place] === this.region;
     return exists ? block : -1;
@@ -466,9 +562,10 @@ export class RegionDiscovery {
         this.exits.push(place - this.entryPlace);
         continue;
       }
-      const known = this.blockOf(place);
+      const copy = this.successorCopy;
+      const known = this.blockOf(place, copy);
       const exists = known >= 0;
-      const next = exists ? known : this.enterBlock(place);
+      const next = exists ? known : this.enterBlock(place, copy);
       const inParts = this.frontend.parts(this.recordAt[this.lastPlace[block]]) > 1;
       this.predecessors[next].push(inParts ? -1 : block);
       if (inParts) this.predecessors[block].push(-1);
@@ -482,7 +579,7 @@ export class RegionDiscovery {
   private liftedPredecessors(block: number): readonly number[] | undefined {
     const { known } = this;
     known.length = 0;
-    if (this.threaded || this.firstPlace[block] === this.entryPlace) return undefined;
+    if (this.threaded || (this.firstPlace[block] === this.entryPlace && this.copyOf[block] === 0)) return undefined;
     for (const predecessor of this.predecessors[block]) {
       const index = predecessor < 0 ? -1 : this.liftedAs[predecessor];
       if (index < 0) return undefined;
@@ -495,8 +592,9 @@ export class RegionDiscovery {
     const { frontend, entryPlace } = this;
     const first = this.firstPlace[block];
     const last = this.lastPlace[block];
+    const copy = this.copyOf[block];
     let index = builder.blocks.length;
-    builder.beginBlock(blockKey(first - entryPlace));
+    builder.beginBlock(blockKey(first - entryPlace, 0, copy));
     frontend.beginBlock(builder, this.liftedPredecessors(block));
     if (this.checksGuards) builder.guardTest(first - entryPlace);
     for (let place = first; ;) {
@@ -508,7 +606,7 @@ export class RegionDiscovery {
           if (!builder.ended) builder.jump(blockKey(place - entryPlace, part));
           frontend.endBlock(builder);
           index = builder.blocks.length;
-          builder.beginBlock(blockKey(place - entryPlace, part));
+          builder.beginBlock(blockKey(place - entryPlace, part, copy));
           frontend.beginBlock(builder, undefined);
         }
         builder.beginInstruction(place - entryPlace, length);
@@ -536,8 +634,23 @@ export class RegionDiscovery {
     ) {
       ended.target = DISPATCH;
     }
+    this.linkInlined(block, ended);
     frontend.endBlock(builder);
     return index;
+  }
+
+  /** Leads an inlined call to its copy, and a return there back. */
+  private linkInlined(block: number, lifted: Block): void {
+    const { inlining, entryPlace } = this;
+    const copy = this.copyOf[block];
+    const callee = this.calleeOf[block];
+    if (lifted.terminator === Terminator.return && copy > 0) {
+      const { caller, returnPlace } = inlining.copy(copy);
+      lifted.target = blockKey(returnPlace - entryPlace, 0, caller);
+    } else if (callee > 0 && (lifted.terminator === Terminator.call || lifted.terminator === Terminator.callIndirect)) {
+      lifted.target = blockKey(this.calledFrom.get(this.lastPlace[block])! - entryPlace, 0, callee);
+      if (lifted.terminator === Terminator.call) lifted.terminator = Terminator.jump;
+    }
   }
 }
 

@@ -14,7 +14,7 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
-import { type Block, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, DISPATCH, keyCopy, keyOffset, NOWHERE, type RegionBuilder, Terminator } from "../ir/region.ts";
 
 /** Shown where they are used. */
 const INLINED: ReadonlySet<number> = new Set([Op.i32Const, Op.i64Const, Op.v128Const, Op.regionBase]);
@@ -28,7 +28,8 @@ function offsetName(offset: number): string {
 function keyName(key: number): string {
   if (key === DISPATCH) return "dispatch";
   const part = ((key % 4) + 4) % 4;
-  return part === 0 ? offsetName(keyOffset(key)) : `${offsetName(keyOffset(key))}.${part}`;
+  const copy = keyCopy(key);
+  return `${offsetName(keyOffset(key))}${part === 0 ? "" : `.${part}`}${copy === 0 ? "" : ` inlined ${copy}`}`;
 }
 
 function wideText(region: RegionBuilder, at: number): string {
@@ -83,6 +84,10 @@ class RegionText {
       if (this.#isPure(node) && uses[node] === 0) continue;
       for (const operand of this.#operands(node)) if (operand >= 0) uses[operand]++;
     }
+  }
+
+  #usually({ target }: Block): string {
+    return target === NOWHERE ? "" : `, usually ${keyName(target)}`;
   }
 
   #value(node: number): string {
@@ -154,9 +159,9 @@ class RegionText {
       case Terminator.call:
         return `call ${target}, then ${next}`;
       case Terminator.callIndirect:
-        return `call to ${value}, then ${next}`;
+        return `call to ${value}${this.#usually(block)}, then ${next}`;
       case Terminator.return:
-        return `return to ${value}`;
+        return `return to ${value}${this.#usually(block)}`;
       case Terminator.service:
         return `service ${block.target}, then ${next}`;
       case Terminator.exit:

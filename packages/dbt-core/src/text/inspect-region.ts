@@ -61,7 +61,8 @@ export function inspectRegion(address: number, options: InspectOptions): Inspect
   const builder = new RegionBuilder(frontend.slots, frontend.helpers);
   const discovery = new RegionDiscovery(frontend, { bytes: memory, guard: () => {}, isCheckedOnUse: () => false });
   const { regionInstructions } = defaultTranslatorOptions[options.tier];
-  if (!discovery.discover(address, mode, fetch, builder, { limit: regionInstructions })) return undefined;
+  const inlined = options.tier === "hot" ? defaultTranslatorOptions.inlinedInstructions : 0;
+  if (!discovery.discover(address, mode, fetch, builder, { limit: regionInstructions, inlined })) return undefined;
   const emitter = new ModuleEmitter(layout, frontend.helpers, Math.max(1, Math.ceil(memory.length / 65536)));
   emitter.begin();
   // Slots as they would be given in turn: one for each target.
