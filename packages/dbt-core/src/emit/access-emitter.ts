@@ -53,23 +53,27 @@ export class AccessEmitter {
     const { values, memory } = this;
     const { op, x, y } = this.region;
     const distance = this.groups.offsetIn(group, node);
+    const isLoad = op[node] <= Op.loadV128Zero64;
+    const first = node === group.nodes[0];
     let pushAddress = (): void => values.push(x[node]);
-    if (node === group.nodes[0]) {
-      const address = values.toLocal(x[node]);
+    let address = -1;
+    if (first) {
+      address = values.toLocal(x[node]);
       pushAddress = () => memory.get(address);
       group.host = this.locals.temporary("i32");
-      memory.lookUpGroup(address, -distance, group.high - group.low, group.writes, group.host);
       memory.known.push(group.host);
     } else {
       // Needed on the slow path only.
       values.settle(x[node]);
     }
-    if (op[node] <= Op.loadV128Zero64) {
+    const value = isLoad ? -1 : values.toLocal(y[node]);
+    if (first) memory.lookUpGroup(address, distance, group.high - group.low, group.writes);
+    const place = { host: group.host, distance };
+    if (isLoad) {
       const result = values.resultLocal(node);
-      memory.loadKnown(op[node], group.host, distance, offset, result, faultDepth, pushAddress);
+      memory.loadKnown(op[node], place, offset, result, faultDepth, pushAddress, first);
     } else {
-      const value = values.toLocal(y[node]);
-      memory.storeKnown(op[node], group.host, distance, offset, value, faultDepth, pushAddress);
+      memory.storeKnown(op[node], place, offset, value, faultDepth, pushAddress, first);
     }
     if (node === group.nodes.at(-1)) memory.known.splice(memory.known.indexOf(group.host), 1);
   }

@@ -15,7 +15,11 @@ import { BLOCK_EMPTY, type BranchHints, type LocalPool, Parameter, type RegionIm
 import { LOADS, STORES } from "./memory-shapes.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
-const I32 = 0x7f;
+/** Bytes at a distance from a place whose host offset a local has, or 0 when it is not known. */
+export interface KnownPlace {
+  readonly host: number;
+  readonly distance: number;
+}
 
 export class MemoryEmitter {
   private readonly ownTlb: TlbLayout;
@@ -159,9 +163,12 @@ export class MemoryEmitter {
     const { size, opcode } = LOADS[op];
     this.check(address, this.tlb.readTag, size);
     this.hints.mark(out, true);
+    // The load is in both arms: V8 would extend an offset that comes from either once more.
     out.u8(Wasm.if);
-    out.u8(I32);
+    out.u8(BLOCK_EMPTY);
     this.pushHost(address);
+    this.access(opcode);
+    this.set(result);
     out.u8(Wasm.else);
     this.pushSlowArguments(address);
     out.u8(Wasm.i32Const);
@@ -176,10 +183,9 @@ export class MemoryEmitter {
     out.u32(faultDepth + 1);
     this.forgetKnown();
     this.get(this.host);
-    out.u8(Wasm.end);
     this.access(opcode);
-    out.u8(Wasm.localSet);
-    out.u32(result);
+    this.set(result);
+    out.u8(Wasm.end);
   }
 
   store(op: number, address: number, offset: number, value: number, faultDepth: number): void {
@@ -217,49 +223,50 @@ export class MemoryEmitter {
 
   // Groups of accesses.
 
-  /** Looks up the bytes from `address + distance` on; `host` gets their offset in memory, or 0. */
-  lookUpGroup(address: number, distance: number, bytes: number, writes: boolean, host: number): void {
+  /**
+   * Looks up a group's bytes for its first member, which is at `address` and so far behind the lowest of them: pushes 1 when
+   * all are on a page known.
+   */
+  lookUpGroup(address: number, distance: number, bytes: number, writes: boolean): void {
     const { out, tlb } = this;
-    let lowest = address;
+    this.lowest = address;
     if (distance !== 0) {
-      lowest = this.locals.temporary("i64");
+      this.lowest = this.locals.temporary("i64");
       this.get(address);
       out.u8(Wasm.i64Const);
-      out.s32(distance);
+      out.s32(-distance);
       out.u8(Wasm.i64Add);
-      out.u8(Wasm.localSet);
-      out.u32(lowest);
+      this.set(this.lowest);
     }
-    this.check(lowest, writes ? tlb.writeTag : tlb.readTag, bytes);
-    this.hints.mark(out, true);
-    out.u8(Wasm.if);
-    out.u8(I32);
-    this.pushHost(lowest);
-    out.u8(Wasm.else);
-    out.u8(Wasm.i32Const);
-    out.s32(0);
-    out.u8(Wasm.end);
-    out.u8(Wasm.localSet);
-    out.u32(host);
+    this.check(this.lowest, writes ? tlb.writeTag : tlb.readTag, bytes);
   }
 
-  /** A load `distance` bytes behind what is at host offset `known`, a local; `pushAddress` is for when that is 0. */
+  /** Local with the address of the lowest byte of the group looked up last. */
+  private lowest = -1;
+
+  private set(local: number): void {
+    this.out.u8(Wasm.localSet);
+    this.out.u32(local);
+  }
+
+  /**
+   * A load from a place; `pushAddress` is for when it is not known. `first`: what it is has just been pushed by
+   * `lookUpGroup`, and is kept.
+   */
   loadKnown(
     op: number,
-    known: number,
-    distance: number,
+    from: KnownPlace,
     offset: number,
     result: number,
     faultDepth: number,
     pushAddress: () => void,
+    first = false,
   ): void {
     const { out } = this;
     const { size, opcode } = LOADS[op];
-    this.get(known);
-    this.hints.mark(out, true);
-    out.u8(Wasm.if);
-    out.u8(I32);
-    this.get(known);
+    this.openKnown(from, first);
+    this.accessKnown(opcode, from);
+    this.set(result);
     out.u8(Wasm.else);
     this.get(Parameter.context);
     pushAddress();
@@ -275,37 +282,25 @@ export class MemoryEmitter {
     out.u32(faultDepth + 1);
     this.forgetKnown();
     this.get(this.host);
-    out.u8(Wasm.i32Const);
-    out.s32(distance);
-    out.u8(Wasm.i32Sub);
+    this.access(opcode);
+    this.set(result);
     out.u8(Wasm.end);
-    out.opcode(opcode);
-    out.u8(0);
-    out.u32(distance);
-    out.u8(Wasm.localSet);
-    out.u32(result);
   }
 
   storeKnown(
     op: number,
-    known: number,
-    distance: number,
+    to: KnownPlace,
     offset: number,
     value: number,
     faultDepth: number,
     pushAddress: () => void,
+    first = false,
   ): void {
     const { out } = this;
     const { size, opcode } = STORES[op];
-    this.get(known);
-    this.hints.mark(out, true);
-    out.u8(Wasm.if);
-    out.u8(BLOCK_EMPTY);
-    this.get(known);
+    this.openKnown(to, first);
     this.get(value);
-    out.opcode(opcode);
-    out.u8(0);
-    out.u32(distance);
+    this.accessKnown(opcode, to);
     out.u8(Wasm.else);
     this.get(Parameter.context);
     pushAddress();
@@ -319,5 +314,27 @@ export class MemoryEmitter {
     out.u32(faultDepth + 1);
     this.forgetKnown();
     out.u8(Wasm.end);
+  }
+
+  /** Opens what is done when a place is known, and pushes its host offset. */
+  private openKnown({ host }: KnownPlace, first: boolean): void {
+    const { out } = this;
+    if (!first) this.get(host);
+    this.hints.mark(out, true);
+    out.u8(Wasm.if);
+    out.u8(BLOCK_EMPTY);
+    if (!first) {
+      this.get(host);
+      return;
+    }
+    this.pushHost(this.lowest);
+    out.u8(Wasm.localTee);
+    out.u32(host);
+  }
+
+  private accessKnown(opcode: number, { distance }: KnownPlace): void {
+    this.out.opcode(opcode);
+    this.out.u8(0);
+    this.out.u32(distance);
   }
 }
