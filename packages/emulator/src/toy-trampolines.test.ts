@@ -364,3 +364,18 @@ describe.each(tiers)("%s", (_tier, thresholds) => {
     }
   });
 });
+
+test("hot code goes through no trampoline where it inlines a call", () => {
+  const process = toyProcess(caller, ENTRY, new ToyHost({ compileAfter: 0, promoteAfter: 0 }));
+  const answer = (): bigint => {
+    expect(process.run(ENTRY)).toBe(Exit.halt);
+    return process.register(1);
+  };
+  process.put(NEXT_PAGE, answers(7));
+  expect(answer()).toBe(7n);
+  expect(trapped(process, slotOf(process))).toBe(true);
+  // The function's page is one that the region was made from.
+  process.map(NEXT_PAGE);
+  process.put(NEXT_PAGE, answers(9));
+  expect(answer()).toBe(9n);
+});
