@@ -276,8 +276,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
         // Code that is found stale again and again is translated as often, and may not hold up others.
         if (this.slices.isOverspent && !this.slices.next()) return this.slices.end(EngineExit.budget);
       } else if (code === EngineExit.goTo) this.takeJump();
-      else if (code !== EngineExit.stepped && !(code === EngineExit.budget && this.slices.next()))
-        return this.slices.end(code);
+      else if (code !== EngineExit.stepped && !this.slices.goOn(code)) return this.slices.end(code);
     }
   }
 

@@ -4,7 +4,7 @@
  * A loop stays in the code that V8 compiled in haste until it is entered again, and is entered again when its budget is used
  * up. So slices begin short whenever something has been translated with care, and grow from there.
  */
-import { Header } from "../layout.ts";
+import { EngineExit, Header } from "../layout.ts";
 
 /** Back edges and calls: some tenths of a millisecond of a small loop, beside which an entry costs nothing. */
 const SHORTEST_SLICE = 50_000;
@@ -48,6 +48,11 @@ export class Slices {
     this.reserve = left - slice;
     this.view.setInt32(this.at, slice, true);
     return left > 0;
+  }
+
+  /** Whether a run that left with an exit code goes on with another slice. */
+  goOn(code: number): boolean {
+    return code === EngineExit.budget && this.next();
   }
 
   /** The run ends with an exit code, which this returns: what is left of the budget is in the header. */

@@ -56,7 +56,7 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   hot: { batchRegions: 1, regionInstructions: 300 },
   inlinedInstructions: 320,
   compileAfter: 2000,
-  batchAfter: 250,
+  batchAfter: 1000,
   promoteAfter: 2000,
 };
 
