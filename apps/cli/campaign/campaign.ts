@@ -192,7 +192,9 @@ class Campaign {
 
   #violationCount(): number {
     const { rolledBack, doubleActive } = this.#tap;
-    return this.#violations.length + this.#history.violations.length + rolledBack.length + doubleActive.length;
+    const complaints = this.#clients.reduce((sum, client) => sum + client.complaints.length, 0);
+    const seen = rolledBack.length + doubleActive.length + complaints;
+    return this.#violations.length + this.#history.violations.length + seen;
   }
 
   async #round(fault: Fault): Promise<Round> {

@@ -263,6 +263,23 @@ describe("a saturated link", () => {
   });
 });
 
+describe("the link", () => {
+  it("is told of frames again after those that it was told of were discarded", () => {
+    let told = 0;
+    const adapter = makeAdapter({ ready: () => told++ });
+    const machine = adapter.addFunction({ mac: guest, protection: checkpointed });
+    machine.goUnprotected(1);
+    machine.send(frame(guest, 1));
+    expect(told).toBe(1);
+    // Another host took over before the link came to send it; later on this one leads again.
+    machine.discard();
+    machine.goUnprotected(2);
+    machine.send(frame(guest, 2));
+    expect(told).toBe(2);
+    expect(adapter.next()).toMatchObject({ token: 2 });
+  });
+});
+
 describe("the edge", () => {
   it("S9 N7 drops frames whose token is not the newest, in either direction of time", () => {
     const filter = new TokenFilter();

@@ -94,8 +94,8 @@ export class Adapter {
   }
 
   #tellReady(): void {
-    if (this.#wasReady || !this.hasFrames) return;
-    this.#wasReady = true;
-    this.#options.ready?.();
+    const wasReady = this.#wasReady;
+    this.#wasReady = this.hasFrames;
+    if (this.#wasReady && !wasReady) this.#options.ready?.();
   }
 }

@@ -169,6 +169,8 @@ export class VirtualFunction {
     this.#heldBytes = 0;
     this.#refusedForRoom = false;
     this.#holding = this.protection.kind === "checkpointed";
+    // The link may have been told of frames that it did not come to take.
+    this.#changed();
   }
 
   get hasReleased(): boolean {
