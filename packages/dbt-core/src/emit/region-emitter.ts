@@ -61,6 +61,8 @@ export class RegionEmitter {
   readonly sets: SlotSets = new SlotSets();
   readonly hints: BranchHints = new BranchHints();
   private readonly locals: LocalPool = new LocalPool();
+  /** Where in the code the size of the function's frame is to be. */
+  private readonly frames: number[] = [];
   private readonly values: ValueEmitter;
   private readonly memory: MemoryEmitter;
   private readonly accesses: AccessEmitter;
@@ -111,6 +113,7 @@ export class RegionEmitter {
     this.result = this.locals.permanent("i64");
 
     code.reset();
+    this.frames.length = 0;
     this.hints.reset();
     this.labels.length = 0;
     this.entry();
@@ -127,6 +130,7 @@ export class RegionEmitter {
     }
     if (this.faultExits.list.length === 0) code.u8(Wasm.unreachable);
     code.u8(Wasm.end);
+    for (const at of this.frames) code.setLater(at, this.locals.frameBytes);
 
     const start = out.length;
     this.locals.declare(out);
@@ -539,16 +543,20 @@ export class RegionEmitter {
     out.s32(0);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
-    if (opcode === Wasm.call) {
-      out.u8(Wasm.i32Const);
-      out.s32(1);
-      out.u8(Wasm.i32Sub);
-    }
+    if (opcode === Wasm.call) this.lessThisFrame();
     out.u8(opcode);
     out.u32(this.imports.jump);
   }
 
-  /** Guest call as wasm call while the depth lasts; then as a jump, whose return goes by way of the engine. */
+  /** What is left for who is called, of the stack whose room is on the operand stack. */
+  private lessThisFrame(): void {
+    const { out } = this;
+    out.u8(Wasm.i32Const);
+    this.frames.push(out.later());
+    out.u8(Wasm.i32Sub);
+  }
+
+  /** Guest call as wasm call while the host's stack lasts; then as a jump, whose return goes by way of the engine. */
   private call(index: number, block: Block): void {
     const { out } = this;
     const indirect = block.terminator === Terminator.callIndirect;
@@ -561,7 +569,9 @@ export class RegionEmitter {
     if (spends) this.spendBudget(offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
-    out.u8(Wasm.i32Eqz);
+    out.u8(Wasm.i32Const);
+    out.s32(0);
+    out.u8(Wasm.i32LeS);
     this.openUnlikely();
     if (indirect) {
       this.context.storeBudget();
@@ -622,11 +632,7 @@ export class RegionEmitter {
     out.s32(slot);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
-    if (opcode === Wasm.callIndirect) {
-      out.u8(Wasm.i32Const);
-      out.s32(1);
-      out.u8(Wasm.i32Sub);
-    }
+    if (opcode === Wasm.callIndirect) this.lessThisFrame();
     out.u8(Wasm.i32Const);
     out.s32(slot);
     out.u8(opcode);

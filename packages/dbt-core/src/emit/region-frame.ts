@@ -2,6 +2,7 @@
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 
+/** `depth`: bytes of the host's stack that are left for calls; those that find none become jumps. */
 export const Parameter = { context: 0, address: 1, slot: 2, depth: 3, count: 4 } as const;
 
 /** A region that dispatches is entered at a guest offset other than 0 when its slot parameter is this and that offset. */
@@ -80,6 +81,9 @@ export function leadsBack(offset: number): boolean {
 
 const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
 
+/** Of a function without locals: what the host keeps there, parameters, and operands across calls. */
+export const FRAME_BYTES = 256;
+
 /**
  * The locals of a function. Permanent ones keep their value; temporary ones are free again at the end of a block.
  */
@@ -104,6 +108,13 @@ export class LocalPool {
     const local = this.free[kind].pop() ?? this.permanent(type);
     this.used[kind].push(local);
     return local;
+  }
+
+  /** Bytes of host stack that the function takes at most: V8's baseline compiler gives each local a place there. */
+  get frameBytes(): number {
+    let bytes = FRAME_BYTES;
+    for (const type of this.types) bytes += type === VALUE_TYPE_CODE.v128 ? 16 : 8;
+    return bytes;
   }
 
   releaseTemporaries(): void {

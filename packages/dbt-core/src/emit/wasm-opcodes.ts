@@ -37,6 +37,7 @@ export const Wasm = {
   i64Const: 0x42,
   i32Eqz: 0x45,
   i32LtS: 0x48,
+  i32LeS: 0x4c,
   i64Eq: 0x51,
   i64Ne: 0x52,
   i64LtU: 0x54,

@@ -48,8 +48,8 @@ const STEP_SLOT = 3;
 /** Holds what enters threaded code; of the next view, in the next slot. */
 const THREADED_SLOT = 4;
 export const RESERVED_SLOTS = 8;
-/** Guest calls nested as wasm calls. V8's stack is about a megabyte, a baseline frame some hundreds of bytes. */
-const CALL_DEPTH = 400;
+/** Bytes of the host's stack for guest calls nested as wasm calls. V8's is about a megabyte, and helpers need some. */
+const CALL_STACK_BYTES = 600_000;
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
 
@@ -299,7 +299,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const high = view.getInt32(pointer + Header.instructionPointer + 4, true);
     this.engine.running++;
     try {
-      exports.run(pointer, low, high, CALL_DEPTH);
+      exports.run(pointer, low, high, CALL_STACK_BYTES);
     } finally {
       this.engine.running--;
     }

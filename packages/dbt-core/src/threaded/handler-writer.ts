@@ -2,6 +2,7 @@
 import type { ValueType } from "../ir/operations.ts";
 import { EngineExit, Header } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
+import { FRAME_BYTES } from "../emit/region-frame.ts";
 import { Wasm } from "../emit/wasm-opcodes.ts";
 import { AccessField, RecordField } from "./record.ts";
 
@@ -224,11 +225,22 @@ export class HandlerWriter extends ByteWriter {
     this.get(Local.context);
     this.guestAddress(offset);
     this.field(slot);
-    this.get(Local.depth);
-    if (deeper) {
-      this.i32(1);
-      this.u8(Wasm.i32Sub);
-    }
+    if (deeper) this.roomBelow();
+    else this.get(Local.depth);
     this.field(slot);
+  }
+
+  /** Whether the host's stack has no room for a call. */
+  noRoom(): void {
+    this.get(Local.depth);
+    this.i32(0);
+    this.u8(Wasm.i32LeS);
+  }
+
+  /** What of the host's stack is left for who is called. */
+  roomBelow(): void {
+    this.get(Local.depth);
+    this.i32(FRAME_BYTES);
+    this.u8(Wasm.i32Sub);
   }
 }

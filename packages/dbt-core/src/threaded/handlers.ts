@@ -177,13 +177,12 @@ function storeConstant(callee: number): number {
 
 // Control. An edge inside a region is a distance to another record.
 
-/** Guest calls are wasm calls while the depth lasts; then jumps, whose return goes by way of the engine. */
+/** Guest calls are wasm calls while the host's stack lasts; then jumps, whose return goes by way of the engine. */
 function call(leadsBack: boolean): number {
   return defineWithAddresses(20, (out, bytes) => {
     const [offset, slot, next] = [c, c + 4, c + 8];
     if (leadsBack) out.spendBudget(offset);
-    out.get(Local.depth);
-    out.u8(Wasm.i32Eqz);
+    out.noRoom();
     out.u8(Wasm.if);
     out.u8(EMPTY);
     if (!leadsBack) out.spendBudget(offset);
@@ -407,8 +406,7 @@ export const Handler: Readonly<Record<HandlerName, number>> = {
     out.u8(Callee.jump);
   }),
   callIndirect: defineWithAddresses(12, (out, bytes) => {
-    out.get(Local.depth);
-    out.u8(Wasm.i32Eqz);
+    out.noRoom();
     out.u8(Wasm.if);
     out.u8(EMPTY);
     out.get(Local.context);
@@ -421,9 +419,7 @@ export const Handler: Readonly<Record<HandlerName, number>> = {
     out.get(Local.context);
     out.operand(a, "i64");
     out.i32(0);
-    out.get(Local.depth);
-    out.i32(1);
-    out.u8(Wasm.i32Sub);
+    out.roomBelow();
     out.call(Callee.jump);
     out.returnUnless(c);
     out.next(bytes);

@@ -43,6 +43,19 @@ export class ByteWriter {
     this.bytes[this.length++] = rest & 0x7f;
   }
 
+  /** Room for an integer of 20 bits that is known later (`setLater`); returns where it is. */
+  later(): number {
+    this.reserve(3);
+    this.length += 3;
+    return this.length - 3;
+  }
+
+  setLater(at: number, value: number): void {
+    this.bytes[at] = (value & 0x7f) | 0x80;
+    this.bytes[at + 1] = ((value >> 7) & 0x7f) | 0x80;
+    this.bytes[at + 2] = (value >> 14) & 0x3f;
+  }
+
   /** A signed 64-bit integer from its i32 halves. */
   s64(low: number, high: number): void {
     if (high === low >> 31) return this.s32(low);
