@@ -38,6 +38,10 @@ const forms = ["cold", "hot", "threaded"] as const;
 type Form = (typeof forms)[number];
 const JUMP_CACHE_ENTRY = 16;
 
+/** More host stack than any frame takes: a region has room for so many calls, and a callee for one less. */
+const CALL_ROOM = 2 ** 18;
+const callsLeft = (room: number): number => Math.floor(room / CALL_ROOM);
+
 type RegionFunction = (context: number, address: bigint, slot: number, depth: number) => bigint;
 
 /** A WebAssembly function that calls JavaScript, to be put into the table. */
@@ -87,9 +91,10 @@ class EmittedMachine {
     this.support = instance.exports as unknown as SupportExports;
     const transfer: RegionFunction = (_context, address, slot, depth) => {
       const { length } = machine.results;
-      return machine.transfer(address, slot, depth, undefined, this.script[length] ?? -1n);
+      return machine.transfer(address, slot, callsLeft(depth), undefined, this.script[length] ?? -1n);
     };
-    const promoted: RegionFunction = (_context, address, slot, depth) => machine.promote(address, slot, depth);
+    const promoted: RegionFunction = (_context, address, slot, depth) =>
+      machine.promote(address, slot, callsLeft(depth));
     this.table.set(Slot.trap, this.support.trap);
     this.table.set(Slot.leave, this.support.leave);
     this.table.set(Slot.transfer, adapter(transfer));
@@ -346,10 +351,10 @@ export class DifferentialTest {
       if (form === "threaded") {
         if (!this.assembler.assemble(region, { slotFor: slotsOf(links) }, narrow, counter ?? 0)) return undefined;
         emitted.place(this.assembler.bytes.subarray(0, this.assembler.length));
-        actual = emitted.runThreaded(this.assembler.entries[1], address, slot, depth, random.chance(0.5));
+        actual = emitted.runThreaded(this.assembler.entries[1], address, slot, depth * CALL_ROOM, random.chance(0.5));
       } else {
         const code = emitted.table.get(Slot.firstRegion + 2 * index + forms.indexOf(form)) as RegionFunction;
-        actual = code(Place.context, address, slot, depth);
+        actual = code(Place.context, address, slot, depth * CALL_ROOM);
       }
     } catch (error) {
       return String(error);
