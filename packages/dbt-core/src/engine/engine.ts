@@ -265,13 +265,13 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   run(budget: number): number {
     const { exports } = this.selectView();
     this.slices.begin(budget);
-    for (;;) {
+    for (let alone = false; ;) {
       this.engine.collectGarbage();
+      if (alone) this.prepareStep(); // Behind that, which empties the jump caches.
       const code = this.enter(exports);
-      if (code === EngineExit.retry) {
-        this.prepareStep();
-        this.slices.allowStep();
-      } else if (code === EngineExit.stale) {
+      alone = code === EngineExit.retry;
+      if (alone) continue;
+      if (code === EngineExit.stale) {
         this.dropStale();
         // Code that is found stale again and again is translated as often, and may not hold up others.
         if (this.slices.isOverspent && !this.slices.next()) return this.slices.end(EngineExit.budget);
@@ -327,6 +327,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const lone = this.engine.translator.translateOne(high * TWO_32 + (low >>> 0), this, STEP_SLOT);
     if (lone === undefined) return;
     this.spendTranslation();
+    this.slices.allowStep();
     const { module, entry, linkSlots } = lone;
     this.engine.options.heap.holdLinks(linkSlots);
     this.table.growTo(this.engine.options.heap.slotCount);
