@@ -17,6 +17,15 @@ const hex = (addresses: readonly bigint[]): [string, bigint][] =>
 describe.each(tiers)("%s", (_tier, translator) => {
   const start = (program: Program, base = CODE): ToyProcess => toyProcess(program, base, new ToyHost(translator));
 
+  test("jumps to any low address, whose places in the jump cache are empty, are fetches that fault", () => {
+    const toy = start([[Code.jr, 0, 1]]);
+    for (let target = 0; target < 0x8000; target += 7) {
+      toy.setRegister(1, target);
+      expect(toy.run(CODE)).toBe(EngineExit.pageFault);
+      expect(toy.fault).toEqual({ address: BigInt(target), access: 2, reason: Fault.unmapped });
+    }
+  });
+
   describe("a data fault", () => {
     test("in the middle of a loop shows registers and address of that turn, and the loop goes on afterwards", () => {
       // Writes r1, r1 + 1, … from r0 on, which runs into a page that is not there.

@@ -73,7 +73,7 @@ export class View {
 
   forgetJump(entry: number): void {
     const index = (entry - this.jumpCache) / JUMP_CACHE_ENTRY;
-    this.memory.view.setInt32(entry, index ^ 1, true);
+    this.memory.view.setInt32(entry, index ^ ELSEWHERE, true);
     this.memory.view.setInt32(entry + 4, 0, true);
   }
 
@@ -99,10 +99,11 @@ export class View {
   }
 }
 
-/** Entry n is for an address that hashes to another. */
+/** Entry n is for an address that hashes to another: this bit of it counts once, however many bits an index has. */
+const ELSEWHERE = 1 << 11;
 const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
 {
   const entries = new DataView(emptyJumpCache.buffer);
   for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++)
-    entries.setInt32(index * JUMP_CACHE_ENTRY, index ^ 1, true);
+    entries.setInt32(index * JUMP_CACHE_ENTRY, index ^ ELSEWHERE, true);
 }
