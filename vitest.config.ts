@@ -25,6 +25,7 @@ const config: ViteUserConfig = {
         ...shared,
         test: {
           name: "unit",
+          setupFiles: ["scripts/properties.ts"],
           include: [
             "packages/*/{src,oracle}/**/*.test.ts",
             "apps/*/{src,campaign}/**/*.test.ts",

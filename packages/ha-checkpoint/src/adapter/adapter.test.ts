@@ -177,6 +177,18 @@ describe("held output", () => {
     expect(drain(adapter)).toEqual(["guest 3", "guest 4"]);
   });
 
+  it("N3 what waits for the link when output is held again leaves before what is released then", () => {
+    const adapter = makeAdapter();
+    const port = adapter.addFunction({ mac: guest, protection: checkpointed });
+    port.goUnprotected(1);
+    send(port, 1);
+    port.protect();
+    send(port, 2);
+    port.seal(1);
+    port.release(1);
+    expect(drain(adapter)).toEqual(["guest 1", "guest 2"]);
+  });
+
   it("N3 N6 N7 whatever happens, frames leave in order, each once, and none before its epoch", () => {
     const command = fc.constantFrom("send", "send", "send", "seal", "release", "link", "protect", "alone", "neighbour");
     fc.assert(

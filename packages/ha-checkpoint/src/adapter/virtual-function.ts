@@ -140,6 +140,8 @@ export class VirtualFunction {
   protect(): void {
     assert(this.protection.kind === "checkpointed", "an ordinary machine's output is not held");
     this.#holding = true;
+    // What the link has not come to take yet was sent before all that will be released.
+    this.#released.append(this.#ordinary);
   }
 
   /**

@@ -181,6 +181,12 @@ describe("an NBD session", () => {
     expect(bench.reason).toMatch(reason);
   });
 
+  it("answers a write of nothing that ends where the bytes end", async () => {
+    const bench = await new Bench().begin();
+    expect(await bench.ask({ type: command.write, length: 0 })).toMatchObject({ error: errno.inval });
+    expect(await bench.ask({ type: command.flush })).toMatchObject({ error: 0 });
+  });
+
   it("answers what was asked before it is told to end", async () => {
     const bench = await new Bench().begin();
     const read = requestBytes({ type: command.read, length: 512 });

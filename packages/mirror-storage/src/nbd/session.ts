@@ -110,6 +110,7 @@ export class NbdSession {
   /** That many bytes, if they are there; they stay. */
   #peek(count: number): Uint8Array | undefined {
     if (this.#buffered < count) return undefined;
+    if (count === 0) return new Uint8Array();
     if (this.#chunks[0].length >= count) return this.#chunks[0].subarray(0, count);
     const joined = new Uint8Array(this.#buffered);
     let at = 0;
@@ -284,9 +285,9 @@ export class NbdSession {
     }
     this.#writing = request;
     const payload = this.#peek(request.length);
-    if (payload === undefined && request.length > 0) return false;
+    if (payload === undefined) return false;
     // The disk keeps it until it is done, and what came with it should not stay for that.
-    const data = new Uint8Array(payload ?? []);
+    const data = new Uint8Array(payload);
     this.#skip(request.length);
     this.#writing = undefined;
     this.#serve(request, data);
