@@ -225,6 +225,26 @@ it("S8 the buffers stay within their bounds, and the guest gets on, however much
   }
 });
 
+it.each([0.5, 1])(
+  "S8 after a disk that failed at %d of all requests no block keeps its place for ever",
+  async (errorRate) => {
+    const cluster = await pair("shared");
+    const { disk } = cluster.hosts[0];
+    disk.errorRate = errorRate;
+    for (let round = 0; round < 30; round++) {
+      for (let block = 0; block < 12; block++) cluster.write(block * 4, 4);
+      await cluster.runUntil(() => false, 40);
+      cluster.checkpoint();
+      await cluster.runUntil(() => false, 40);
+    }
+    disk.errorRate = 0;
+    cluster.tick(20);
+    expect(await cluster.runUntil(() => cluster.outstanding === 0)).toBe(true);
+    for (let block = 0; block < 12; block++) await write(cluster, block * 4, 4);
+    expect(cluster.isProtected).toBe(true);
+  },
+);
+
 it("S9 the old primary is fenced before the restore: its late writes reach nothing", async () => {
   for (let seed = 1; seed <= 20; seed++) {
     const cluster = await pair("shared", { seed });

@@ -66,6 +66,9 @@ export class Primary implements BlockDevice {
   #nextOld = 1;
   readonly #awaitingOld = new Map<number, { operation: Operation; block: number; left: { count: number } }>();
 
+  /** Blocks in doubt that are being read and written again. */
+  readonly #reconciling = new Set<number>();
+
   // Operations that are not on the disk yet.
   #waiting: Operation[] = [];
   #parked: Operation[] = [];
@@ -230,6 +233,34 @@ export class Primary implements BlockDevice {
     });
   }
 
+  /**
+   * What could not be made known when a write failed is tried again: a block in doubt keeps its place in the rollback buffer,
+   * and when all places are in doubt no write goes on.
+   */
+  #reconcile(): void {
+    const session = this.#session;
+    const per = this.#options.sectorsPerBlock;
+    for (const block of this.#tracked.suspects) {
+      if (this.#reconciling.has(block)) continue;
+      this.#reconciling.add(block);
+      this.#locks.acquire(block, block, (release) => {
+        const end = (): void => {
+          this.#reconciling.delete(block);
+          release();
+        };
+        if (session !== this.#session || !this.#tracked.suspects.has(block)) return end();
+        this.#options.disk.read(block * per, per, (content) => {
+          if (!content.ok || session !== this.#session) return end();
+          const done: Done = (result) => {
+            if (result.ok) this.#tracked.clear(block, block);
+          };
+          const base = { sector: block * per, count: per, data: content.value, fua: false, first: block, last: block };
+          this.#advance({ ...base, release: end, done, admitted: undefined, reconciles: true });
+        });
+      });
+    }
+  }
+
   /** Calls when those of the operations that are on the disk now have ended, and a flush after them. */
   #afterSettled(blocks: ((block: number) => boolean) | undefined, done: (result: Result<void>) => void): void {
     const operations = new Set<Operation>();
@@ -299,11 +330,12 @@ export class Primary implements BlockDevice {
   }
 
   #pumpWaiting(): void {
-    while (this.#waiting.length > 0) {
-      const head = this.#waiting[0];
-      if (!this.#admit(head)) return;
-      assert(this.#waiting[0] === head, "admitting leaves the queue alone");
-      this.#waiting.shift();
+    const waiting = this.#waiting;
+    while (waiting.length > 0 && this.#admit(waiting[0])) waiting.shift();
+    // The first may wait for one of those behind it: that lets go of a block in doubt, which has a place in the rollback buffer.
+    for (let at = 1; at < waiting.length;) {
+      if (this.#mayPass(waiting[at]) && this.#admit(waiting[at])) waiting.splice(at, 1);
+      else at++;
     }
   }
 
@@ -450,6 +482,7 @@ export class Primary implements BlockDevice {
       this.#lastSession = { id: { token: this.#token, attempt: this.#attempt }, epoch };
     }
     this.#event({ kind: "committed", epoch });
+    this.#reconcile();
     this.#sendRetired();
     this.#pumpWaiting();
     return undefined;

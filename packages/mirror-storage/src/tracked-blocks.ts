@@ -49,6 +49,11 @@ export class TrackedBlocks {
     this.#tracked.add(block);
   }
 
+  /** Blocks whose content is in doubt. */
+  get suspects(): ReadonlySet<number> {
+    return this.#suspects;
+  }
+
   suspect(first: number, last: number): void {
     for (let block = first; block <= last; block++) {
       if (this.#tracked.has(block) || this.#retiring.has(block)) this.#suspects.add(block);
@@ -87,7 +92,7 @@ export class TrackedBlocks {
     return retiring;
   }
 
-  /** What the epoch retired is safe on the disk; or it is not, and stays tracked. */
+  /** What the epoch retired is safe on the disk; or it is not, and stays tracked until the next checkpoint. */
   settled(epoch: number, safe: boolean): void {
     for (const [block, entry] of this.#retiring) {
       if (entry.epoch !== epoch) continue;
@@ -95,6 +100,8 @@ export class TrackedBlocks {
       else {
         this.#retiring.delete(block);
         this.#tracked.add(block);
+        // The secondary has elected it, and does not say so twice.
+        this.#victims.add(block);
       }
     }
   }
