@@ -1,8 +1,9 @@
 // Edge and hosts as processes, a client on one TCP connection, and what goes wrong with processes.
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CountingClient } from "../src/pair/counting-client.ts";
 import { freePorts, LocalPair } from "../src/pair/local-pair.ts";
 import { machinePrograms } from "../../../guests/programs.ts";
@@ -13,15 +14,6 @@ let pair: LocalPair;
 let client: CountingClient | undefined;
 
 const commandLine = [join(repository, "apps/cli/dist/main.js")];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "doppel-pair-"));
-});
-afterEach(async () => {
-  client?.close();
-  await pair.end();
-  rmSync(folder, { recursive: true, force: true });
-});
 
 /** A machine that is there at once, where it is the processes that are tested; this command line's own guest otherwise. */
 async function startAll(kind: "model" | "own" = "model"): Promise<CountingClient> {
@@ -43,6 +35,15 @@ async function check(on: CountingClient): Promise<void> {
 const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1000 * count));
 
 describe("a pair of processes", () => {
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "doppel-pair-"));
+  });
+  afterEach(async () => {
+    client?.close();
+    await pair.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   it.each(["model", "own"] as const)(
     "C3 P4 a machine (%s) goes on when its host is killed, and again",
     async (kind) => {
@@ -137,5 +138,31 @@ describe("a pair of processes", () => {
     expect((await pair.status("a"))?.["mode"]).toBe("solo");
     expect(await pair.status("b")).toMatchObject({ role: "standby", complete: false });
     await check(on);
+  });
+});
+
+describe("the demonstration", () => {
+  it.each(["SIGTERM", "SIGKILL"] as const)("leaves no process behind when it is ended by %s", async (signal) => {
+    const place = mkdtempSync(join(tmpdir(), "doppel-demo-"));
+    const demo = spawn(process.execPath, [...commandLine, "pair", "demo"], {
+      stdio: "ignore",
+      env: { ...process.env, TMPDIR: place },
+    });
+    const children = (): string[] =>
+      readdirSync("/proc").filter((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(place);
+        } catch {
+          return false;
+        }
+      });
+    try {
+      await vi.waitFor(() => expect(children().length).toBeGreaterThanOrEqual(2), 30_000);
+      demo.kill(signal);
+      await vi.waitFor(() => expect(children()).toEqual([]), 30_000);
+    } finally {
+      demo.kill("SIGKILL");
+      rmSync(place, { recursive: true, force: true });
+    }
   });
 });

@@ -67,11 +67,13 @@ export async function run(args: readonly string[]): Promise<number> {
     case "demo":
       return runDemo(print, values.guest);
     case "edge":
+      endWithParent();
       await runEdge(loadConfig(values.config), log);
       return 0;
     case "host":
     case "primary":
     case "secondary": {
+      endWithParent();
       const loaded = loadConfig(values.config);
       const host = hostNamed(loaded, command, name);
       return (await runHost(loaded, host, log)) ? 0 : 75;
@@ -84,6 +86,11 @@ export async function run(args: readonly string[]): Promise<number> {
     default:
       throw new UsageError(`pair: there is no command ${command}; doppel pair --help lists them`);
   }
+}
+
+/** For a program that starts hosts as its children, over a channel: none is left behind. */
+function endWithParent(): void {
+  if (process.connected) process.once("disconnect", () => process.exit(1));
 }
 
 /** `primary` and `secondary` name hosts by the role they have in the beginning. */

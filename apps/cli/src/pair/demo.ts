@@ -1,13 +1,15 @@
 // `doppel pair demo`: edge and two hosts as processes of this computer, a client that counts over one TCP connection, and
 // SIGKILL for whichever host leads; twice.
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { UsageError } from "../usage-error.ts";
 import { CountingClient, plainDialect, redisDialect } from "./counting-client.ts";
 import type { Dialect } from "./counting-client.ts";
 import { freePorts, LocalPair } from "./local-pair.ts";
 import type { LocalPairOptions } from "./local-pair.ts";
+
+const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Increments before, between and after the kills. */
 const ROUND = 25;
@@ -59,11 +61,19 @@ export async function runDemo(print: (text: string) => void, folder: string | un
   const guest = folder === undefined ? own : debian(folder);
   const place = mkdtempSync(join(tmpdir(), "doppel-pair-"));
   const pair = new LocalPair(place, await freePorts(), [...process.execArgv, process.argv[1]], guest.pair);
+  const tidy = async (): Promise<void> => {
+    await pair.end();
+    rmSync(place, { recursive: true, force: true });
+  };
+  const interrupted = (signal: NodeJS.Signals): void => {
+    void tidy().then(() => process.exit(128 + constants.signals[signal]));
+  };
+  for (const signal of endings) process.once(signal, interrupted);
   try {
     return await demonstrate(pair, guest, print);
   } finally {
-    await pair.end();
-    rmSync(place, { recursive: true, force: true });
+    for (const signal of endings) process.off(signal, interrupted);
+    await tidy();
   }
 }
 

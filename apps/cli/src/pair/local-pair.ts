@@ -36,7 +36,8 @@ export class LocalPair {
   start(name: string): void {
     const command = name === "edge" ? ["edge"] : ["host", name];
     const args = [...this.#command, "pair", ...command, "--config", this.#config];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+    // By the channel they notice when this process ends, however it does.
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
     child.stderr?.on("data", (chunk: Buffer) => this.errors.push(`${name}: ${chunk.toString()}`));
     this.#children.set(name, child);
   }
