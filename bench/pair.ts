@@ -17,6 +17,7 @@ import { Cluster } from "../apps/cli/campaign/cluster.ts";
 import type { ClusterEvent } from "../apps/cli/campaign/cluster.ts";
 import { guests } from "../apps/cli/campaign/guests.ts";
 import { redisProtocol } from "../apps/cli/campaign/clients.ts";
+import type { Service } from "../apps/cli/campaign/clients.ts";
 import type { CampaignGuest } from "../apps/cli/campaign/guests.ts";
 import { percentile } from "../apps/cli/campaign/table.ts";
 import { priorityRows } from "../apps/cli/campaign/priority.ts";
@@ -27,8 +28,13 @@ import { median } from "./statistics.ts";
 /** Checkpoints a second that are asked for; 0: no second host. */
 const RATES = [0, 5, 20, 40] as const;
 const CONNECTIONS = 12;
-/** Questions that a connection asks before it has the answer to the first: enough that the machine always has work. */
-const WINDOW = 100;
+/**
+ * Questions that a connection asks before it has the answer to the first: enough that the machine always has work, though no
+ * answer leaves before the next checkpoint.
+ */
+const WINDOW = 500;
+/** How long one connection asks one question at a time, for the latency. */
+const LATENCY_MS = 5000;
 /** Translations and connections settle. */
 const WARM_UP_MS = 3000;
 const KEYS = 200;
@@ -36,7 +42,9 @@ const KEYS = 200;
 const TICKS_PER_SECOND = 100;
 const PATIENCE_MS = 1_200_000;
 
+/** A service at a rate of checkpoints. */
 interface Run {
+  readonly service: string;
   readonly rate: number;
   readonly seconds: number;
   readonly answers: number;
@@ -55,18 +63,21 @@ const lineQuestion: Question = (n) => (n % 2 === 0 ? `set k${n % KEYS} value-${n
 /** As redis takes them too (its "inline commands"); it answers a read with two lines. */
 const redisQuestion: Question = (n) => (n % 2 === 0 ? `SET k${n % KEYS} value-${n}\r\n` : `EXISTS k${n % KEYS}\r\n`);
 
-/** Asks `WINDOW` ahead; answers come in order. */
+/** A connection that always has questions on their way; answers come in order. */
 class Load {
   readonly #socket: Socket;
   readonly #question: Question;
+  readonly #window: number;
   readonly #askedMs: number[] = [];
   #next: number;
   latenciesMs: number[] = [];
 
-  constructor(port: number, number: number, question: Question) {
+  /** `number`: of the connection. `window`: questions on their way. */
+  constructor(port: number, number: number, question: Question, window: number) {
     this.#question = question;
+    this.#window = window;
     this.#next = number * KEYS;
-    this.#socket = connect(port, "127.0.0.1", () => this.#ask(WINDOW));
+    this.#socket = connect(port, "127.0.0.1", () => this.#ask(this.#window));
     this.#socket.setNoDelay(true);
     this.#socket.on("error", () => undefined);
     this.#socket.on("data", (chunk: Buffer) => {
@@ -107,13 +118,17 @@ async function waitFor(what: string, condition: () => Promise<boolean>): Promise
   }
 }
 
-async function measure(guest: CampaignGuest, debian: string | undefined, rate: number, seconds: number): Promise<Run> {
+/** One machine, and its services one after another. */
+async function measure(
+  guest: CampaignGuest,
+  debian: string | undefined,
+  rate: number,
+  seconds: number,
+): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), "doppel-bench-pair-"));
   const timing = rate === 0 ? {} : { intervalMs: 1000 / rate };
   const made = guest.make(debian);
-  const [{ machinePort, protocol }] = made.services;
   const cluster = await Cluster.create({ folder, hosts: ["a", "b"], arbiter: "edge", timing, ...made });
-  const loads: Load[] = [];
   try {
     const mode = rate === 0 ? "solo" : "protected";
     for (const name of ["edge", "a"]) cluster.start(name);
@@ -121,33 +136,54 @@ async function measure(guest: CampaignGuest, debian: string | undefined, rate: n
     await made.ready?.(cluster);
     if (rate > 0) cluster.start("b");
     await waitFor(`${mode} machine`, async () => (await cluster.status("a"))?.mode === mode);
-    const question = protocol === redisProtocol ? redisQuestion : lineQuestion;
-    for (let number = 0; number < CONNECTIONS; number++) {
-      loads.push(new Load(cluster.servicePort(machinePort), number, question));
+    const runs: Run[] = [];
+    for (const service of made.services) {
+      runs.push({ service: service.name, rate, ...(await load(cluster, service, mode, seconds)) });
     }
+    return runs;
+  } finally {
+    await cluster.end();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a service answers while all connections ask. */
+async function load(
+  cluster: Cluster,
+  { machinePort, protocol }: Service,
+  mode: string,
+  duration: number,
+): Promise<Omit<Run, "service" | "rate">> {
+  const question = protocol === redisProtocol ? redisQuestion : lineQuestion;
+  const port = cluster.servicePort(machinePort);
+  const loads = Array.from({ length: CONNECTIONS }, (_, number) => new Load(port, number, question, WINDOW));
+  const events: ClusterEvent[] = [];
+  let unlisten: (() => void) | undefined;
+  try {
     await waitFor("answer", () => Promise.resolve(loads.every(({ latenciesMs }) => latenciesMs.length > 0)));
     await pause(WARM_UP_MS);
-    const events: ClusterEvent[] = [];
-    cluster.listen((event) => events.push(event));
-    for (const load of loads) load.latenciesMs = [];
+    unlisten = cluster.listen((event) => events.push(event));
+    for (const one of loads) one.latenciesMs = [];
     const [began, before] = [performance.now(), processorSeconds(cluster.pidOf("a"))];
-    await pause(1000 * seconds);
-    const latenciesMs = loads.flatMap((load) => load.latenciesMs);
+    await pause(1000 * duration);
+    const answers = loads.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
     const [ended, after] = [performance.now(), processorSeconds(cluster.pidOf("a"))];
+    for (const one of loads) one.close();
+    loads.push(new Load(port, CONNECTIONS, question, 1));
+    const [{ latenciesMs }] = loads.slice(-1);
+    await pause(LATENCY_MS);
     const isRight = (await cluster.status("a"))?.mode === mode && !events.some(({ kind }) => kind === "unprotected");
     if (!isRight) throw new Error("a host was given up while it was measured");
     return {
-      rate,
       seconds: (ended - began) / 1000,
-      answers: latenciesMs.length,
+      answers,
       leaderSeconds: after - before,
       latenciesMs,
       events,
     };
   } finally {
-    for (const load of loads) load.close();
-    await cluster.end();
-    rmSync(folder, { recursive: true, force: true });
+    unlisten?.();
+    for (const one of loads) one.close();
   }
 }
 
@@ -172,7 +208,7 @@ function costRows(runs: readonly Run[]): string[][] {
     const pauses = said(some, "resumed").map((event) => event["pauseMs"] as number);
     const latencies = some.flatMap(({ latenciesMs }) => latenciesMs);
     return [
-      rate === 0 ? "no second host" : `${rate} asked for`,
+      rate === 0 ? "no second host" : `${rate} checkpoints a second`,
       rate === 0 ? "" : number(committed, 1),
       rate === 0 ? "" : spread(pauses, 2),
       number(perSecond(some)),
@@ -208,7 +244,7 @@ function byteRows(runs: readonly Run[]): string[][] {
       counts.reduce((sum, one) => sum + of(one), 0) / Math.max(1, counts.length);
     const kib = (of: (one: Counts) => number): string => number(mean(of) / 1024, 1);
     return [
-      String(rate),
+      `${rate} checkpoints a second`,
       number(
         mean(({ dirty }) => dirty),
         1,
@@ -300,34 +336,40 @@ export async function benchPair({
       note(
         `pair: round ${round + 1} of ${rounds}, ${rate === 0 ? "no second host" : `${rate} checkpoints a second`}\n`,
       );
-      runs.push(await measure(guest, more.debian, rate, seconds));
+      runs.push(...(await measure(guest, more.debian, rate, seconds)));
     }
   }
+  const services = [...new Set(runs.map(({ service }) => service))];
   const text = [
     `Guest: ${guest.summary}. ${CONNECTIONS} clients, ${WINDOW} questions ahead each, half of them changes, which are on the`,
-    `disk before they are answered; ${rounds} rounds of ${seconds} s, taking turns. p50 / p99 where there are two numbers.`,
+    `disk before they are answered; ${rounds} rounds of ${seconds} s, taking turns. Then one client, one question at a time:`,
+    "its latency. p50 / p99 where there are two numbers.",
     "",
-    markdownTable(
-      [
-        "checkpoints a second",
-        "committed",
-        "pause, ms",
-        "answers a second",
-        "throughput",
-        "processor time an answer, µs",
-        "latency, ms",
-      ],
-      [...costRows(runs)],
-    ),
-    "",
+    ...services.flatMap((service) => [
+      markdownTable(
+        [
+          service,
+          "committed a second",
+          "pause, ms",
+          "answers a second",
+          "throughput",
+          "processor time an answer, µs",
+          "latency, ms",
+        ],
+        costRows(runs.filter((run) => run.service === service)),
+      ),
+      "",
+    ]),
     "Kilobytes of an epoch, mean: pages that changed, what of them is left as differences, and compressed, which is what crosses;",
     "the state of processor and devices; and what was left out, because the guest gave it up or can rebuild it.",
     "",
-    markdownTable(
-      ["checkpoints a second", "pages", "raw", "differences", "compressed", "state", "free", "purgeable"],
-      [...byteRows(runs)],
-    ),
-    "",
+    ...services.flatMap((service) => [
+      markdownTable(
+        [service, "pages", "raw", "differences", "compressed", "state", "free", "purgeable"],
+        byteRows(runs.filter((run) => run.service === service)),
+      ),
+      "",
+    ]),
     await failovers(guest, more.debian, more.failovers, note),
     "",
     "Frames that a checkpoint releases, twenty every hundred frame times, on a link that another machine keeps busy: how long",
@@ -340,7 +382,12 @@ export async function benchPair({
   ].join("\n");
   print(`${text}\n`);
   if (write === undefined) return;
-  keepText("pair", { title: "A machine on two hosts", command: "./doppel bench pair --write docs", text });
+  const isOwn = name === "own";
+  keepText(isOwn ? "pair" : `pair-${name}`, {
+    title: isOwn ? "A machine on two hosts" : `A machine on two hosts: ${name}`,
+    command: `./doppel bench pair${isOwn ? "" : ` --guest ${name}`} --write docs`,
+    text,
+  });
   writeDocument(write);
 }
 

@@ -81,6 +81,7 @@ const PATIENCE_MS = 60_000;
 
 /** What answers at a port of the machine. */
 export interface Service {
+  readonly name: string;
   readonly machinePort: number;
   readonly protocol: Protocol;
 }

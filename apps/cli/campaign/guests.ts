@@ -20,7 +20,7 @@ function withServices(services: readonly Service[]): Pick<CampaignOptions, "mach
   return { machinePorts: services.map(({ machinePort }) => machinePort), services };
 }
 
-const lines: readonly Service[] = [{ machinePort: 7000, protocol: lineProtocol }];
+const lines: readonly Service[] = [{ name: "the key-value service", machinePort: 7000, protocol: lineProtocol }];
 
 const SSH_PORT = 22;
 const REDIS_PORT = 6379;
@@ -46,8 +46,8 @@ export const guests: Readonly<Record<string, CampaignGuest>> = {
         throw new Error(`${path} is not there; "doppel guest debian --out DIR" makes it, --debian DIR names it`);
       };
       const services = [
-        { machinePort: REDIS_PORT, protocol: redisProtocol },
-        { machinePort: sqlitePort, protocol: lineProtocol },
+        { name: "redis", machinePort: REDIS_PORT, protocol: redisProtocol },
+        { name: "sqlite", machinePort: sqlitePort, protocol: lineProtocol },
       ];
       const key = file("id_ed25519");
       return {
