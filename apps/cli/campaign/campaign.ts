@@ -224,7 +224,7 @@ class Campaign {
       throw new Error(`${fault.name}: ${(error as Error).message}`, { cause: error });
     } finally {
       cluster.heal();
-      for (const name of [EDGE, ...cluster.hosts]) cluster.kill(name, "SIGCONT");
+      cluster.wake();
     }
     // What died comes back after a while, and finds its place; nobody tells it which.
     for (const name of this.#processes()) {
@@ -261,6 +261,7 @@ class Campaign {
     while (now() < until) {
       // A host that says it cannot go on is started anew, as a service manager does.
       for (const name of this.#processes()) this.#cluster.start(name);
+      this.#cluster.wake();
       const answers = await Promise.all(this.#cluster.hosts.map((host) => this.#cluster.status(host)));
       const at = answers.findIndex((answer) => answer?.role === "leader" && answer.mode === "protected");
       const { standby, token } = answers[at] ?? {};

@@ -1,7 +1,7 @@
 // An edge and hosts as processes, a proxy between each two of them, and, if it is to decide who leads, etcd.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -191,6 +191,15 @@ export class Cluster {
     this.#children.get(name)?.kill(signal);
   }
 
+  /** Has whoever is stopped go on. */
+  wake(): void {
+    for (const [name, child] of this.#children) {
+      if (child.pid === undefined || !this.isAlive(name) || !isStopped(child.pid)) continue;
+      this.note(`${name} is stopped, and goes on`);
+      child.kill("SIGCONT");
+    }
+  }
+
   setTrap(name: string, trap: Trap): void {
     this.#children.get(name)?.send(trap);
   }
@@ -281,4 +290,13 @@ async function freePorts(count: number): Promise<number[]> {
   );
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+/** State T of proc_pid_stat(5). */
+function isStopped(pid: number): boolean {
+  try {
+    return / T /.test(readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\)/s, ""));
+  } catch {
+    return false;
+  }
 }

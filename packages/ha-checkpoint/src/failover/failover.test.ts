@@ -23,6 +23,8 @@ class Bench {
   promoted = 0;
   readonly hosts = new Map<string, { place: Place; machine: ToyMachine; host: Host<never> }>();
   readonly register = new LeadershipRegister(undefined);
+  /** Swaps whose answers get lost, from now on. */
+  unheard = 0;
 
   add(name: string, settings: Partial<PairSettings> = {}, machine: Partial<ToyMachine> = {}, codec?: Codec): void {
     const place = new Place(name, this.clock);
@@ -60,6 +62,7 @@ class Bench {
         place.later(1, () => {
           const proposed = this.register.proposed(expected, next);
           if (proposed !== undefined) this.register.adopt(proposed);
+          if (this.unheard-- > 0) return done({ ok: false, text: "no answer" });
           done({ ok: true, record: this.register.record, swapped: proposed !== undefined });
         }),
     };
@@ -106,6 +109,17 @@ describe("two hosts that do not fit", () => {
     await bench.run(1500);
     expect(bench.events).toContain("B promoted");
     expect(bench.register.record).toEqual({ token: 2, leader: "B", standby: undefined });
+  });
+
+  it("the first start goes on when the arbiter granted it and the answer was lost", async () => {
+    const bench = new Bench();
+    bench.unheard = 1;
+    bench.add("A");
+    await bench.run(500);
+    bench.add("B");
+    await bench.run(500);
+    expect(bench.hosts.get("A")?.host.leader?.mode).toBe("protected");
+    expect(bench.register.record).toMatchObject({ token: 1, leader: "A" });
   });
 });
 

@@ -1,4 +1,5 @@
 // A host of a pair: follows, leads, is deposed and follows again, for as long as it lives.
+import { sameLeadership } from "./arbiter.ts";
 import type { Leadership } from "./arbiter.ts";
 import type { Link, LinkHandler } from "./link.ts";
 import { Leader } from "./leader.ts";
@@ -23,6 +24,8 @@ export class Host<M> {
   #leader: Leader<M> | undefined;
   #standby: Standby<M> | undefined;
   #unledSince: number | undefined;
+  /** What this host, in its present role, asked the arbiter to let it start cold with. */
+  #asked: Leadership | undefined;
   #ended = false;
 
   constructor(settings: PairSettings, ports: HostPorts<M>, options: HostOptions) {
@@ -50,6 +53,7 @@ export class Host<M> {
     });
     this.#standby = standby;
     this.#unledSince = undefined;
+    this.#asked = undefined;
     standby.start();
   }
 
@@ -70,6 +74,8 @@ export class Host<M> {
   #unled(record: Leadership | undefined, lookLater: () => void): void {
     const now = this.#ports.timers.now();
     this.#unledSince ??= now;
+    // It was granted, and the answer lost.
+    if (record !== undefined && sameLeadership(record, this.#asked)) return this.#startCold(record);
     const { coldStartAfterMs } = this.#settings;
     const isDue =
       record === undefined
@@ -87,14 +93,20 @@ export class Host<M> {
     const standby = this.#standby;
     if (standby === undefined) return refused();
     const next: Leadership = { token: (record?.token ?? 0) + 1, leader: this.#settings.host, standby: undefined };
+    this.#asked = next;
     this.#ports.arbiter.compareAndSwap(record, next, (answer) => {
       if (this.#ended || this.#standby !== standby) return;
-      if (!answer.ok || !answer.swapped) return refused();
-      standby.restoreDiskAlone(next.token, () => {
-        const leader = this.#makeLeader(next, 1);
-        this.#ports.boot(() => {
-          if (this.#leader === leader) leader.start("power-on");
-        });
+      if (answer.ok && answer.swapped) this.#startCold(next);
+      else refused();
+    });
+  }
+
+  /** The record is the arbiter's. */
+  #startCold(record: Leadership): void {
+    this.#standby?.restoreDiskAlone(record.token, () => {
+      const leader = this.#makeLeader(record, 1);
+      this.#ports.boot(() => {
+        if (this.#leader === leader) leader.start("power-on");
       });
     });
   }
