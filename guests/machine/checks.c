@@ -465,6 +465,38 @@ static void check_users(void) {
   asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(KERNEL_DATA));
 }
 
+// Floating point, whose meaning depends on MXCSR.
+
+/* 1 / 3, as single precision. */
+__attribute__((noinline)) static u32 divide_floats(void) {
+  u32 quotient;
+  asm volatile("movl $1, %0; cvtsi2ssl %0, %%xmm0; movl $3, %0; cvtsi2ssl %0, %%xmm1; divss %%xmm1, %%xmm0; movd %%xmm0, %0"
+               : "=r"(quotient));
+  return quotient;
+}
+/* Does not compute itself. */
+__attribute__((noinline)) static u32 call_divide_floats(void) {
+  u32 quotient = divide_floats();
+  asm volatile("" : "+r"(quotient) : : "memory");
+  return quotient;
+}
+static int divides(u32 mxcsr, u32 quotient, u32 flags) {
+  asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+  u32 found = call_divide_floats();
+  asm volatile("stmxcsr %0" : "=m"(mxcsr));
+  return found == quotient && (mxcsr & 0x3f) == flags;
+}
+
+static void check_floats(void) {
+  WRITE_CR(0, (READ_CR(0) & ~0xcull) | 2);
+  WRITE_CR(4, READ_CR(4) | 0x600);
+  int rounds = 0;
+  while (rounds < 5000 && divides(0x1f80, 0x3eaaaaab, 0x20) && divides(0x1fbf, 0x3eaaaaab, 0x3f) && divides(0x7fbf, 0x3eaaaaaa, 0x3f) &&
+         divides(0x1fbf, 0x3eaaaaab, 0x3f))
+    rounds++;
+  check_equal("flags and rounding are MXCSR's, whoever calls", rounds, 5000);
+}
+
 // Interrupts and timers.
 
 static void send_to_self(u8 vector) {
@@ -540,6 +572,7 @@ void checks(void) {
   check_paging();
   check_exceptions();
   check_users();
+  check_floats();
   check_interrupts();
   print(failed == 0 ? "ALL PASSED " : "SOME FAILED ");
   print_hex((u64)passed);

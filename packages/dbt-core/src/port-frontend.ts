@@ -21,6 +21,10 @@ export const Flow = {
 export interface Frontend {
   readonly slots: readonly StateSlot[];
   readonly helpers: readonly HelperDeclaration[];
+  /** Bits of the mode that only some code goes by, and is the same whatever they are where it does not. Absent: none. */
+  readonly optionalModeBits?: number;
+  /** Those of them that what has been lifted since `beginRegion` goes by. */
+  readonly usedModeBits?: number;
   /**
    * Decodes the instruction at `code[position]` into the frontend's record number `index`. `mode` is the context's
    * translation mode (operand size, floating-point mode, privilege…), opaque to the translator.

@@ -45,6 +45,8 @@ const flows: Readonly<Record<number, number>> = {
 export class X86Frontend implements Frontend {
   readonly slots: readonly StateSlot[] = slots;
   readonly helpers: readonly HelperDeclaration[] = helpers;
+  /** A kernel that computes with vectors makes MXCSR what it needs, and programs theirs; most code never asks. */
+  readonly optionalModeBits: number = ModeBit.exactFloat;
 
   private readonly instructions: Instruction[] = [];
   /** By record: one of RecordState, its Flow for the translator, its number of parts. */
@@ -102,6 +104,11 @@ export class X86Frontend implements Frontend {
     if (this.context === undefined) this.context = new LiftContext(builder, this.record(0));
     this.context.b = builder;
     this.context.mode = mode;
+    this.context.asksExactFloat = false;
+  }
+
+  get usedModeBits(): number {
+    return this.context?.asksExactFloat === true ? ModeBit.exactFloat : 0;
   }
 
   beginBlock(builder: RegionBuilder, predecessors: readonly number[] | undefined): void {

@@ -46,6 +46,8 @@ export interface Fragment<Module> {
   readonly page: number;
   readonly offset: number;
   readonly mode: number;
+  /** Bits of the mode that it does not go by. */
+  readonly ignoredMode: number;
   /** Of several fragments for one place and mode, the one of the highest tier is used. */
   readonly tier: number;
   /** Other physical pages it was made from: distance in virtual pages from the entry's page, and physical page. */

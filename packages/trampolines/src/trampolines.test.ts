@@ -132,6 +132,7 @@ function addFragment(
     checked: false,
     linkSlots: [],
     counter: 0,
+    ignoredMode: 0,
     sources: [{ page, start: offset, end: offset + 10 }],
     ...place,
   });
@@ -326,7 +327,17 @@ describe("T10 slots and room", () => {
     const heap = heapOf();
     const firstSlot = heap.reserveHomeSlots(2);
     const container = heap.addModule(returning(7), firstSlot, 2, 10);
-    const common = { container, page: 1, mode: 0, tier: 0, otherPages: [], checked: false, linkSlots: [], counter: 0 };
+    const common = {
+      container,
+      page: 1,
+      mode: 0,
+      ignoredMode: 0,
+      tier: 0,
+      otherPages: [],
+      checked: false,
+      linkSlots: [],
+      counter: 0,
+    };
     const gone = heap.add({ ...common, homeSlot: firstSlot, offset: 0, sources: [{ page: 1, start: 0, end: 4 }] });
     heap.add({ ...common, homeSlot: firstSlot + 1, offset: 8, sources: [{ page: 1, start: 8, end: 12 }] });
     heap.discard(gone);

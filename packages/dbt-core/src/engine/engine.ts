@@ -12,6 +12,7 @@ import type { EntryCode } from "../port-entry-code.ts";
 import {
   FAULT_NON_CANONICAL,
   type FragmentPort,
+  isForMode,
   SPACE_DEVICE,
   SPACE_GLOBAL,
   SPACE_PAGE_MASK,
@@ -60,6 +61,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   readonly statistics: EngineStatistics = noStatistics();
   readonly options: EngineOptions<F>;
   readonly blockPages: number;
+  readonly optionalModeBits: number;
   /** Of each view: its functions that are not made from guest code. */
   readonly support: readonly WebAssembly.Module[];
   /** Of each view: the handlers of threaded code. None when nothing is threaded. */
@@ -81,6 +83,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     });
     this.blockPages = Math.ceil((Header.guestStateEnd + CELL_BYTES + this.layouts.length * viewBytes) / PAGE_BYTES);
     const { memory, heap, frontend } = options;
+    this.optionalModeBits = frontend.optionalModeBits ?? 0;
     const translatorOptions = { ...defaultTranslatorOptions, ...options.translator };
     this.translator = new Translator(frontend, this.layouts[0], memory, heap, translatorOptions);
     const memoryPages = memory.bytes.length / 65536;
@@ -255,10 +258,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const { views } = this.engine.options;
     const view = this.views[views === undefined ? 0 : views.of(this.mode)];
     this.current = view;
-    if (this.mode !== view.lastMode) {
-      view.flushJumpCache();
-      view.lastMode = this.mode;
-    }
+    const stale = view.enterMode(this.mode, this.engine.optionalModeBits);
+    if (stale.length > 0) this.table.unlink(stale);
     return view;
   }
 
@@ -419,7 +420,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     for (const candidate of engine.options.heap.at(page, low & PAGE_MASK)) {
       if (
         candidate.tier >= tier &&
-        candidate.mode === heapMode &&
+        isForMode(candidate, heapMode) &&
         this.mapsAlike(candidate, address) &&
         engine.isCoherent(candidate)
       ) {
@@ -446,20 +447,19 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     });
     if (!found) codeUse.translated += fragment.container.count;
     else if (!hadIt) codeUse.ready += fragment.container.count;
-    const { codePages, mappedLinks } = this.current;
-    const virtualPage = Math.floor(address / PAGE_BYTES);
-    codePages.add(virtualPage);
-    for (const { distance } of fragment.otherPages) codePages.add(virtualPage + distance);
+    const { current } = this;
+    current.noteCode(Math.floor(address / PAGE_BYTES), fragment);
     if (slot > 0) {
       this.table.link(slot, fragment);
       if (tier === TierNumber.threaded) codeUse.traps++;
       codeUse.linked++;
       engine.statistics.links++;
-      if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) mappedLinks.add(slot);
+      if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) current.mappedLinks.add(slot);
     }
     const entry = entryAt(fragment, low & PAGE_MASK);
     const bySlot = slot > 0 && (entry === 0 || this.slotEntries.set(slot, entry));
-    if (!bySlot) this.current.cacheJump(low, high, fragment.homeSlot, entry);
+    const cached = bySlot ? 0 : current.cacheJump(low, high, fragment.homeSlot, entry);
+    if ((engine.optionalModeBits & ~fragment.ignoredMode) !== 0) current.noteModal(slot, cached);
     return fragment.homeSlot;
   }
 

@@ -49,6 +49,8 @@ export interface TlbFactory {
 export interface FragmentPort {
   readonly homeSlot: number;
   readonly mode: number;
+  /** Bits of the mode that it does not go by: it is as good in modes that differ in these. */
+  readonly ignoredMode: number;
   /** How it was translated: a `TierNumber`. */
   readonly tier: number;
   readonly container: ModulePort;
@@ -60,6 +62,11 @@ export interface FragmentPort {
   readonly sources: readonly SourceRange[];
   /** It tests its guard bits whenever it is used, and may be stale. */
   readonly checked: boolean;
+}
+
+/** Whether a fragment is one for a heap mode (`CodeView.heapMode`). */
+export function isForMode({ mode, ignoredMode }: FragmentPort, wanted: number): boolean {
+  return ((mode ^ wanted) & ~ignoredMode) === 0;
 }
 
 export interface EntryPort {
@@ -95,6 +102,7 @@ export interface HeapPort<F extends FragmentPort> {
     page: number;
     offset: number;
     mode: number;
+    ignoredMode: number;
     tier: number;
     otherPages: readonly { distance: number; page: number }[];
     sources: readonly SourceRange[];

@@ -16,7 +16,14 @@ import { JumpProfile } from "./jump-profile.ts";
 import { ThreadedAssembler } from "../threaded/assembler.ts";
 import { EntryField } from "../threaded/record.ts";
 import { UnitStore } from "../threaded/unit-store.ts";
-import type { EntryPort, FragmentPort, HeapPort, MemoryPort, SourceRange } from "./ports.ts";
+import {
+  type EntryPort,
+  type FragmentPort,
+  type HeapPort,
+  isForMode,
+  type MemoryPort,
+  type SourceRange,
+} from "./ports.ts";
 
 const PAGE_BYTES = 4096;
 const NO_FAULT = Number.NEGATIVE_INFINITY;
@@ -101,6 +108,7 @@ interface Emitted {
   page: number;
   offset: number;
   mode: number;
+  ignoredMode: number;
   tier: number;
   otherPages: { distance: number; page: number }[];
   sources: { page: number; start: number; end: number }[];
@@ -141,6 +149,7 @@ export class Translator<F extends FragmentPort> {
   private readonly units: UnitStore;
   private readonly jumps: JumpProfile;
   private readonly options: TranslatorOptions;
+  private readonly frontend: Frontend;
   /** Where the last failed translation faulted. */
   faultAddress = -1;
 
@@ -154,6 +163,7 @@ export class Translator<F extends FragmentPort> {
     this.heap = heap;
     this.memory = memory;
     this.options = options;
+    this.frontend = frontend;
     this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
     this.discovery = new RegionDiscovery(frontend, memory);
     this.jumps = new JumpProfile(memory);
@@ -213,6 +223,7 @@ export class Translator<F extends FragmentPort> {
       page,
       offset,
       mode,
+      ignoredMode: this.ignoredMode,
       tier: TierNumber.threaded,
       otherPages: discovery.sourcePages().filter((source) => source.distance !== 0),
       sources,
@@ -230,7 +241,10 @@ export class Translator<F extends FragmentPort> {
     const page = view.fetch(target);
     if (tier < TierNumber.hot) {
       const fragments = this.heap.at(page, target & PAGE_MASK);
-      if (fragments.length > 0 && fragments[0].tier >= tier) return true;
+      if (fragments.length > 0) {
+        const mode = view.heapMode(page, target);
+        if (fragments.some((known) => known.tier >= tier && isForMode(known, mode))) return true;
+      }
     }
     return page >= 0 && view.entryCode(page, target) !== undefined;
   }
@@ -255,7 +269,8 @@ export class Translator<F extends FragmentPort> {
       if (page < 0) continue;
       const mode = view.heapMode(page, entry);
       const offset = entry & PAGE_MASK;
-      if (head > 0 && this.heap.at(page, offset).some((known) => known.mode === mode && known.tier >= tier)) continue;
+      if (head > 0 && this.heap.at(page, offset).some((known) => isForMode(known, mode) && known.tier >= tier))
+        continue;
       const started = performance.now();
       this.memory.noteTranslation(page, !cold);
       const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder, {
@@ -300,7 +315,7 @@ export class Translator<F extends FragmentPort> {
     const offset = target & PAGE_MASK;
     const mode = view.heapMode(page, target);
     for (const fragment of this.heap.at(page, offset)) {
-      if (fragment.mode !== mode) continue;
+      if (!isForMode(fragment, mode)) continue;
       const entry = fragment.entries?.find((known) => known.offset === offset);
       if (entry !== undefined)
         return this.memory.view.getInt32(entry.data + EntryField.count, true) <= compileAfter - batchAfter;
@@ -347,7 +362,7 @@ export class Translator<F extends FragmentPort> {
       const page = view.fetch(entry);
       const mode = view.heapMode(page, entry);
       const known = this.heap.at(page, entry & PAGE_MASK);
-      if (known.some((fragment) => fragment.mode === mode && fragment.tier >= region.tier)) continue;
+      if (known.some((fragment) => isForMode(fragment, mode) && fragment.tier >= region.tier)) continue;
       this.emitter.addEntry(offset, index, view.narrow);
       const moved = Math.floor(entry / PAGE_BYTES) - Math.floor(address / PAGE_BYTES);
       const otherPages = this.discovery
@@ -380,7 +395,14 @@ export class Translator<F extends FragmentPort> {
     if (tier === TierNumber.hot) this.statistics.hotRegions++;
     this.statistics.instructions += this.builder.instructionCount;
     const otherPages = this.discovery.sourcePages().filter((source) => source.distance !== 0);
-    return { page, offset, mode, tier, otherPages, sources, checked, linkSlots, counter };
+    const { ignoredMode } = this;
+    return { page, offset, mode, ignoredMode, tier, otherPages, sources, checked, linkSlots, counter };
+  }
+
+  /** Of the region lifted last. */
+  private get ignoredMode(): number {
+    const { optionalModeBits = 0, usedModeBits = 0 } = this.frontend;
+    return optionalModeBits & ~usedModeBits;
   }
 
   /** How far the indirect jump or call at an address usually goes. */

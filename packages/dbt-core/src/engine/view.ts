@@ -1,7 +1,7 @@
 /** What an engine's context keeps for each view of guest memory (`EngineOptions.views`). */
 import type { SupportExports } from "../emit/support-module.ts";
 import type { CodeLayout } from "../layout.ts";
-import type { MemoryPort, TlbPort } from "./ports.ts";
+import type { FragmentPort, MemoryPort, TlbPort } from "./ports.ts";
 
 export const JUMP_CACHE_BITS = 13;
 export const JUMP_CACHE_ENTRY = 16;
@@ -29,7 +29,10 @@ export class View {
   /** Byte offset of the jump cache in memory. */
   private readonly jumpCache: number;
   private jumpCacheUsed = false;
-  lastMode = -1;
+  private lastMode = -1;
+  /** Link slots and jump-cache entries that lead to code which goes by optional bits of the mode. */
+  private readonly modalLinks: Set<number> = new Set();
+  private readonly modalJumps: Set<number> = new Set();
   /** Virtual pages that code was linked from, to know which remaps concern links. */
   readonly codePages: Set<number> = new Set();
   /** Some of that code is not global. */
@@ -47,6 +50,35 @@ export class View {
     this.exports = exports;
     this.imports = imports;
     this.threadedSlot = threadedSlot;
+  }
+
+  /**
+   * Code of this mode runs next. Returns the link slots that lead to code for another: they are to be trapped again.
+   * Other slots are of one mode, but for the bits that their code and what they lead to do not go by.
+   */
+  enterMode(mode: number, optionalBits: number): readonly number[] {
+    const changed = mode ^ this.lastMode;
+    if (changed === 0) return [];
+    this.lastMode = mode;
+    if ((changed & ~optionalBits) !== 0) this.flushJumpCache();
+    if ((changed & optionalBits) === 0) return [];
+    for (const entry of this.modalJumps) this.forgetJump(entry);
+    this.modalJumps.clear();
+    const links = [...this.modalLinks];
+    this.modalLinks.clear();
+    return links;
+  }
+
+  /** Code from this virtual page on is led to, by a link slot or by the jump cache. */
+  noteCode(virtualPage: number, { otherPages }: FragmentPort): void {
+    this.codePages.add(virtualPage);
+    for (const { distance } of otherPages) this.codePages.add(virtualPage + distance);
+  }
+
+  /** So it is by something that holds in this mode only. */
+  noteModal(slot: number, entry: number): void {
+    if (slot > 0) this.modalLinks.add(slot);
+    if (entry > 0) this.modalJumps.add(entry);
   }
 
   /** Which of the virtual pages this is that the physical page was seen at. */

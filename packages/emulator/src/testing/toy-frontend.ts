@@ -61,7 +61,10 @@ export const Code = {
   fill: 21,
   /** r = the eight bytes at register n, then register n += 8: a fault leaves both as they were */
   loadi: 22,
+  /** r = bit 0 of the mode, which nothing else goes by */
+  mode: 23,
 } as const;
+export const OPTIONAL_MODE = 1;
 
 type Instruction = readonly [code: number, register: number, operand: number];
 export type Program = readonly (readonly number[])[];
@@ -84,6 +87,9 @@ const FLOWS: Readonly<Record<number, number>> = {
 export class ToyFrontend implements Frontend {
   readonly slots: readonly StateSlot[] = slots;
   readonly helpers = [] as const;
+  readonly optionalModeBits: number = OPTIONAL_MODE;
+  usedModeBits = 0;
+  private mode = 0;
   private readonly records: Instruction[] = [];
 
   decode(index: number, code: Uint8Array, position: number, end: number): number {
@@ -93,7 +99,7 @@ export class ToyFrontend implements Frontend {
   }
   flow(index: number): number {
     const [code] = this.records[index];
-    return code > Code.loadi ? Flow.stop : (FLOWS[code] ?? Flow.next);
+    return code > Code.mode ? Flow.stop : (FLOWS[code] ?? Flow.next);
   }
   displacement(index: number): number {
     return this.records[index][2] * INSTRUCTION_BYTES;
@@ -101,7 +107,10 @@ export class ToyFrontend implements Frontend {
   parts(index: number): number {
     return this.records[index][0] === Code.fill ? 2 : 1;
   }
-  beginRegion(): void {}
+  beginRegion(_builder: RegionBuilder, mode: number): void {
+    this.mode = mode;
+    this.usedModeBits = 0;
+  }
   beginBlock(): void {}
   endBlock(): void {}
 
@@ -174,6 +183,9 @@ export class ToyFrontend implements Frontend {
         return b.return(b.get(LINK));
       case Code.svc:
         return b.service(operand, next);
+      case Code.mode:
+        this.usedModeBits = OPTIONAL_MODE;
+        return b.set(register, b.i64(this.mode & OPTIONAL_MODE));
       default:
         return b.exit(Exit.undefined);
     }

@@ -21,6 +21,7 @@ export class ToyInterpreter {
   readonly registers: bigint[] = Array.from({ length: 8 }, () => 0n);
   readonly mappings: Map<bigint, ReferenceMapping> = new Map();
   pc = 0n;
+  mode = 0;
   steps = 0;
   private readonly memory: Uint8Array;
   private readonly service: (code: number) => boolean;
@@ -115,6 +116,9 @@ export class ToyInterpreter {
         break;
       case Code.sub:
         this.set(register, this.get(register) - this.get(operand));
+        break;
+      case Code.mode:
+        this.set(register, BigInt(this.mode));
         break;
       case Code.addi:
         this.set(register, this.get(register) + BigInt(operand));

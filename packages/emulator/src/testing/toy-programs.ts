@@ -73,6 +73,7 @@ const usual = [
   Code.pc,
   Code.fill,
   Code.loadi,
+  Code.mode,
   Code.addi,
   Code.li,
 ];
@@ -191,6 +192,7 @@ export function play(seed: number, translator: Tiers): number {
         below(4) === 0 ? BigInt(below(20) - 4) : BigInt(addresses[below(addresses.length)] + near);
     }
     process.pc = reference.pc;
+    process.context.mode = reference.mode = below(2);
     const { view } = host.memory;
     reference.registers.forEach((value, index) =>
       view.setBigInt64(process.context.pointer + REGISTER_OFFSET + 8 * index, value, true),

@@ -21,6 +21,8 @@ export class LiftContext {
   instruction: Instruction;
   /** ModeBit word of the code being translated. */
   mode = 0;
+  /** What has been lifted goes by its `exactFloat`. */
+  asksExactFloat = false;
   /** Part of a multi-part instruction being lifted. */
   part = 0;
   /** The record of the last flag-setting instruction. */
