@@ -20,6 +20,7 @@ import {
 import { firstSentence, systemMessage } from "./options.ts";
 import { print, printError } from "./output.ts";
 import type { RunProfile } from "./profile.ts";
+import { translationsIn } from "./translations.ts";
 import { UsageError } from "./usage-error.ts";
 
 const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
@@ -33,6 +34,8 @@ const USAGE = `usage: doppel run [options] [--] PROGRAM [ARG…]
   --bind NAME,…           functions of the guest that native twins replace (none, all; list: which there are)
   --guards POLICY         how writes to translated code are noticed: by-page (default), fault-on-store,
                           check-on-use, whole-pages
+  --translations DIR      where translations are kept for the program's next run; none: nowhere
+                          (default: ~/.cache/doppel/translations)
   --sandbox               no host file, variable or network beyond what is named
   --strace                print system calls on standard error
   --stats[=json]          print statistics at the end, on standard error
@@ -86,6 +89,7 @@ export async function run(args: readonly string[]): Promise<number> {
     guards: parseGuards(values.guards),
     ...(values.bind === undefined ? {} : { bindings: parseBindings(values.bind) }),
     bindingFailed: (binding, error) => printError(`doppel: the binding of ${binding} failed: ${String(error)}\n`),
+    ...translationsIn(values.translations, import.meta.filename),
     ...(profile === undefined ? {} : { profile: profile.guest }),
     hooks: values.strace ? [new StraceObserver((line) => printError(`${line}\n`))] : [],
   });
@@ -149,6 +153,7 @@ function parse(args: readonly string[]) {
     "--cpu",
     "--bind",
     "--guards",
+    "--translations",
     "--stats-file",
     "--profile",
   ]);
@@ -171,6 +176,7 @@ function parse(args: readonly string[]) {
         cpu: { type: "string", default: DEFAULT_CPUID_LEVEL },
         bind: { type: "string" },
         guards: { type: "string", default: "by-page" },
+        translations: { type: "string" },
         sandbox: { type: "boolean", default: false },
         strace: { type: "boolean", default: false },
         stats: { type: "string" },

@@ -88,6 +88,7 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
       integer(translation.threadedRegions),
       `${integer(translation.threadedBytes)} bytes of records`,
     ],
+    ["  kept", integer(translation.keptRegions), "of them were made before"],
     ["  compiled", integer(translation.regions), `${integer(translation.hotRegions)} of them hot`],
     ["guest instructions", integer(translation.guestInstructions), "translated"],
     ["modules", integer(translation.modules), `${integer(translation.wasmBytes)} bytes of WebAssembly`],

@@ -30,6 +30,7 @@ export type {
 export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
 export { CELL_BYTES } from "./threaded/record.ts";
+export { UnitArchive, type UnitParts } from "./threaded/unit-archive.ts";
 export {
   type CodeView,
   TierNumber,

@@ -7,6 +7,7 @@
  *                └──> LinuxKernel   processes, files, signals ──observed by──> hooks
  * ```
  */
+import type { UnitArchive } from "@doppel/dbt-core";
 import {
   allSyscalls,
   assembleFilesystem,
@@ -66,6 +67,11 @@ export interface EmulatorOptions {
   readonly bindPoints?: readonly BindPoint[];
   /** Told when a twin fails, which is its own fault and not the guest's; the guest gets SIGILL. */
   readonly bindingFailed?: (binding: string, error: unknown) => void;
+  /**
+   * Translations of earlier runs, which this run adds its own to. They must be by the same version of this program, and
+   * without other `bindings`.
+   */
+  readonly archive?: UnitArchive;
   /** The table of system calls, to change or add rows of; default `allSyscalls`. */
   readonly syscalls?: readonly SyscallDefinition[];
 }
@@ -103,6 +109,7 @@ export function createEmulator(
     random,
     ...(cpu === undefined ? {} : { cpu }),
     ...(options.guards === undefined ? {} : { guards: options.guards }),
+    ...(options.archive === undefined ? {} : { archive: options.archive }),
     ...(profile === undefined ? {} : { codeName: (...code) => profile.codeName(...code) }),
     native: {
       functions,

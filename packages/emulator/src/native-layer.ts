@@ -213,7 +213,8 @@ export class NativeLayer implements BindingSet {
     const file = this.fileOf(state.space, address);
     const here = file?.file.places.get(file.offset) ?? this.signed(state.space, page, address);
     if (here !== undefined) return this.entryOf(state, here, address, false);
-    const before = file?.file.places.get(file.offset - RESUME_DISTANCE) ?? this.signedBefore(state.space, address);
+    const before =
+      file?.file.places.get(file.offset - RESUME_DISTANCE) ?? this.signedBefore(state.space, page, address);
     if (before?.binding.callees === undefined) return undefined;
     return this.entryOf(state, before, address - RESUME_DISTANCE, true);
   }
@@ -263,8 +264,10 @@ export class NativeLayer implements BindingSet {
     return found && { binding: found.value, size: found.signature.length, hash: undefined };
   }
 
-  private signedBefore(space: AddressSpacePort, address: number): Place | undefined {
+  /** `page`: of the address. */
+  private signedBefore(space: AddressSpacePort, page: number, address: number): Place | undefined {
     if (this.signatures.isEmpty || address < RESUME_DISTANCE) return undefined;
+    if (address % PAGE_BYTES >= RESUME_DISTANCE) return this.signed(space, page, address - RESUME_DISTANCE);
     const answer = space.translate(address - RESUME_DISTANCE, 2);
     return answer < 0 ? undefined : this.signed(space, answer >>> 2, address - RESUME_DISTANCE);
   }

@@ -9,6 +9,7 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
   translation: z.strictObject({
     threadedRegions: count,
     threadedBytes: count,
+    keptRegions: count,
     regions: count,
     hotRegions: count,
     guestInstructions: count,

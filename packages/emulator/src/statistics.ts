@@ -12,6 +12,8 @@ export interface EmulatorStatistics {
     /** Regions in threaded code, which is not WebAssembly, and its bytes. */
     readonly threadedRegions: number;
     readonly threadedBytes: number;
+    /** Those of them that had been made before, by an earlier run as a rule. */
+    readonly keptRegions: number;
     /** Regions compiled. */
     readonly regions: number;
     /** Those of them that were translated again, with care, since they ran often. */
@@ -111,6 +113,7 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
     translation: {
       threadedRegions: translated.threadedRegions,
       threadedBytes: translated.threadedBytes,
+      keptRegions: translated.keptRegions,
       regions: translated.regions,
       hotRegions: translated.hotRegions,
       guestInstructions: translated.instructions,

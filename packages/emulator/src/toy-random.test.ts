@@ -3,7 +3,7 @@
  *
  * `PROGRAMS=100000 pnpm vitest run packages/emulator/src/toy-random.test.ts` runs a long campaign.
  */
-import { RegionBuilder } from "@doppel/dbt-core";
+import { RegionBuilder, UnitArchive } from "@doppel/dbt-core";
 import { PhysicalMemory, SoftTlb } from "@doppel/guard-memory";
 import { CodeHeap } from "@doppel/trampolines";
 import * as fc from "fast-check";
@@ -23,6 +23,30 @@ test.each(tiers)(
       { numRuns: programs, endOnFailure: true },
     );
     expect(stops).toBeGreaterThan(programs * 5);
+  },
+);
+
+test(
+  "random programs do what their instructions say in threaded code that earlier ones left",
+  { timeout: 60_000 + programs * 50 },
+  () => {
+    const archive = new UnitArchive();
+    const translator = { compileAfter: 1_000_000, promoteAfter: 1_000_000, archive };
+    let [used, added] = [0, 0];
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        play(seed, translator);
+        const later = new UnitArchive();
+        later.load(archive.contents().slice());
+        play(seed, { ...translator, archive: later });
+        used += later.used;
+        added += later.added;
+      }),
+      { numRuns: Math.ceil(programs / 4), endOnFailure: true },
+    );
+    // Nearly all: where pages change their policy, it may be at another time.
+    expect(used).toBeGreaterThan(10 * added);
+    expect(used).toBeGreaterThan(programs);
   },
 );
 

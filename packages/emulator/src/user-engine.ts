@@ -1,7 +1,15 @@
 /**
  * The translator, its memory and its code heap, as the Linux kernel's execution engine.
  */
-import { type Context, Engine, EngineExit, FAULT_NON_CANONICAL, Header, RESERVED_SLOTS } from "@doppel/dbt-core";
+import {
+  type Context,
+  Engine,
+  EngineExit,
+  FAULT_NON_CANONICAL,
+  Header,
+  RESERVED_SLOTS,
+  type UnitArchive,
+} from "@doppel/dbt-core";
 import {
   GRANULE_SHIFT,
   PAGE_BYTES,
@@ -82,6 +90,8 @@ export interface UserEngineOptions {
   readonly native?: NativeOptions;
   /** For profiles: what the region at a guest-virtual address is to be called. */
   readonly codeName?: (space: AddressSpacePort, address: number, hot: boolean) => string;
+  /** Threaded code kept from run to run. */
+  readonly archive?: UnitArchive;
 }
 
 /** No processor has this name; the message says which there are. */
@@ -157,6 +167,7 @@ export class UserEngine implements ExecutionEngine {
         ? {}
         : { codeName: ({ pointer }, address, hot) => codeName(this.contextAt(pointer).space, address, hot) }),
       translationBudget: TRANSLATION_BUDGET,
+      ...(options.archive === undefined ? {} : { translator: { archive: options.archive } }),
       helpers: implementations,
       service: (context, code) => {
         // The mode is the processor's to know: what MXCSR says may have changed.

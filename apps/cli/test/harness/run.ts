@@ -30,10 +30,13 @@ const main = join(repository, "apps/cli/dist/main.js");
 const DEFAULT_TIMEOUT_MS = 150_000;
 const MAXIMUM_OUTPUT_BYTES = 64 << 20;
 
+/** Not in the directory that a test compares: what one test translated, another finds. */
+const translations = join(repository, "apps/cli/node_modules/.cache/translations");
+
 /** The words that run `command` in the guest, with this Node and without a launcher in between. */
 export function doppel(command: readonly string[], options: readonly string[] = []): [string, ...string[]] {
   if (!existsSync(main)) throw new Error("the command line is not built: pnpm build");
-  return [process.execPath, main, "run", ...options, "--", ...command];
+  return [process.execPath, main, "run", "--translations", translations, ...options, "--", ...command];
 }
 
 /** A directory that is removed when the scope that holds it ends. */

@@ -14,7 +14,8 @@ import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import { JumpProfile } from "./jump-profile.ts";
 import { ThreadedAssembler } from "../threaded/assembler.ts";
-import { EntryField } from "../threaded/record.ts";
+import { ENTRY_BYTES, EntryField, UnitField } from "../threaded/record.ts";
+import type { UnitArchive } from "../threaded/unit-archive.ts";
 import { UnitStore } from "../threaded/unit-store.ts";
 import {
   type EntryPort,
@@ -30,6 +31,8 @@ const NO_FAULT = Number.NEGATIVE_INFINITY;
 const GRANULE_SHIFT = 6;
 /** Entries until code is compiled that never is. */
 const NEVER = 0x7fff_ffff;
+const NARROW = 2;
+const ZONE_MODES: number = 2 ** 31;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 
@@ -55,6 +58,11 @@ export interface TranslatorOptions {
   readonly batchAfter: number;
   /** Entries and loops of a cold region until it is translated again. */
   readonly promoteAfter: number;
+  /**
+   * Where threaded code is kept from run to run: only of translators with the same options and the same frontend. Entry
+   * code that an earlier run did not know of may be missed where a region jumps to it within itself.
+   */
+  readonly archive?: UnitArchive;
 }
 
 export const defaultTranslatorOptions: TranslatorOptions = {
@@ -71,7 +79,10 @@ export const defaultTranslatorOptions: TranslatorOptions = {
 export interface CodeView {
   /** Physical page that code at this virtual page is fetched from, or negative. */
   readonly fetch: (virtualAddress: number) => number;
-  /** Heap mode (translation mode and alias number) for code on this physical page seen at this virtual address. */
+  /**
+   * Heap mode (translation mode and alias number) for code on this physical page seen at this virtual address; from
+   * `ZONE_MODES` on where regions end in front of places that the guest knows nothing of.
+   */
   heapMode(page: number, virtualAddress: number): number;
   /** What somebody put ahead of the guest's code at this virtual address, which is on this physical page. */
   entryCode(page: number, virtualAddress: number): EntryCode | undefined;
@@ -91,6 +102,8 @@ export interface TranslatorStatistics {
   /** Regions in threaded code, and its bytes. */
   threadedRegions: number;
   threadedBytes: number;
+  /** Those of them that had been made before, by an earlier run as a rule. */
+  keptRegions: number;
   /** Regions compiled. */
   regions: number;
   /** Those of them that were translated again, with care. */
@@ -131,6 +144,7 @@ export class Translator<F extends FragmentPort> {
   readonly statistics: TranslatorStatistics = {
     threadedRegions: 0,
     threadedBytes: 0,
+    keptRegions: 0,
     regions: 0,
     hotRegions: 0,
     instructions: 0,
@@ -147,6 +161,7 @@ export class Translator<F extends FragmentPort> {
   private readonly emitter: ModuleEmitter;
   private readonly assembler: ThreadedAssembler;
   private readonly units: UnitStore;
+  private readonly words: Int32Array;
   private readonly jumps: JumpProfile;
   private readonly options: TranslatorOptions;
   private readonly frontend: Frontend;
@@ -170,6 +185,7 @@ export class Translator<F extends FragmentPort> {
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
     this.assembler = new ThreadedAssembler(layout.cells);
     this.units = new UnitStore(memory);
+    this.words = new Int32Array(memory.bytes.buffer);
   }
 
   /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
@@ -185,13 +201,18 @@ export class Translator<F extends FragmentPort> {
   private assemble(address: number, view: CodeView): F | undefined {
     const page = view.fetch(address);
     if (page < 0 || view.threadedSlot === 0 || this.options.compileAfter === 0) return undefined;
-    const { statistics, discovery, heap, assembler } = this;
+    const { statistics, discovery, assembler } = this;
     const ahead = view.entryCode(page, address);
     if (ahead !== undefined && ahead.onceCompiled !== true) return undefined;
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
     const started = performance.now();
     this.memory.noteTranslation(page, false);
+    const kept = this.recall(address, page, mode, view);
+    if (kept !== undefined) {
+      statistics.emitMs += performance.now() - started;
+      return kept;
+    }
     const found = discovery.discover(address, view.mode, view.fetch, this.builder, {
       limit: this.options.threaded.regionInstructions,
       isEntry: (target) => this.isEntry(target, view, TierNumber.threaded),
@@ -211,26 +232,95 @@ export class Translator<F extends FragmentPort> {
     const link = this.linkTarget(page, mode, offset, linkSlots);
     const unit = this.addUnit(link, view, this.options.compileAfter, guards);
     if (unit === 0) return undefined;
-    statistics.threadedRegions++;
-    statistics.threadedBytes += assembler.length;
+    const pages = discovery.sourcePages();
+    const { ignoredMode } = this;
+    if (!checked && mode < ZONE_MODES) this.keep(archiveMode(view), page, offset, sources, pages);
     statistics.instructions += this.builder.instructionCount;
     statistics.emitMs += performance.now() - discovered;
-    return heap.add({
-      homeSlot: view.threadedSlot,
-      container: heap.addModule(undefined, view.threadedSlot, 1, assembler.length),
-      data: unit,
+    return this.addThreaded(view, unit, assembler.length, {
       entries: entriesOf(assembler.entries, unit, offset),
       page,
       offset,
       mode,
-      ignoredMode: this.ignoredMode,
-      tier: TierNumber.threaded,
-      otherPages: discovery.sourcePages().filter((source) => source.distance !== 0),
+      ignoredMode,
+      otherPages: pages.filter((source) => source.distance !== 0),
       sources,
       checked,
       linkSlots,
+    });
+  }
+
+  private addThreaded(
+    { threadedSlot }: CodeView,
+    unit: number,
+    length: number,
+    fragment: Omit<Emitted, "tier" | "counter"> & { entries: EntryPort[] },
+  ): F {
+    this.statistics.threadedRegions++;
+    this.statistics.threadedBytes += length;
+    return this.heap.add({
+      ...fragment,
+      homeSlot: threadedSlot,
+      container: this.heap.addModule(undefined, threadedSlot, 1, length),
+      data: unit,
+      tier: TierNumber.threaded,
       counter: -unit,
     });
+  }
+
+  /** What an earlier run made from the same bytes. */
+  private recall(address: number, page: number, mode: number, view: CodeView): F | undefined {
+    const { memory, options } = this;
+    const { archive } = options;
+    if (archive === undefined || mode >= ZONE_MODES) return undefined;
+    const offset = address & PAGE_MASK;
+    const kept = archive.find(this.words, archiveMode(view), page, offset, (distance) =>
+      view.fetch(address + distance * PAGE_BYTES),
+    );
+    if (kept === undefined || kept.sources.some((source) => memory.isCheckedOnUse(source.page))) return undefined;
+    const { bytes } = archive;
+    const entries = entryPairs(bytes, kept.start, kept.length);
+    const unit = this.units.add(bytes, kept.length, kept.start);
+    if (unit === 0) return undefined;
+    const linkSlots: number[] = [];
+    const link = this.linkTarget(page, mode, offset, linkSlots);
+    const { relocations } = kept;
+    for (let index = 0; index < relocations.length; index += 2)
+      memory.view.setInt32(unit + relocations[index], link.slotFor(relocations[index + 1]), true);
+    for (const source of kept.sources) memory.guard(source.page, source.start, source.end - source.start);
+    this.statistics.keptRegions++;
+    return this.addThreaded(view, unit, kept.length, {
+      entries: entriesOf(entries, unit, offset),
+      page,
+      offset,
+      mode,
+      ignoredMode: kept.ignoredMode / NARROW,
+      otherPages: pagesBeyond(kept.sources),
+      sources: kept.sources.map((source) => ({ page: source.page, start: source.start, end: source.end })),
+      checked: false,
+      linkSlots,
+    });
+  }
+
+  /** The unit just assembled is kept for later runs. */
+  private keep(
+    mode: number,
+    page: number,
+    offset: number,
+    sources: readonly SourceRange[],
+    pages: readonly { readonly distance: number; readonly page: number }[],
+  ): void {
+    const { archive } = this.options;
+    if (archive === undefined) return;
+    // A page that is seen twice would be looked for at one of its places only.
+    if (new Set(pages.map((seen) => seen.page)).size < pages.length) return;
+    const { bytes, length, relocations } = this.assembler;
+    const placed = sources.map(({ page: at, start, end }) => {
+      const { distance } = pages.find((seen) => seen.page === at)!;
+      return { distance, page: at, start, end };
+    });
+    const ignoredMode = this.ignoredMode * NARROW;
+    archive.add(this.words, mode, page, offset, { start: 0, length, ignoredMode, relocations, sources: placed }, bytes);
   }
 
   /**
@@ -472,6 +562,31 @@ export class Translator<F extends FragmentPort> {
     });
     return first!;
   }
+}
+
+/** What a unit depends on beside its bytes: the mode, and below it whether addresses are narrow. */
+function archiveMode({ mode, narrow }: CodeView): number {
+  return mode * NARROW + (narrow ? 1 : 0);
+}
+
+/** Pairs: the guest offset of a block that can be entered, and where in the unit its entry is. */
+function entryPairs(bytes: Uint8Array, unit: number, length: number): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + unit, length);
+  const pairs: number[] = [];
+  const count = view.getInt32(UnitField.entries, true);
+  for (let entry = length - count * ENTRY_BYTES; entry < length; entry += ENTRY_BYTES)
+    pairs.push(view.getInt32(entry + EntryField.offset, true), entry);
+  return pairs;
+}
+
+/** The pages other than the entry's, each once. */
+function pagesBeyond(
+  sources: readonly { readonly distance: number; readonly page: number }[],
+): { distance: number; page: number }[] {
+  const others: { distance: number; page: number }[] = [];
+  for (const { distance, page } of sources)
+    if (distance !== 0 && !others.some((other) => other.distance === distance)) others.push({ distance, page });
+  return others;
 }
 
 /** Those on the page of the region's own entry, which is the first. */

@@ -83,6 +83,8 @@ export class ThreadedAssembler {
 
   /** Pairs: guest offset of a block that can be entered, and where in the unit its entry is. The first is the region's. */
   readonly entries: number[] = [];
+  /** Pairs: the place in the unit of a word that names a link slot, and the guest offset where that leads. */
+  readonly relocations: number[] = [];
 
   /**
    * Whether the region could be assembled: not when it is too large. `count`: of entries and loops until it is compiled;
@@ -106,6 +108,7 @@ export class ThreadedAssembler {
     this.length = UNIT_HEADER;
     this.full = false;
     this.entries.length = 0;
+    this.relocations.length = 0;
     this.starts.length = 0;
     this.fixups.length = 0;
     for (let index = 0; index < region.blocks.length; index++) this.block(index);
@@ -208,6 +211,11 @@ export class ThreadedAssembler {
 
   private word(record: number, offset: number, value: number): void {
     this.words[(record + offset) >> 2] = value;
+  }
+
+  private slotWord(record: number, offset: number, target: number): void {
+    this.relocations.push(record + offset, target);
+    this.word(record, offset, this.link.slotFor(target));
   }
 
   private cell(bytes: number): number {
@@ -590,7 +598,7 @@ export class ThreadedAssembler {
         const offset = keyOffset(block.target);
         const record = this.record((leadsBack(offset) ? Handler.callBack : Handler.call) + this.narrow);
         this.word(record, c, offset);
-        this.word(record, c + 4, this.link.slotFor(offset));
+        this.slotWord(record, c + 4, offset);
         this.word(record, c + 8, keyOffset(block.next));
         this.edge(index, block.next);
         break;
@@ -674,7 +682,7 @@ export class ThreadedAssembler {
     if (to < 0) {
       const record = this.record((leadsBack(offset) ? Handler.transferBack : Handler.transfer) + this.narrow);
       this.word(record, c, offset);
-      this.word(record, c + 4, this.link.slotFor(offset));
+      this.slotWord(record, c + 4, offset);
     } else if (to > from) {
       if (to === from + 1) return;
       const record = this.record(Handler.jump);
@@ -684,7 +692,8 @@ export class ThreadedAssembler {
       const record = this.record((whole ? Handler.loop : Handler.loopUncounted) + this.narrow);
       this.word(record, c, this.starts[to] - record);
       this.word(record, c + 4, offset);
-      this.word(record, c + 8, whole ? this.link.slotFor(offset) : 0);
+      if (whole) this.slotWord(record, c + 8, offset);
+      else this.word(record, c + 8, 0);
       this.word(record, c + 12, this.count);
     }
   }

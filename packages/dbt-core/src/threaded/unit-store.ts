@@ -28,11 +28,11 @@ export class UnitStore {
     this.memory = memory;
   }
 
-  /** Byte offset of a copy of the unit, or 0 when memory is full. */
-  add(bytes: Uint8Array, length: number): number {
+  /** Byte offset of a copy of the unit, which begins at `start`, or 0 when memory is full. */
+  add(bytes: Uint8Array, length: number, start = 0): number {
     const pieces = (length + (1 << PIECE_SHIFT) - 1) >> PIECE_SHIFT;
     const at = this.free[pieces]?.pop() ?? this.append(pieces << PIECE_SHIFT);
-    if (at !== 0) this.memory.bytes.set(bytes.subarray(0, length), at);
+    if (at !== 0) this.memory.bytes.set(bytes.subarray(start, start + length), at);
     return at;
   }
 

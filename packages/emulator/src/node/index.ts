@@ -1,4 +1,5 @@
 export { nodeHost, type ProgramOptions, startProgram } from "./program.ts";
+export { TranslationCache, type TranslationCacheOptions } from "./translation-cache.ts";
 export type { RunningProgram } from "../emulator.ts";
 export { MountError, StraceObserver } from "@doppel/linux-user";
 export { cpuidLevels, DEFAULT_CPUID_LEVEL } from "@doppel/guest-x86";

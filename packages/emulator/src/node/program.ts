@@ -7,6 +7,7 @@ import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningPr
 import { systemDescription } from "../system-description.ts";
 import { setEngineFlags } from "./engine-flags.ts";
 import { inheritedLimits } from "./inherited-limits.ts";
+import { TranslationCache, type TranslationCacheOptions } from "./translation-cache.ts";
 
 export interface ProgramOptions extends EmulatorOptions {
   /** Guest path of the program. */
@@ -23,6 +24,11 @@ export interface ProgramOptions extends EmulatorOptions {
   readonly mounts?: readonly MountRequest[];
   /** False: sockets reach other processes of the guest only. Default true. */
   readonly network?: boolean;
+  /**
+   * Where translations are kept for later runs of the program, and what differs whenever the translator does. Not with
+   * `bindings` of one's own.
+   */
+  readonly translations?: Omit<TranslationCacheOptions, "program">;
 }
 
 setEngineFlags();
@@ -64,7 +70,16 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     clock: { realtimeNs, monotonicNs: () => process.hrtime.bigint() },
     system: systemDescription(options.cpu),
   });
-  const emulator = createEmulator(nodeHost, host.filesystem, { firstPid: process.pid, ...options });
+  const { translations } = options;
+  const cache =
+    translations === undefined || options.bindings !== undefined
+      ? undefined
+      : new TranslationCache({ ...translations, program: options.path });
+  const emulator = createEmulator(nodeHost, host.filesystem, {
+    firstPid: process.pid,
+    ...(cache === undefined ? {} : { archive: cache.archive }),
+    ...options,
+  });
   const { kernel } = emulator;
   const uid = process.getuid?.() ?? 0;
   const gid = process.getgid?.() ?? 0;
@@ -101,6 +116,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
   host.attachConsole(spawned.process);
   const finished = Promise.all([spawned.exited, kernel.run()]).then(async ([status]) => {
     await host.finish();
+    cache?.save();
     return status;
   });
   return {

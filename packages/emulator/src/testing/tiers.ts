@@ -1,3 +1,4 @@
+import type { UnitArchive } from "@doppel/dbt-core";
 import type { GuardPolicyChoice } from "@doppel/guard-memory";
 
 export const guardPolicies: readonly GuardPolicyChoice[] = ["fault on store", "check on use", "by page"];
@@ -8,6 +9,7 @@ export interface Tiers {
   readonly promoteAfter: number;
   /** When it is worth compiling beside what leads to it. */
   readonly batchAfter?: number;
+  readonly archive?: UnitArchive;
 }
 
 /** Ways to translate that must not differ: not to WebAssembly, in haste, with care at once, and one after the other. */

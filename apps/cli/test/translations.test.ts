@@ -1,0 +1,36 @@
+// What one run translates and the next one finds.
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { statisticsSchema } from "@doppel/emulator/statistics-schema";
+import { expect, test } from "vitest";
+import { doppel, temporaryDirectory } from "./harness/run.ts";
+
+const SCRIPT = "for n in 1 2 3; do echo $n | sed s/2/two/; done; ls -d /usr/bin";
+
+test(
+  "a second run finds what the first translated; one whose file is damaged does without",
+  { timeout: 120_000 },
+  () => {
+    using directory = temporaryDirectory();
+    const cache = join(directory.path, "cache");
+    const run = (): { output: string; threaded: number; kept: number } => {
+      const statistics = join(directory.path, "statistics");
+      const [node, ...args] = doppel(["/bin/sh", "-c", SCRIPT], ["--translations", cache, "--stats-file", statistics]);
+      const { stdout, status } = spawnSync(node, args, { encoding: "utf8" });
+      expect(status).toBe(0);
+      const { translation } = statisticsSchema.parse(JSON.parse(readFileSync(statistics, "utf8")));
+      return { output: stdout, threaded: translation.threadedRegions, kept: translation.keptRegions };
+    };
+    const first = run();
+    expect(first).toMatchObject({ output: "1\ntwo\n3\n/usr/bin\n", kept: 0 });
+    const second = run();
+    expect(second.output).toBe(first.output);
+    expect(second.kept).toBeGreaterThan(0.9 * second.threaded);
+    const file = join(cache, readdirSync(cache)[0]);
+    const bytes = readFileSync(file);
+    bytes[bytes.length >> 1] ^= 1;
+    writeFileSync(file, bytes);
+    expect(run()).toMatchObject({ output: first.output, kept: 0 });
+  },
+);

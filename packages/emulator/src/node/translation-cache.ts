@@ -1,0 +1,136 @@
+/**
+ * Threaded code on disk, a file for each program that was started: what its processes, and those they became, ran through.
+ *
+ * ```text
+ *   magic     8 bytes
+ *   crc       u32      of all that follows
+ *   identity  u32      its length in bytes, then the text, filled up to whole words
+ *   contents           of the archive
+ * ```
+ *
+ * A file that is not whole, or of another version, is as good as none; a directory that cannot be written is no error.
+ */
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writevSync,
+} from "node:fs";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { UnitArchive } from "@doppel/dbt-core";
+
+const MAGIC = "dplunit1";
+const CRC_AT = 8;
+const IDENTITY_AT = 12;
+/** Of all programs together: beyond that, what was not used for longest goes. */
+const MAXIMUM_BYTES: number = 2 ** 30;
+/** A file is written again when one in so many units of this run was new. */
+const WORTH_WRITING = 50;
+
+export interface TranslationCacheOptions {
+  readonly directory: string;
+  /** The program whose translations they are. */
+  readonly program: string;
+  /** Differs whenever the translator does. */
+  readonly identity: string;
+}
+
+export class TranslationCache {
+  readonly archive: UnitArchive = new UnitArchive();
+  private readonly directory: string;
+  private readonly file: string;
+  private readonly head: Uint8Array<ArrayBuffer>;
+
+  /** Reads what earlier runs kept. */
+  constructor({ directory, program, identity }: TranslationCacheOptions) {
+    this.directory = directory;
+    this.file = join(directory, `${crc32(`${program}\n${identity}`).toString(16).padStart(8, "0")}.units`);
+    const text = new TextEncoder().encode(identity);
+    this.head = new Uint8Array(IDENTITY_AT + 4 + Math.ceil(text.length / 4) * 4);
+    this.head.set(new TextEncoder().encode(MAGIC));
+    new DataView(this.head.buffer).setUint32(IDENTITY_AT, text.length, true);
+    this.head.set(text, IDENTITY_AT + 4);
+    const contents = this.read();
+    if (contents !== undefined) this.archive.load(contents);
+  }
+
+  private read(): Int32Array | undefined {
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      const file = openSync(this.file, "r");
+      try {
+        bytes = new Uint8Array(fstatSync(file).size & ~3);
+        if (readSync(file, bytes) < bytes.length) return undefined;
+      } finally {
+        closeSync(file);
+      }
+    } catch {
+      return undefined;
+    }
+    const { head } = this;
+    if (bytes.length < head.length) return undefined;
+    for (let at = 0; at < head.length; at++)
+      if (bytes[at] !== head[at] && (at < CRC_AT || at >= IDENTITY_AT)) return undefined;
+    if (new DataView(bytes.buffer).getUint32(CRC_AT, true) !== crc32(bytes.subarray(IDENTITY_AT))) return undefined;
+    return new Int32Array(bytes.buffer, head.length);
+  }
+
+  /** Writes what this run added, if that is worth it. */
+  save(): void {
+    const { archive, head } = this;
+    if (archive.added * WORTH_WRITING <= archive.added + archive.used) {
+      this.touch();
+      return;
+    }
+    const words = archive.contents();
+    const contents = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    new DataView(head.buffer).setUint32(CRC_AT, crc32(contents, crc32(head.subarray(IDENTITY_AT))), true);
+    const temporary = `${this.file}.${process.pid}`;
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      this.makeRoom(contents.length);
+      const file = openSync(temporary, "wx", 0o600);
+      try {
+        // Both, or what is short of it is found by its checksum.
+        writevSync(file, [head, contents]);
+      } finally {
+        closeSync(file);
+        renameSync(temporary, this.file);
+      }
+    } catch {
+      // The next run may have more luck.
+    }
+  }
+
+  /** It has been of use. */
+  private touch(): void {
+    if (this.archive.used === 0) return;
+    const now = new Date();
+    try {
+      utimesSync(this.file, now, now);
+    } catch {
+      // Somebody removed it, or it is not ours to change.
+    }
+  }
+
+  private makeRoom(bytes: number): void {
+    const files = readdirSync(this.directory)
+      .map((name) => join(this.directory, name))
+      .map((path) => ({ path, stat: statSync(path, { throwIfNoEntry: false }) }))
+      .flatMap(({ path, stat }) => (stat?.isFile() === true ? [{ path, size: stat.size, usedMs: stat.mtimeMs }] : []))
+      .toSorted((a, b) => b.usedMs - a.usedMs);
+    let total = bytes;
+    for (const { path, size } of files) {
+      total += size;
+      if (total > MAXIMUM_BYTES) rmSync(path, { force: true });
+    }
+  }
+}
