@@ -71,6 +71,10 @@ export async function runDemo(print: (text: string) => void, folder: string | un
   for (const signal of endings) process.once(signal, interrupted);
   try {
     return await demonstrate(pair, guest, print);
+  } catch (error) {
+    // Whatever did not come in time: what hosts and edge said last tells why.
+    const said = pair.errors.slice(-5).join("");
+    throw new UsageError(`pair demo: ${(error as Error).message}${said === "" ? "" : `\n${said}`}`, 1);
   } finally {
     for (const signal of endings) process.off(signal, interrupted);
     await tidy();
