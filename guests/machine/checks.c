@@ -243,6 +243,34 @@ static void user_code_at(void *at) { to_user((u64)at, USER_CODE | 3, (u64)user_s
 
 static void user_code_32_at(void *at) { to_user((u64)at, USER_CODE_32 | 3, (u64)at + 4096, USER_DATA | 3); }
 
+static void set_pcide(void *) { WRITE_CR(4, READ_CR(4) | 0x20000); }
+static void load_cr3(void *value) { WRITE_CR(3, value); }
+static void stop_paging(void *) { WRITE_CR(0, READ_CR(0) & ~0x80000000ull); }
+
+/* Address spaces with identifiers. */
+static void check_pcids(void) {
+  u32 a, b, c, d;
+  cpuid(1, &a, &b, &c, &d);
+  if (!(c & 1 << 17)) return;
+  u64 tables = READ_CR(3) & ~0xfffull;
+  expect("CR3 with bit 63, without PCIDs", load_cr3, (void *)(tables | 1ull << 63), 13, 0);
+  WRITE_CR(3, tables | 8);
+  expect("PCIDs switched on with one in CR3", set_pcide, 0, 13, 0);
+  WRITE_CR(3, tables);
+  check("PCIDs switched on", !attempt(set_pcide, 0));
+  u64 at = map(2, (u64)page_a | W | P);
+  page_a[8] = 'a';
+  page_b[8] = 'b';
+  int first = ((volatile u8 *)at)[8];
+  map(2, (u64)page_b | W | P);
+  check("CR3 with a PCID", !attempt(load_cr3, (void *)(tables | 5)));
+  check_equal("another PCID sees what its tables say", first << 8 | ((volatile u8 *)at)[8], 'a' << 8 | 'b');
+  WRITE_CR(3, 1ull << 63 | tables);
+  check_equal("bit 63 is not kept", READ_CR(3), tables);
+  expect("paging cannot be left with PCIDs on", stop_paging, 0, 13, 0);
+  WRITE_CR(4, READ_CR(4) & ~0x20000ull);
+}
+
 static void check_paging(void) {
   u32 a, b, c, d;
   cpuid(7, &a, &b, &c, &d);
@@ -487,9 +515,38 @@ static int divides(u32 mxcsr, u32 quotient, u32 flags) {
   return found == quotient && (mxcsr & 0x3f) == flags;
 }
 
+static void move_vector(void *) { asm volatile("movups %xmm0, %xmm1"); }
+static void start_x87(void *) { asm volatile("fninit"); }
+static void save_images(void *image) { asm volatile("fxsave (%0)" : : "r"(image) : "memory"); }
+
+/* CR0: MP 2, EM 4, TS 8. */
+static void check_refused_floats(void) {
+  static u8 image[512] __attribute__((aligned(16)));
+  u64 cr0 = READ_CR(0);
+  WRITE_CR(0, cr0 | 8);
+  expect("a vector instruction with CR0.TS", move_vector, 0, 7, 0);
+  expect("an x87 instruction with CR0.TS", start_x87, 0, 7, 0);
+  expect("FXSAVE with CR0.TS", save_images, image, 7, 0);
+  asm volatile("clts");
+  check("CLTS lets them through", !attempt(move_vector, 0) && !attempt(start_x87, 0) && !attempt(save_images, image));
+  WRITE_CR(0, cr0 | 4);
+  expect("a vector instruction with CR0.EM", move_vector, 0, 6, 0);
+  expect("an x87 instruction with CR0.EM", start_x87, 0, 7, 0);
+  WRITE_CR(0, cr0);
+  int rounds = 0;
+  for (int refused = 1; refused && rounds < 3000; rounds++) {
+    WRITE_CR(0, cr0 | 8);
+    refused = attempt(move_vector, 0) && seen.vector == 7;
+    WRITE_CR(0, cr0);
+    refused = refused && !attempt(move_vector, 0);
+  }
+  check_equal("again and again", rounds, 3000);
+}
+
 static void check_floats(void) {
   WRITE_CR(0, (READ_CR(0) & ~0xcull) | 2);
   WRITE_CR(4, READ_CR(4) | 0x600);
+  check_refused_floats();
   int rounds = 0;
   while (rounds < 5000 && divides(0x1f80, 0x3eaaaaab, 0x20) && divides(0x1fbf, 0x3eaaaaab, 0x3f) && divides(0x7fbf, 0x3eaaaaaa, 0x3f) &&
          divides(0x1fbf, 0x3eaaaaab, 0x3f))
@@ -570,6 +627,7 @@ void checks(void) {
   set_up_paging();
   print("bare-metal checks\n");
   check_paging();
+  check_pcids();
   check_exceptions();
   check_users();
   check_floats();

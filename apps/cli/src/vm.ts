@@ -1,6 +1,7 @@
 /** `doppel vm`: a whole machine that boots a kernel. */
 import * as fs from "node:fs";
 import { BootError, Machine, MachineFault } from "@doppel/emulator";
+import { nodeHost } from "@doppel/emulator/node";
 import { type GuestMemory, VirtioConsole } from "@doppel/pc-machine";
 import { parseOptions, systemMessage } from "./options.ts";
 import { printError } from "./output.ts";
@@ -129,6 +130,7 @@ export async function run(args: readonly string[]): Promise<number> {
           : [(memory: GuestMemory) => new VirtioConsole({ id: "virtio-console.0", memory, port, onDriverError: say })]),
       ],
       endOnReset: values["no-reboot"] === true,
+      host: nodeHost,
     });
     if (load !== undefined) await loadMachine(machine, load);
     if (gdbOption !== undefined) gdb = await serveGdb(gdbOption, { machine, kill: quit }, say);

@@ -20,11 +20,16 @@ const bytes = (hex: string): Uint8Array =>
   Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (byte) => Number.parseInt(byte, 16));
 
 /** The code as one region, entered at its first byte. */
-function lift(hex: string, mode: number = ModeBit.long, distances?: JumpDistances): RegionBuilder {
+function lift(
+  hex: string,
+  mode: number = ModeBit.long,
+  distances?: JumpDistances,
+  frontend: X86Frontend = new X86Frontend(),
+): RegionBuilder {
   const memory = new Uint8Array(2 * 4096).fill(0xcc, 4096);
   memory.set(bytes(hex), 4096);
   const builder = new RegionBuilder(slots, helpers);
-  const discovery = new RegionDiscovery(new X86Frontend(), {
+  const discovery = new RegionDiscovery(frontend, {
     bytes: memory,
     guard: () => {},
     isCheckedOnUse: () => false,
@@ -53,6 +58,28 @@ function lastBlock(builder: RegionBuilder): Block {
 }
 
 const nameOf = (builder: RegionBuilder, node: number): string => operations[builder.op[node]].name;
+
+describe("optional bits of the mode", () => {
+  it.each([
+    ["add eax, ecx; ret", "01 c8 c3", 0],
+    ["popcnt eax, ecx; mfence; ret", "f3 0f b8 c1 0f ae f0 c3", 0],
+    ["movups xmm0, xmm1; ret", "0f 10 c1 c3", ModeBit.noFloat],
+    ["fninit; ret", "db e3 c3", ModeBit.noFloat],
+    ["divss xmm0, xmm1; ret", "f3 0f 5e c1 c3", ModeBit.noFloat | ModeBit.exactFloat],
+  ])("that code goes by: %s", (_text, hex, expected) => {
+    for (const exact of [0, ModeBit.exactFloat]) {
+      const frontend = new X86Frontend();
+      lift(hex, ModeBit.long | exact, undefined, frontend);
+      expect(frontend.usedModeBits).toBe(expected);
+    }
+  });
+
+  it("a vector instruction is the machine's where it may not use the registers", () => {
+    const mode = ModeBit.long | ModeBit.machine | ModeBit.supervisor | ModeBit.noFloat;
+    const block = lastBlock(lift("0f 10 c1 c3", mode));
+    expect([block.terminator, block.target]).toEqual([Terminator.exit, ExitCode.privileged]);
+  });
+});
 
 describe("bytes that are no instruction", () => {
   it("raise #UD where they are undefined", () => {

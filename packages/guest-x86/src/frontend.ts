@@ -18,7 +18,7 @@ import { Flow, Instruction, Mnemonic, type Mode, OperandKind } from "./decode/in
 import { helpers } from "./helpers.ts";
 import { LiftContext } from "./lift/context.ts";
 import { type FlagStatistics, SUMMARY_UNKNOWN } from "./lift/flags.ts";
-import { lifters } from "./lift/index.ts";
+import { lifters, usesFloatUnit } from "./lift/index.ts";
 import { partsInExactMode } from "./lift/sse-exact-inline.ts";
 import { isBulk } from "./lift/string.ts";
 import { ModeBit, slots, Vector } from "./state.ts";
@@ -46,7 +46,7 @@ export class X86Frontend implements Frontend {
   readonly slots: readonly StateSlot[] = slots;
   readonly helpers: readonly HelperDeclaration[] = helpers;
   /** A kernel that computes with vectors makes MXCSR what it needs, and programs theirs; most code never asks. */
-  readonly optionalModeBits: number = ModeBit.exactFloat;
+  readonly optionalModeBits: number = ModeBit.exactFloat | ModeBit.noFloat;
 
   private readonly instructions: Instruction[] = [];
   /** By record: one of RecordState, its Flow for the translator, its number of parts. */
@@ -104,11 +104,11 @@ export class X86Frontend implements Frontend {
     if (this.context === undefined) this.context = new LiftContext(builder, this.record(0));
     this.context.b = builder;
     this.context.mode = mode;
-    this.context.asksExactFloat = false;
+    this.context.usedModeBits = 0;
   }
 
   get usedModeBits(): number {
-    return this.context?.asksExactFloat === true ? ModeBit.exactFloat : 0;
+    return this.context?.usedModeBits ?? 0;
   }
 
   beginBlock(builder: RegionBuilder, predecessors: readonly number[] | undefined): void {
@@ -139,7 +139,10 @@ export class X86Frontend implements Frontend {
       return;
     }
     const lifter = lifters[instruction.mnemonic];
-    if (lifter === undefined) {
+    if (usesFloatUnit(instruction.mnemonic)) context.usedModeBits |= ModeBit.noFloat;
+    if (isRefused(instruction, this.mode)) {
+      context.privileged();
+    } else if (lifter === undefined) {
       context.undefinedInstruction();
     } else if (isForbidden(instruction, this.mode)) {
       context.raise(isUnknownToPrograms(instruction) ? Vector.invalidOpcode : Vector.generalProtection);
@@ -184,6 +187,11 @@ function isForbidden(instruction: Instruction, mode: number): boolean {
   return (bits & (FormBit.privileged | FormBit.ioPrivileged)) !== 0 && (mode & ModeBit.supervisor) === 0;
 }
 
+/** With CR0.TS or CR0.EM set: the machine says how. */
+function isRefused({ mnemonic }: Instruction, mode: number): boolean {
+  return (mode & ModeBit.noFloat) !== 0 && usesFloatUnit(mnemonic);
+}
+
 /** CLAC and STAC outside ring 0, and RSM outside system management mode, raise #UD. */
 function isUnknownToPrograms({ mnemonic }: Instruction): boolean {
   return mnemonic === Mnemonic.clac || mnemonic === Mnemonic.stac || mnemonic === Mnemonic.rsm;
@@ -191,6 +199,7 @@ function isUnknownToPrograms({ mnemonic }: Instruction): boolean {
 
 function flowOfInstruction(instruction: Instruction, mode: number): number {
   const { mnemonic } = instruction;
+  if (isRefused(instruction, mode)) return CoreFlow.stop;
   if (mnemonic === Mnemonic.syscall || mnemonic === Mnemonic.sysenter) return CoreFlow.service;
   if (mnemonic === Mnemonic.int && (instruction.immediateLow & 0xff) === 0x80) return CoreFlow.service;
   if (loadsMxcsr(mnemonic)) return CoreFlow.service;
@@ -210,6 +219,7 @@ function loadsMxcsr(mnemonic: number): boolean {
 }
 
 function partsOfInstruction(instruction: Instruction, mode: number): number {
+  if (isRefused(instruction, mode)) return 1;
   switch (instruction.mnemonic) {
     case Mnemonic.movs:
     case Mnemonic.stos:

@@ -16,6 +16,7 @@ export {
 export { faultsInStack, wantedToWrite } from "./fault.ts";
 export { readConditionFlags, readFlags, RFlags, SYSTEM_FLAGS, USER_SYSTEM_FLAGS, writeFlags } from "./flags-word.ts";
 export { X86Frontend } from "./frontend.ts";
+export { isX87, usesFloatUnit } from "./lift/index.ts";
 export type { FlagStatistics } from "./lift/flags.ts";
 export type { Helper, HelperPort } from "./helper-port.ts";
 export { createHelpers, helperIndex, helpers } from "./helpers.ts";

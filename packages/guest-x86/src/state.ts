@@ -158,6 +158,8 @@ export const ModeBit = {
   small: 16,
   /** A whole machine: descriptor tables and I/O permissions are real, and whoever owns them is asked. */
   machine: 32,
+  /** CR0.TS or CR0.EM is set: x87, MMX and SSE instructions are for the machine to refuse. */
+  noFloat: 64,
 } as const;
 
 /** Exit codes of x86 code; the engine's own are below 64. An exception is `exception + vector`, payload its error code. */

@@ -51,6 +51,8 @@ const THREADED_SLOT = 4;
 export const RESERVED_SLOTS = 8;
 /** Bytes of the host's stack for guest calls nested as wasm calls. V8's is about a megabyte, and helpers need some. */
 const CALL_STACK_BYTES = 600_000;
+/** Frontends' modes have 7 bits. */
+const MODES = 128;
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
 
@@ -397,7 +399,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const virtualPage = Math.floor(virtualAddress / PAGE_BYTES);
     const zone = this.engine.options.cuts?.zoneOf(virtualPage) ?? 0;
     // Places of a zone are virtual: it has no aliases.
-    return this.mode + 64 * (zone > 0 ? TWO_32 / 64 - zone : this.current.aliasOf(page, virtualPage));
+    return this.mode + MODES * (zone > 0 ? TWO_32 / MODES - zone : this.current.aliasOf(page, virtualPage));
   }
 
   isCut = (address: number): boolean => this.engine.options.cuts?.isAt(address) === true;
@@ -416,18 +418,12 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const page = this.fetch(address);
     if (page < 0) return this.cannotFetch(low, high, low, high, page);
     const heapMode = this.heapMode(page, address);
-    let fragment: F | undefined;
-    for (const candidate of engine.options.heap.at(page, low & PAGE_MASK)) {
-      if (
-        candidate.tier >= tier &&
-        isForMode(candidate, heapMode) &&
-        this.mapsAlike(candidate, address) &&
-        engine.isCoherent(candidate)
-      ) {
-        fragment = candidate;
-        break;
-      }
-    }
+    const isUsable = (candidate: F): boolean =>
+      candidate.tier >= tier &&
+      isForMode(candidate, heapMode) &&
+      this.mapsAlike(candidate, address) &&
+      engine.isCoherent(candidate);
+    let fragment = engine.options.heap.at(page, low & PAGE_MASK).find(isUsable);
     const found = fragment !== undefined;
     if (fragment === undefined) {
       this.spendTranslation();
@@ -459,7 +455,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const entry = entryAt(fragment, low & PAGE_MASK);
     const bySlot = slot > 0 && (entry === 0 || this.slotEntries.set(slot, entry));
     const cached = bySlot ? 0 : current.cacheJump(low, high, fragment.homeSlot, entry);
-    if ((engine.optionalModeBits & ~fragment.ignoredMode) !== 0) current.noteModal(slot, cached);
+    current.noteModal(slot, cached, engine.optionalModeBits & ~fragment.ignoredMode);
     return fragment.homeSlot;
   }
 

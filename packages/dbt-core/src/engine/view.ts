@@ -30,9 +30,9 @@ export class View {
   private readonly jumpCache: number;
   private jumpCacheUsed = false;
   private lastMode = -1;
-  /** Link slots and jump-cache entries that lead to code which goes by optional bits of the mode. */
-  private readonly modalLinks: Set<number> = new Set();
-  private readonly modalJumps: Set<number> = new Set();
+  /** Link slots and jump-cache entries that lead to code which goes by optional bits of the mode, and by which. */
+  private readonly modalLinks: Map<number, number> = new Map();
+  private readonly modalJumps: Map<number, number> = new Map();
   /** Virtual pages that code was linked from, to know which remaps concern links. */
   readonly codePages: Set<number> = new Set();
   /** Some of that code is not global. */
@@ -62,11 +62,8 @@ export class View {
     this.lastMode = mode;
     if ((changed & ~optionalBits) !== 0) this.flushJumpCache();
     if ((changed & optionalBits) === 0) return [];
-    for (const entry of this.modalJumps) this.forgetJump(entry);
-    this.modalJumps.clear();
-    const links = [...this.modalLinks];
-    this.modalLinks.clear();
-    return links;
+    for (const entry of takeModal(this.modalJumps, changed)) this.forgetJump(entry);
+    return takeModal(this.modalLinks, changed);
   }
 
   /** Code from this virtual page on is led to, by a link slot or by the jump cache. */
@@ -75,10 +72,10 @@ export class View {
     for (const { distance } of otherPages) this.codePages.add(virtualPage + distance);
   }
 
-  /** So it is by something that holds in this mode only. */
-  noteModal(slot: number, entry: number): void {
-    if (slot > 0) this.modalLinks.add(slot);
-    if (entry > 0) this.modalJumps.add(entry);
+  /** A link slot or a jump-cache entry, unless 0, leads to code that goes by these optional bits of the mode. */
+  noteModal(slot: number, entry: number, bits: number): void {
+    if (slot > 0) note(this.modalLinks, slot, bits);
+    if (entry > 0) note(this.modalJumps, entry, bits);
   }
 
   /** Which of the virtual pages this is that the physical page was seen at. */
@@ -129,6 +126,19 @@ export class View {
     for (const page of codePages) if (page >= firstPage && page < firstPage + pages) return true;
     return false;
   }
+}
+
+function note(modal: Map<number, number>, key: number, bits: number): void {
+  if (bits !== 0) modal.set(key, bits);
+  else modal.delete(key);
+}
+
+/** Removes and returns what goes by any of the bits. */
+function takeModal(modal: Map<number, number>, bits: number): number[] {
+  const taken: number[] = [];
+  for (const [key, used] of modal) if ((used & bits) !== 0) taken.push(key);
+  for (const key of taken) modal.delete(key);
+  return taken;
 }
 
 /** Entry n is for an address that hashes to another: this bit of it counts once, however many bits an index has. */

@@ -21,8 +21,8 @@ export class LiftContext {
   instruction: Instruction;
   /** ModeBit word of the code being translated. */
   mode = 0;
-  /** What has been lifted goes by its `exactFloat`. */
-  asksExactFloat = false;
+  /** Optional bits of it that what has been lifted goes by. */
+  usedModeBits = 0;
   /** Part of a multi-part instruction being lifted. */
   part = 0;
   /** The record of the last flag-setting instruction. */

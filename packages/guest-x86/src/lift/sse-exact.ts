@@ -18,7 +18,7 @@ const roundHelper = helperIndex("sseRound");
 const dotHelper = helperIndex("sseDot");
 
 export function isExact(context: LiftContext): boolean {
-  context.asksExactFloat = true;
+  context.usedModeBits |= ModeBit.exactFloat;
   return (context.mode & ModeBit.exactFloat) !== 0;
 }
 

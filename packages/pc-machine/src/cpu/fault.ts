@@ -25,6 +25,9 @@ export function generalProtection(errorCode = 0): ProcessorFault {
 export function invalidOpcode(): ProcessorFault {
   return make(Vector.invalidOpcode, NO_ERROR_CODE);
 }
+export function deviceNotAvailable(): ProcessorFault {
+  return make(Vector.deviceNotAvailable, NO_ERROR_CODE);
+}
 export function segmentNotPresent(selector: number): ProcessorFault {
   return make(Vector.segmentNotPresent, selector & 0xfffc);
 }

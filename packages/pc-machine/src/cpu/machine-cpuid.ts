@@ -25,6 +25,7 @@ const machine1d = bits(
 );
 /** Leaf 1, ECX. */
 const machine1c = bits(
+  17, // PCID
   24, // TSC deadline
   31, // a hypervisor is present
 );

@@ -595,6 +595,7 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
         if (registers.base(segment) !== 0) mode |= ModeBit.segmented;
     }
     if (registers.cpl !== 3) mode |= ModeBit.supervisor;
+    if ((registers.cr0 & (Cr0.ts | Cr0.em)) !== 0) mode |= ModeBit.noFloat;
     this.mode = mode;
   }
 

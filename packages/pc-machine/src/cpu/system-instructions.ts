@@ -2,10 +2,10 @@
  * Privileged instructions, far transfers and system calls, carried out one at a time on the architectural state
  * (Intel SDM vol. 2). Translated code leaves for them; the instruction is decoded here once more.
  */
-import { type Instruction, Mnemonic, OperandKind, RFlags } from "@doppel/guest-x86";
+import { type Instruction, isX87, Mnemonic, OperandKind, RFlags, usesFloatUnit } from "@doppel/guest-x86";
 import type { BusAccess, ProcessorInterrupts } from "../ports.ts";
 import type { EventDelivery } from "./delivery.ts";
-import { generalProtection, invalidOpcode } from "./fault.ts";
+import { deviceNotAvailable, generalProtection, invalidOpcode } from "./fault.ts";
 import type { LinearMemory } from "./linear-memory.ts";
 import type { ModelSpecificRegisters } from "./model-specific.ts";
 import type { Operands } from "./operands.ts";
@@ -23,10 +23,12 @@ const TWO_32 = 2 ** 32;
 const CR0_KNOWN = 0xe005003f;
 const CR4_SUPPORTED: number =
   Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pae | Cr4.mce | Cr4.pge | Cr4.pce | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.fsgsbase |
-  Cr4.smep | Cr4.smap; // prettier-ignore
+  Cr4.pcide | Cr4.smep | Cr4.smap; // prettier-ignore
 /** Bits of CR0 and CR4 that translations depend on. */
 const CR0_PAGING: number = Cr0.pg | Cr0.wp | Cr0.pe;
 const CR4_PAGING: number = Cr4.pae | Cr4.pge | Cr4.pse | Cr4.smep | Cr4.smap | Cr4.pcide;
+/** Process-context identifiers are the lowest 12 bits of CR3. */
+const PCIDS = 4096;
 const PORT_DIRECTION = 0x400;
 
 /** What instructions need of the processor around them. */
@@ -95,13 +97,13 @@ function writeControl(core: ProcessorCore, register: number, low: number, high: 
       registers.cr2High = high;
       break;
     case 3:
-      // Bit 63 keeps what CR4.PCIDE has tagged; without that it is reserved.
-      if ((high & ~0xff) !== 0) throw generalProtection();
-      registers.cr3 = high * TWO_32 + (low >>> 0);
-      core.flushLocal();
+      writeCr3(core, low, high);
       break;
     case 4:
       if (high !== 0 || (low & ~CR4_SUPPORTED) !== 0) throw generalProtection();
+      if ((low & ~registers.cr4 & Cr4.pcide) !== 0) {
+        if ((registers.efer & Efer.lma) === 0 || registers.cr3 % PCIDS !== 0) throw generalProtection();
+      }
       if ((registers.efer & Efer.lma) !== 0 && (low & Cr4.pae) === 0) throw generalProtection();
       if (((registers.cr4 ^ low) & CR4_PAGING) !== 0) core.flushAll();
       registers.cr4 = low;
@@ -112,10 +114,23 @@ function writeControl(core: ProcessorCore, register: number, low: number, high: 
   }
 }
 
+/**
+ * With CR4.PCIDE, bit 63 says that what is cached under the new identifier may stay, and is not kept (SDM vol. 3, 4.10.4.1).
+ * Soft TLBs have no identifiers: all but global entries go at each load, as they always may.
+ */
+function writeCr3(core: ProcessorCore, low: number, high: number): void {
+  const { registers } = core;
+  const address = (registers.cr4 & Cr4.pcide) === 0 ? high : high & 0x7fff_ffff;
+  if ((address & ~0xff) !== 0) throw generalProtection();
+  registers.cr3 = address * TWO_32 + (low >>> 0);
+  core.flushLocal();
+}
+
 function writeCr0(core: ProcessorCore, value: number): void {
   const { registers } = core;
   const wanted = (value & CR0_KNOWN) | Cr0.et;
   if ((wanted & Cr0.pg) !== 0 && (wanted & Cr0.pe) === 0) throw generalProtection();
+  if ((wanted & Cr0.pg) === 0 && (registers.cr4 & Cr4.pcide) !== 0) throw generalProtection();
   const changed = registers.cr0 ^ wanted;
   if ((changed & Cr0.pg) !== 0) {
     const isOn = (wanted & Cr0.pg) !== 0;
@@ -127,6 +142,7 @@ function writeCr0(core: ProcessorCore, value: number): void {
   }
   registers.cr0 = wanted;
   if ((changed & CR0_PAGING) !== 0) core.flushAll();
+  if ((changed & (Cr0.ts | Cr0.em)) !== 0) core.modeChanged();
 }
 
 const moveSystemRegister: Execute = (core, instruction, rip) => {
@@ -167,9 +183,26 @@ function debugRegister(register: number): number {
   return register === 4 || register === 5 ? register + 2 : register;
 }
 
-const clts: Execute = ({ registers }) => {
-  registers.cr0 &= ~Cr0.ts;
+const clts: Execute = (core) => {
+  core.registers.cr0 &= ~Cr0.ts;
+  core.modeChanged();
 };
+
+/** An x87, MMX or SSE instruction, which comes here with CR0.TS or CR0.EM set only (SDM vol. 3, 2.5 and table 9-3). */
+const refuseFloat: Execute = ({ registers }, { mnemonic }) => {
+  const { cr0 } = registers;
+  if (mnemonic === Mnemonic.fwait) {
+    if ((cr0 & Cr0.mp) === 0 || (cr0 & Cr0.ts) === 0) return;
+  } else if ((cr0 & Cr0.em) !== 0 && !isX87(mnemonic) && !isImage(mnemonic)) {
+    throw invalidOpcode();
+  }
+  throw deviceNotAvailable();
+};
+
+function isImage(mnemonic: number): boolean {
+  const { fxsave, fxsave64, fxrstor, fxrstor64 } = Mnemonic;
+  return mnemonic === fxsave || mnemonic === fxsave64 || mnemonic === fxrstor || mnemonic === fxrstor64;
+}
 
 const lmsw: Execute = (core, instruction, rip) => {
   core.operands.read(instruction, instruction.o0, rip, 16);
@@ -627,6 +660,7 @@ const byMnemonic: ReadonlyMap<number, Execute> = new Map<number, Execute>([
 
 /** Carries `instruction` at `rip` out; throws ProcessorFault with the state as before it. */
 export function executeSystemInstruction(core: ProcessorCore, instruction: Instruction, rip: number): void {
-  const execute = byMnemonic.get(instruction.mnemonic) ?? undefinedInstruction;
+  const { mnemonic } = instruction;
+  const execute = byMnemonic.get(mnemonic) ?? (usesFloatUnit(mnemonic) ? refuseFloat : undefinedInstruction);
   execute(core, instruction, rip);
 }
