@@ -107,7 +107,7 @@ export class NativeLayer implements BindingSet {
   private readonly idOf: Map<NativeFunction, number> = new Map();
   private readonly states: Map<number, State> = new Map();
   private running: State | undefined;
-  private twinExports: Record<string, CallableFunction & WebAssembly.Global> = {};
+  private twinExports: Record<string, CallableFunction & WebAssembly.Global> | undefined;
 
   constructor(
     surroundings: {
@@ -155,7 +155,7 @@ export class NativeLayer implements BindingSet {
     return Object.fromEntries(
       [...this.counts].map(([name, statistics]) => {
         const { wasm } = this.functions.get(name)!;
-        const inWasm = wasm === undefined ? 0 : (this.twinExports[`${wasm} calls`].value as number);
+        const inWasm = wasm === undefined ? 0 : ((this.twinExports?.[`${wasm} calls`].value as number) ?? 0);
         return [name, { ...statistics, calls: statistics.calls + inWasm }];
       }),
     );
@@ -351,8 +351,19 @@ export class NativeLayer implements BindingSet {
 
   // Running them.
 
-  /** Helpers that are twins in WebAssembly, for contexts that find their TLB where `layout` says. */
-  twinHelpers({ tlb }: Pick<CodeLayout, "tlb">): Record<string, CallableFunction> {
+  /**
+   * Adds the helpers that are twins in WebAssembly, for contexts that find their TLB where `layout` says. They are made when
+   * the first of them is asked for: programs that are done before any function is hot need none.
+   */
+  defineTwins(helpers: Record<string, CallableFunction>, layout: Pick<CodeLayout, "tlb">): void {
+    for (const [index, name] of wasmTwinNames.entries()) {
+      Object.defineProperty(helpers, nativeTwinName(index), {
+        get: () => (this.twinExports ??= this.instantiateTwins(layout))[name],
+      });
+    }
+  }
+
+  private instantiateTwins({ tlb }: Pick<CodeLayout, "tlb">): Record<string, CallableFunction & WebAssembly.Global> {
     const { memory } = this;
     const module = new WebAssembly.Module(
       wasmTwinModule({
@@ -368,12 +379,10 @@ export class NativeLayer implements BindingSet {
         translate: (cpu: number, low: number, high: number, write: number) =>
           this.states.get(cpu >>> 0)!.context.hostRange(low, high, 1, write !== 0),
         slow: (cpu: number, id: number) => this.helper(cpu, id, NativePhase.call, 0, 0),
+        spend: (cpu: number, units: number) => this.spend(cpu, units),
       },
     });
-    this.twinExports = instance.exports as Record<string, CallableFunction & WebAssembly.Global>;
-    return Object.fromEntries(
-      wasmTwinNames.map((name, index) => [nativeTwinName(index), this.twinExports[name]] as const),
-    );
+    return instance.exports as Record<string, CallableFunction & WebAssembly.Global>;
   }
 
   /** The helper "native" (`nativeHelperDeclaration`). */
@@ -404,6 +413,14 @@ export class NativeLayer implements BindingSet {
     yields.wanted = false;
     return this.leaveRegion(state, outcome);
   };
+
+  /** A twin in WebAssembly has returned after so much work; whether to leave. */
+  private spend(cpu: number, units: number): number {
+    const state = this.states.get(cpu >>> 0)!;
+    if (!state.context.spend(units)) return 0;
+    state.yields.wanted = false;
+    return this.leaveRegion(state, Outcome.returned);
+  }
 
   /** Regions on the host's stack may be about code that is not there any more, or it is somebody else's turn. */
   private leaveRegion({ context, process }: State, outcome: Outcome): 0 | 1 {

@@ -175,7 +175,7 @@ export class UserEngine implements ExecutionEngine {
         return code === Service.modeChange ? user.modeChanged() : user.systemCall(code);
       },
     });
-    if (!this.native.isEmpty) Object.assign(implementations, this.native.twinHelpers(this.translator.layouts[0]));
+    if (!this.native.isEmpty) this.native.defineTwins(implementations, this.translator.layouts[0]);
   }
 
   contextAt(pointer: number): UserContext {

@@ -27,7 +27,7 @@ export const nativeHelperDeclaration: HelperDeclaration = {
 };
 
 /** A twin in WebAssembly, by number: context pointer, id; the rest as above. */
-export const nativeTwinDeclarations: readonly HelperDeclaration[] = Array.from({ length: 16 }, (_, twin) => ({
+export const nativeTwinDeclarations: readonly HelperDeclaration[] = Array.from({ length: 24 }, (_, twin) => ({
   name: nativeTwinName(twin),
   parameters: ["i32"],
   reads: "all",

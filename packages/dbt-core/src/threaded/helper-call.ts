@@ -11,11 +11,12 @@ export function threadedHelper(
   declarations: readonly HelperDeclaration[],
   functions: Readonly<Record<string, CallableFunction>>,
 ): (context: number, record: number) => number {
-  const byIndex = declarations.map(({ name }) => functions[name] as (...values: Argument[]) => Argument);
+  // Asked for when they are called first: some are made only then.
+  const byIndex: ((...values: Argument[]) => Argument)[] = [];
   return (context, record) => {
     const index = view.getUint16((record >>> 0) + HelperField.helper, true);
     const count = view.getUint16((record >>> 0) + HelperField.count, true);
-    const { parameters, exits, result } = declarations[index];
+    const { name, parameters, exits, result } = declarations[index];
     const values: Argument[] = [context];
     for (let argument = 0; argument < count; argument++) {
       const place = view.getUint16((record >>> 0) + HelperField.arguments + 2 * argument, true);
@@ -31,6 +32,7 @@ export function threadedHelper(
         view.getInt32((record >>> 0) + HelperField.offset, true),
         true,
       );
+    byIndex[index] ??= functions[name] as (...values: Argument[]) => Argument;
     const answer = byIndex[index](...values);
     if (exits) return answer as number;
     const to = (context >>> 0) + view.getUint16((record >>> 0) + HelperField.result, true);

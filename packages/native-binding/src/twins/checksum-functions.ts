@@ -3,6 +3,7 @@ import { C } from "../c-types.ts";
 import type { GuestMemory } from "../guest-memory.ts";
 import { type Declined, DECLINED, type NativeCall, type NativeFunction, nativeFunction } from "../native-function.ts";
 import { prototype } from "../prototype.ts";
+import type { WasmTwinName } from "../wasm/twins.ts";
 import { zlib } from "./libraries.ts";
 
 const BYTES_A_UNIT = 1024;
@@ -94,9 +95,10 @@ export function adler32(memory: GuestMemory, adler: number, address: number, len
 type Checksum = (memory: GuestMemory, sum: number, address: number, length: number) => number | Declined;
 
 /** Sums are `uLong`, of which 32 bits count. */
-function checksum(name: string, of: Checksum, length: typeof C.unsignedInt): NativeFunction {
+function checksum(name: WasmTwinName, of: Checksum, length: typeof C.unsignedInt): NativeFunction {
   return nativeFunction({
     name,
+    wasm: name,
     prototype: prototype(C.unsignedLong, [C.unsignedLong, C.pointer, length]),
     symbols: [zlib(name)],
     atLeast: { parameter: 2, value: WORTHWHILE },

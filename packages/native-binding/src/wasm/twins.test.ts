@@ -1,82 +1,20 @@
 /** Twins in WebAssembly against those in JavaScript: random bytes at random places, pages that are there or not. */
 import * as fc from "fast-check";
+import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { wasmTwinModule, type WasmTwinName, wasmTwinNames } from "./twins.ts";
-
-const PAGE = 4096;
-const PAGES = 16;
-const CONTEXT = 15 * PAGE * PAGES;
-const REGISTERS = 64;
-const OUTCOME = 32;
-const TLB = { offset: 256, indexBits: 4, entryShift: 5, readTag: 0, writeTag: 8, addend: 16 };
-const [RAX, RDX, RSI, RDI] = [0, 2, 6, 7];
-const RETURNED = 1n;
-/** Virtual page n is physical page 2n + 1: neighbours are not neighbours in memory. */
-const physical = (page: number): number => 2 * page + 1;
-const BASE = 0x7fff_0000_0000n;
-
-class Machine {
-  readonly memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 16, maximum: 16 });
-  readonly bytes: Uint8Array = new Uint8Array(this.memory.buffer);
-  readonly view: DataView = new DataView(this.memory.buffer);
-  readonly exports: Record<string, CallableFunction>;
-  readable: (page: number) => boolean = () => true;
-  writable: (page: number) => boolean = () => true;
-  slow = 0;
-
-  constructor() {
-    const module = new WebAssembly.Module(
-      wasmTwinModule({ memoryPages: 16, tlb: TLB, registers: REGISTERS, outcome: OUTCOME }),
-    );
-    const e = {
-      memory: this.memory,
-      translate: (_context: number, low: number, high: number, write: number) => this.translate(low, high, write !== 0),
-      slow: () => {
-        this.slow++;
-        return 0;
-      },
-    };
-    this.exports = new WebAssembly.Instance(module, { e }).exports as Record<string, CallableFunction>;
-  }
-
-  private translate(low: number, high: number, write: boolean): number {
-    const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    const page = Number((address - BASE) >> 12n);
-    if (page < 0 || page >= PAGES || !(write ? this.writable(page) : this.readable(page))) return 0;
-    const host = physical(page) * PAGE;
-    const entry = CONTEXT + TLB.offset + (((low >>> 12) & 15) << TLB.entryShift);
-    const tag = address & ~4095n;
-    this.view.setBigUint64(entry, this.readable(page) ? tag : 1n << 12n, true);
-    this.view.setBigUint64(entry + 8, this.writable(page) ? tag : 1n << 12n, true);
-    this.view.setInt32(entry + 16, (host - Number(BigInt.asIntN(32, tag))) | 0, true);
-    return host + (low & 4095);
-  }
-
-  /** RAX, or undefined when the call went on to JavaScript. */
-  call(name: WasmTwinName, rdi: bigint, rsi: bigint, rdx = 0n): bigint | undefined {
-    const register = (n: number, value: bigint): void =>
-      this.view.setBigUint64(CONTEXT + REGISTERS + 8 * n, BigInt.asUintN(64, value), true);
-    register(RDI, rdi);
-    register(RSI, rsi);
-    register(RDX, rdx);
-    this.view.setInt32(CONTEXT + OUTCOME, 0, true);
-    if (this.exports[name](CONTEXT, 0) !== 0) throw new Error(`${name} wants to leave`);
-    if (BigInt(this.view.getInt32(CONTEXT + OUTCOME, true)) !== RETURNED) return undefined;
-    return this.view.getBigUint64(CONTEXT + REGISTERS + 8 * RAX, true);
-  }
-
-  get(at: number): number {
-    return this.bytes[physical(at >> 12) * PAGE + (at & 4095)];
-  }
-  put(at: number, value: number): void {
-    this.bytes[physical(at >> 12) * PAGE + (at & 4095)] = value;
-  }
-}
+import { BASE, CONTEXT, PAGE, PAGES, TwinMachine } from "../testing/twin-machine.ts";
+import { type WasmTwinName, wasmTwinNames } from "./twins.ts";
 
 const LAST = PAGES * PAGE;
 
 /** What C says, over the same memory; undefined where it touches a page that is not there. */
-function expected(machine: Machine, name: WasmTwinName, to: number, other: number, count: number): bigint | undefined {
+function expected(
+  machine: TwinMachine,
+  name: WasmTwinName,
+  to: number,
+  other: number,
+  count: number,
+): bigint | undefined {
   class Missing extends Error {}
   const at = (place: number): number => {
     if (place >= LAST || !machine.readable(place >> 12)) throw new Missing();
@@ -141,7 +79,7 @@ const [moves, searches] = [
 
 describe("twins in WebAssembly", () => {
   test("B8 what they find is what C says, also across pages; what cannot be read goes on to JavaScript", () => {
-    const machine = new Machine();
+    const machine = new TwinMachine();
     fc.assert(
       fc.property(
         fc.constantFrom(...searches),
@@ -168,7 +106,7 @@ describe("twins in WebAssembly", () => {
   });
 
   test("B7 copies and fills write all, or nothing where a page may not simply be written", () => {
-    const machine = new Machine();
+    const machine = new TwinMachine();
     fc.assert(
       fc.property(
         fc.constantFrom(...moves, "memset" as const),
@@ -208,8 +146,56 @@ describe("twins in WebAssembly", () => {
     );
   });
 
+  test("B8 checksums are those of zlib, or JavaScript's where not all can be read", () => {
+    const machine = new TwinMachine();
+    for (let at = 0; at < LAST; at++) machine.put(at, (at * 31 + (at >> 7) * 17) & 0xff);
+    const bytes = Uint8Array.from({ length: LAST }, (_, at) => machine.get(at));
+    const adler32 = (sum: number, from: number, count: number): bigint => {
+      let [a, b] = [sum & 0xffff, sum >>> 16];
+      for (let at = from; at < from + count; at++) {
+        a = (a + bytes[at]) % 65521;
+        b = (b + a) % 65521;
+      }
+      return BigInt((((b % 65521) << 16) | (a % 65521)) >>> 0);
+    };
+    fc.assert(
+      fc.property(
+        fc.constantFrom("crc32", "crc32_z", "adler32", "adler32_z"),
+        fc.nat({ max: 0xffff_ffff }),
+        place,
+        length.filter((count) => count > 0),
+        fc.option(fc.nat({ max: PAGES - 1 })),
+        (name, sum, from, count, missing) => {
+          machine.bytes.fill(0, CONTEXT, CONTEXT + 1024);
+          machine.readable = (page) => page !== missing;
+          const last = (from + count - 1) >> 12;
+          const whole = last < PAGES && (missing === null || missing < from >> 12 || missing > last);
+          // What is above the parameter's 32 bits is anybody's.
+          const dirt = 1n << 40n;
+          const result = machine.call(
+            name,
+            BigInt(sum) + dirt,
+            BASE + BigInt(from),
+            BigInt(count) + (name.endsWith("_z") ? 0n : dirt),
+          );
+          const wanted = name.startsWith("crc")
+            ? BigInt(crc32(bytes.subarray(from, from + count), sum))
+            : adler32(sum, from, count);
+          expect(result).toBe(whole ? wanted : undefined);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    machine.readable = () => true;
+    // The largest sums there are on a page.
+    for (let at = 0; at < LAST; at++) machine.put(at, 0xff);
+    bytes.fill(0xff);
+    expect(machine.call("adler32_z", 0xfff0_fff0n, BASE, BigInt(LAST))).toBe(adler32(0xfff0_fff0, 0, LAST));
+    expect(machine.spent).toBe(LAST / 1024);
+  });
+
   test("long strings are left to JavaScript, which looks at the time", () => {
-    const machine = new Machine();
+    const machine = new TwinMachine();
     machine.bytes.fill(1);
     machine.bytes.fill(0, CONTEXT, CONTEXT + 1024);
     expect(machine.call("strlen", BASE, 0n)).toBeUndefined();

@@ -26,81 +26,32 @@ import {
   V128,
   v128,
   type WasmFunction,
-  type WasmImport,
   wasmModule,
   when,
 } from "./code.ts";
+import { checksumFunctions, NO_SUM } from "./checksums.ts";
+import { accessFunctions, allPages, Call, imports, onPage, PAGE, smaller, type WasmTwinLayout } from "./guest-pages.ts";
+import { INFLATE_END, inflateFunctions } from "./inflate.ts";
+
+export type { WasmTwinLayout } from "./guest-pages.ts";
 
 /** Bytes that take no more time than other calls of functions. */
 const LARGEST = 65536;
-const PAGE = 4096;
+/** What is a time slice's work. */
+const LARGEST_SUM = 1 << 26;
+/** Units of the time slice are taken for so many bytes at once: that is a call of JavaScript. */
+const BYTES_AT_ONCE = 16384;
+const BYTES_A_UNIT = 1024;
+const INFLATED_BYTES_A_UNIT = 128;
 const ALL = 0x7fff_ffff_ffff_ffffn;
 const UNREADABLE = -1n;
-
-/** Where these twins find what they need, as byte offsets from a context pointer. */
-export interface WasmTwinLayout {
-  readonly memoryPages: number;
-  readonly tlb: {
-    readonly offset: number;
-    readonly indexBits: number;
-    readonly entryShift: number;
-    readonly readTag: number;
-    readonly writeTag: number;
-    readonly addend: number;
-  };
-  /** General register n is 8 bytes at `registers + 8 * n`. */
-  readonly registers: number;
-  /** Where an `Outcome` goes. */
-  readonly outcome: number;
-}
 
 const [RAX, RDX, RSI, RDI] = [0, 2, 6, 7];
 const RETURNED = 1;
 
-const TRANSLATE = 0;
-const SLOW = 1;
-const imports: readonly WasmImport[] = [
-  /** Context, halves of an address, whether to write: its byte offset in memory, or 0. The TLB knows it from then on. */
-  { name: "translate", parameters: [I32, I32, I32, I32], results: [I32] },
-  /** Context, the binding's id: the call is made otherwise; whether to leave. */
-  { name: "slow", parameters: [I32, I32], results: [I32] },
-];
-const READ = 2;
-const WRITE = 3;
-const SCAN: Readonly<Record<Sought, number>> = { zero: 4, byte: 5, both: 6 };
-const COMPARE = 7;
-const MOVE = 8;
-const FILL = 9;
-
-/** (context, address): byte offset in memory, or 0. */
-function lookUp({ tlb }: WasmTwinLayout, write: boolean): WasmFunction {
-  const [context, address, entry] = [0, 1, 2];
-  const mask = (1 << tlb.indexBits) - 1;
-  const index = i32.and(i32.shrU(i32.wrap(get(address)), i32.const(12)), i32.const(mask));
-  const tag = i64.load(tlb.offset + (write ? tlb.writeTag : tlb.readTag), get(entry));
-  return {
-    parameters: [I32, I64],
-    results: [I32],
-    locals: [I32],
-    body: [
-      set(entry, i32.add(get(context), i32.shl(index, i32.const(tlb.entryShift)))),
-      when(
-        i64.ltU(i64.xor(tag, get(address)), i64.const(BigInt(PAGE))),
-        give(i32.add(i32.wrap(get(address)), i32.load(tlb.offset + tlb.addend, get(entry)))),
-      ),
-      call(
-        TRANSLATE,
-        get(context),
-        i32.wrap(get(address)),
-        i32.wrap(i64.shrU(get(address), i64.const(32n))),
-        i32.const(write ? 1 : 0),
-      ),
-    ].flat(),
-  };
-}
-
 /** What is scanned for: the end of a string, a byte, or either. */
 type Sought = "zero" | "byte" | "both";
+const SCANS: Readonly<Record<Sought, number>> = { zero: Call.scanZero, byte: Call.scanByte, both: Call.scanBoth };
 
 /** (context, address, limit, byte): how far the first byte that is sought is, at most `limit`; or UNREADABLE. */
 function scan(sought: Sought): WasmFunction {
@@ -128,7 +79,7 @@ function scan(sought: Sought): WasmFunction {
       loop(
         when(i64.geU(distance, get(limit)), give(get(limit))),
         when(i64.gtU(distance, i64.const(BigInt(LARGEST))), give(i64.const(UNREADABLE))),
-        when(i32.eqz(tee(host, call(READ, get(context), get(at)))), give(i64.const(UNREADABLE))),
+        when(i32.eqz(tee(host, call(Call.read, get(context), get(at)))), give(i64.const(UNREADABLE))),
         set(end, i32.add(i32.or(get(host), i32.const(PAGE - 1)), i32.const(1))),
         // The vector that the first byte is in, without what comes before.
         set(base, i32.and(get(host), i32.const(-16))),
@@ -156,19 +107,12 @@ function scan(sought: Sought): WasmFunction {
         again(),
       ),
       i64.const(UNREADABLE),
-    ].flat(),
+    ],
   };
 }
 
 /** Not a difference of bytes. */
 const INCOMPARABLE = 1n << 32n;
-
-/** Bytes from a host address to the end of its page. */
-const onPage = (host: Code): Code => i32.sub(i32.const(PAGE), i32.and(host, i32.const(PAGE - 1)));
-const smaller = (local: number, value: Code, scratch: number): Code => [
-  ...set(scratch, value),
-  ...set(local, select(get(scratch), get(local), i32.ltU(get(scratch), get(local)))),
-];
 
 /** (context, a, b, limit, -1 to stop behind a zero byte, or 0): the difference of the first bytes that differ; or INCOMPARABLE. */
 function compare(): WasmFunction {
@@ -193,8 +137,14 @@ function compare(): WasmFunction {
       loop(
         when(i64.eq(get(done), get(limit)), give(i64.const(0n))),
         when(i64.gtU(get(done), i64.const(BigInt(LARGEST))), give(i64.const(INCOMPARABLE))),
-        when(i32.eqz(tee(left, call(READ, get(context), i64.add(get(a), get(done))))), give(i64.const(INCOMPARABLE))),
-        when(i32.eqz(tee(right, call(READ, get(context), i64.add(get(b), get(done))))), give(i64.const(INCOMPARABLE))),
+        when(
+          i32.eqz(tee(left, call(Call.read, get(context), i64.add(get(a), get(done))))),
+          give(i64.const(INCOMPARABLE)),
+        ),
+        when(
+          i32.eqz(tee(right, call(Call.read, get(context), i64.add(get(b), get(done))))),
+          give(i64.const(INCOMPARABLE)),
+        ),
         set(count, onPage(get(left))),
         smaller(count, onPage(get(right)), index),
         when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
@@ -218,23 +168,9 @@ function compare(): WasmFunction {
         again(),
       ),
       i64.const(INCOMPARABLE),
-    ].flat(),
+    ],
   };
 }
-
-/** Goes over the pages of `length` bytes from `address`; gives 0 where `look` finds one that may not be used. */
-const allPages = (look: number, context: number, address: number, length: number, done: number): Code =>
-  [
-    set(done, i64.const(0n)),
-    loop(
-      when(
-        i64.ltU(get(done), get(length)),
-        when(i32.eqz(call(look, get(context), i64.add(get(address), get(done)))), give(i32.const(0))),
-        set(done, i64.add(get(done), i64.extendU(onPage(i32.wrap(i64.add(get(address), get(done))))))),
-        again(1),
-      ),
-    ),
-  ].flat();
 
 /** (context, to, from, length): 1, or 0 with nothing written. */
 function move(): WasmFunction {
@@ -249,14 +185,14 @@ function move(): WasmFunction {
       // What is read behind what is written of it is not what it was.
       when(i64.ltU(i64.sub(get(to), get(from)), get(length)), give(i32.const(0))),
       // Writable first: a page that was shared until now gets a copy of its own.
-      allPages(WRITE, context, to, length, done),
-      allPages(READ, context, from, length, done),
+      allPages(Call.write, context, to, length, done),
+      allPages(Call.read, context, from, length, done),
       set(done, i64.const(0n)),
       loop(
         when(
           i64.ltU(get(done), get(length)),
-          set(target, call(WRITE, get(context), i64.add(get(to), get(done)))),
-          set(source, call(READ, get(context), i64.add(get(from), get(done)))),
+          set(target, call(Call.write, get(context), i64.add(get(to), get(done)))),
+          set(source, call(Call.read, get(context), i64.add(get(from), get(done)))),
           set(count, onPage(get(target))),
           smaller(count, onPage(get(source)), scratch),
           when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
@@ -266,7 +202,7 @@ function move(): WasmFunction {
         ),
       ),
       i32.const(1),
-    ].flat(),
+    ],
   };
 }
 
@@ -280,12 +216,12 @@ function fill(): WasmFunction {
     locals: [I64, I32, I32],
     body: [
       when(i64.gtU(get(length), i64.const(BigInt(LARGEST))), give(i32.const(0))),
-      allPages(WRITE, context, to, length, done),
+      allPages(Call.write, context, to, length, done),
       set(done, i64.const(0n)),
       loop(
         when(
           i64.ltU(get(done), get(length)),
-          set(target, call(WRITE, get(context), i64.add(get(to), get(done)))),
+          set(target, call(Call.write, get(context), i64.add(get(to), get(done)))),
           set(count, onPage(get(target))),
           when(i64.ltU(rest, i64.extendU(get(count))), set(count, i32.wrap(rest))),
           memoryFill(get(target), get(byte), get(count)),
@@ -294,7 +230,7 @@ function fill(): WasmFunction {
         ),
       ),
       i32.const(1),
-    ].flat(),
+    ],
   };
 }
 
@@ -305,8 +241,8 @@ interface Body {
     readonly register: (n: number) => Code;
     /** Its low byte. */
     readonly byte: (n: number) => Code;
-    /** Returns this value. */
-    readonly returns: (value: Code) => Code;
+    /** Returns this value, after work of so many units of the time slice, if they are many. */
+    readonly returns: (value: Code, units?: Code) => Code;
     readonly slow: Code;
   }): Code[];
 }
@@ -322,7 +258,7 @@ const scanning =
   (limit: (register: (n: number) => Code) => Code, sought: Sought, result: Body): Body =>
   (parts) => {
     const byte = sought === "zero" ? i32.const(0) : parts.byte(RSI);
-    const distance = call(SCAN[sought], get(CONTEXT), parts.register(RDI), limit(parts.register), byte);
+    const distance = call(SCANS[sought], get(CONTEXT), parts.register(RDI), limit(parts.register), byte);
     return [when(i64.eq(tee(VALUE, distance), i64.const(UNREADABLE)), parts.slow), ...result(parts)];
   };
 const comparing =
@@ -332,7 +268,7 @@ const comparing =
       i64.eq(
         tee(
           VALUE,
-          call(COMPARE, get(CONTEXT), register(RDI), register(RSI), limit(register), i32.const(stop ? -1 : 0)),
+          call(Call.compare, get(CONTEXT), register(RDI), register(RSI), limit(register), i32.const(stop ? -1 : 0)),
         ),
         i64.const(INCOMPARABLE),
       ),
@@ -344,9 +280,30 @@ const comparing =
 const moving =
   (atEnd: boolean): Body =>
   ({ register, returns, slow }) => [
-    when(i32.eqz(call(MOVE, get(CONTEXT), register(RDI), register(RSI), register(RDX))), slow),
+    when(i32.eqz(call(Call.move, get(CONTEXT), register(RDI), register(RSI), register(RDX))), slow),
     returns(atEnd ? i64.add(register(RDI), register(RDX)) : register(RDI)),
   ];
+/** Sums are `uLong`, of which 32 bits count. */
+const summing =
+  (sum: number, length: (register: (n: number) => Code) => Code): Body =>
+  ({ register, returns, slow }) => [
+    when(i64.gtU(length(register), i64.const(BigInt(LARGEST_SUM))), slow),
+    when(
+      i64.eq(
+        tee(VALUE, call(sum, get(CONTEXT), i32.wrap(register(RDI)), register(RSI), length(register))),
+        i64.const(NO_SUM),
+      ),
+      slow,
+    ),
+    returns(
+      get(VALUE),
+      i32.mul(
+        i32.wrap(i64.shrU(length(register), i64.const(BigInt(Math.log2(BYTES_AT_ONCE))))),
+        i32.const(BYTES_AT_ONCE / BYTES_A_UNIT),
+      ),
+    ),
+  ];
+const unsignedRdx = (register: (n: number) => Code): Code => i64.extendU(i32.wrap(register(RDX)));
 const noLimit = (): Code => i64.const(ALL);
 const limitRsi = (register: (n: number) => Code): Code => register(RSI);
 const limitRdx = (register: (n: number) => Code): Code => register(RDX);
@@ -365,6 +322,11 @@ export const wasmTwinNames = [
   "memmove",
   "mempcpy",
   "memset",
+  "crc32",
+  "crc32_z",
+  "adler32",
+  "adler32_z",
+  "inflate_fast",
 ] as const;
 export type WasmTwinName = (typeof wasmTwinNames)[number];
 
@@ -373,7 +335,7 @@ const bodies: Readonly<Record<WasmTwinName, Body>> = {
   strnlen: scanning(limitRsi, "zero", ({ returns }) => [returns(get(VALUE))]),
   strchrnul: scanning(noLimit, "both", ({ register, returns }) => [returns(foundAt(register))]),
   strchr: scanning(noLimit, "both", ({ register, byte, returns, slow }) => [
-    when(i32.eqz(tee(HOST, call(READ, get(CONTEXT), foundAt(register)))), slow),
+    when(i32.eqz(tee(HOST, call(Call.read, get(CONTEXT), foundAt(register)))), slow),
     when(i32.eq(i32.load8(0, get(HOST)), byte(RSI)), returns(foundAt(register))),
     returns(i64.const(0n)),
   ]),
@@ -388,8 +350,16 @@ const bodies: Readonly<Record<WasmTwinName, Body>> = {
   memmove: moving(false),
   mempcpy: moving(true),
   memset: ({ register, byte, returns, slow }) => [
-    when(i32.eqz(call(FILL, get(CONTEXT), register(RDI), byte(RSI), register(RDX))), slow),
+    when(i32.eqz(call(Call.fill, get(CONTEXT), register(RDI), byte(RSI), register(RDX))), slow),
     returns(register(RDI)),
+  ],
+  crc32: summing(Call.crc, unsignedRdx),
+  crc32_z: summing(Call.crc, limitRdx),
+  adler32: summing(Call.adler, unsignedRdx),
+  adler32_z: summing(Call.adler, limitRdx),
+  inflate_fast: ({ register, returns, slow }) => [
+    when(i32.eqz(tee(HOST, call(Call.inflate, get(CONTEXT), register(RDI), i32.wrap(register(RSI))))), slow),
+    returns(i64.const(0n), i32.shrU(get(HOST), i32.const(Math.log2(INFLATED_BYTES_A_UNIT)))),
   ],
 };
 
@@ -405,16 +375,17 @@ function twin(layout: WasmTwinLayout, index: number, name: WasmTwinName): WasmFu
       ...body({
         register: (n) => i64.load(at(n), get(CONTEXT)),
         byte: (n) => i32.load8(at(n), get(CONTEXT)),
-        returns: (value) => [
+        returns: (value, units) => [
           ...i64.store(at(RAX), get(CONTEXT), value),
           ...i32.store(layout.outcome, get(CONTEXT), i32.const(RETURNED)),
           ...setGlobal(index, i32.add(getGlobal(index), i32.const(1))),
+          ...(units === undefined ? [] : when(tee(HOST, units), give(call(Call.spend, get(CONTEXT), get(HOST))))),
           ...give(i32.const(0)),
         ],
-        slow: give(call(SLOW, get(CONTEXT), get(ID))),
+        slow: give(call(Call.slow, get(CONTEXT), get(ID))),
       }),
       i32.const(0),
-    ].flat(),
+    ],
   };
 }
 
@@ -424,16 +395,17 @@ function twin(layout: WasmTwinLayout, index: number, name: WasmTwinName): WasmFu
  */
 export function wasmTwinModule(layout: WasmTwinLayout): Uint8Array<ArrayBuffer> {
   const functions = [
-    lookUp(layout, false),
-    lookUp(layout, true),
+    ...accessFunctions(layout),
     scan("zero"),
     scan("byte"),
     scan("both"),
     compare(),
     move(),
     fill(),
+    ...checksumFunctions(),
+    ...inflateFunctions(),
     ...wasmTwinNames.map((name, index) => twin(layout, index, name)),
   ];
   const counts = wasmTwinNames.map((name) => `${name} calls`);
-  return wasmModule(layout.memoryPages, imports, functions, counts);
+  return wasmModule(layout.memoryPages, Math.ceil(INFLATE_END / 65536), imports, functions, counts);
 }
