@@ -81,7 +81,7 @@ function timeRows(timeMs: EmulatorStatistics["timeMs"]): Row[] {
 }
 
 export function statisticsTable(statistics: EmulatorStatistics): string {
-  const { translation, slots, flags, guards, tlb, memory, processes } = statistics;
+  const { translation, slots, flags, guards, tlb, memory, inUse, processes } = statistics;
   const rows: readonly Row[] = [
     [
       "regions threaded",
@@ -108,6 +108,11 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
     ...callRows(statistics.systemCalls),
     ...timeRows(statistics.timeMs),
     ["memory", size(memory.residentPeakBytes), `largest process, of ${size(memory.guestBytes)}`],
+    [
+      "  in use at the end",
+      size(inUse.guestPages * 4 * KIBIBYTE),
+      `${integer(inUse.fragments)} fragments in ${integer(inUse.modules)} modules, ${integer(inUse.slots)} slots`,
+    ],
     ...(memory.hostPeakBytes === undefined ? [] : [["  of the host", size(memory.hostPeakBytes), "at most"] as Row]),
   ];
   const nameWidth = Math.max(...rows.map(([name]) => name.length));

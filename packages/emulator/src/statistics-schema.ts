@@ -40,6 +40,7 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
     other: milliseconds,
   }),
   memory: z.strictObject({ guestBytes: count, residentPeakBytes: count, hostPeakBytes: count.exactOptional() }),
+  inUse: z.strictObject({ tables: count, slots: count, modules: count, fragments: count, guestPages: count }),
   processes: count,
   codeUse: z.array(
     z.strictObject({

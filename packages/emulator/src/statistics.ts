@@ -80,6 +80,16 @@ export interface EmulatorStatistics {
     /** Of the process that emulates, where the host says. */
     readonly hostPeakBytes?: number;
   };
+  /** What is in use now; when all processes have ended, that is what they leave to the next. */
+  readonly inUse: {
+    /** Tables of trampolines: one for each process. */
+    readonly tables: number;
+    readonly slots: number;
+    readonly modules: number;
+    readonly fragments: number;
+    /** Pages of guest memory: of processes, of cached files, and of the engine itself. */
+    readonly guestPages: number;
+  };
   /** Processes that ended. */
   readonly processes: number;
   /** The first of them, in the order they ended: what each had of the translations that all share. */
@@ -141,6 +151,13 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
     memory: {
       guestBytes: engine.memory.totalPages * PAGE_BYTES,
       residentPeakBytes: usage.peakResidentPages * PAGE_BYTES,
+    },
+    inUse: {
+      tables: engine.heap.tableCount,
+      slots: engine.heap.slotCount - engine.heap.freeSlots,
+      modules: engine.heap.moduleCount,
+      fragments: engine.heap.statistics.fragments - engine.heap.statistics.discarded,
+      guestPages: engine.memory.totalPages - engine.memory.freePages,
     },
     processes: usage.processes,
     codeUse: usage.codeUse,

@@ -145,6 +145,17 @@ export class CodeHeap<Module> {
     return this.nextSlot;
   }
 
+  get moduleCount(): number {
+    return this.modules.size;
+  }
+
+  /** Slots that nobody has: the others are in use, or reserved. */
+  get freeSlots(): number {
+    let free = this.freeLinkSlots.length;
+    for (const [length, ranges] of this.freeRanges) free += length * ranges.length;
+    return free;
+  }
+
   /** Tables that fragments can be linked in. */
   get tableCount(): number {
     return this.tables.size;
