@@ -14,6 +14,8 @@ export interface Control {
 
 const guardTests = ["packages/emulator/src/toy-guards.test.ts", "packages/emulator/src/toy-check-on-use.test.ts"];
 const trampolineTests = ["packages/emulator/src/toy-trampolines.test.ts", "packages/trampolines/src"];
+const flagTests = ["packages/lazy-flags/src", "packages/guest-x86/src/lift/flags.test.ts"];
+const bindingTests = ["packages/native-binding/src"];
 const memory = "packages/guard-memory/src/physical-memory.ts";
 const engine = "packages/dbt-core/src/engine/engine.ts";
 
@@ -155,5 +157,69 @@ export const controls: readonly Control[] = [
     instead: "this.deadSet[node] = 0;",
     tests: ["packages/guest-x86/src/golden.test.ts", "packages/guest-x86/src/frontend.test.ts"],
     notices: ["F8"],
+  },
+  {
+    name: "conditions are put together from flags",
+    file: "packages/lazy-flags/src/resolve.ts",
+    text: "record.kind === FlagKind.subtract &&\n",
+    instead: "false &&\n",
+    tests: flagTests,
+    notices: ["F3"],
+  },
+  {
+    name: "steps up and down lose the carry",
+    file: "packages/lazy-flags/src/plain-flags.ts",
+    text: "operationWord(kind, width) | (this.operation & carryMask)",
+    instead: "operationWord(kind, width)",
+    tests: flagTests,
+    notices: ["F6"],
+  },
+  {
+    name: "records are never normalised",
+    file: "packages/lazy-flags/src/plain-flags.ts",
+    text: "this.given(this.word);",
+    instead: "",
+    tests: flagTests,
+    notices: ["F2"],
+  },
+  {
+    name: "functions are known by their first bytes",
+    file: "packages/native-binding/src/code-signature.ts",
+    text: "second === signature.head[1] && hashOf(code, signature.relocated) === signature.hash",
+    instead: "second === signature.head[1]",
+    tests: bindingTests,
+    notices: ["B1"],
+  },
+  {
+    name: "bind points lead nowhere",
+    file: "packages/native-binding/src/native-process.ts",
+    text: "point === undefined ? undefined : this.port.resolve(point.guest)",
+    instead: "undefined",
+    tests: bindingTests,
+    notices: ["B3"],
+  },
+  {
+    name: "native frames that were left for good stay",
+    file: "packages/native-binding/src/native-frames.ts",
+    text: "if (!holds(memory, stack - 8, resumeAddress) || !holds(memory, stack - 16, resumeAddress))",
+    instead: "if (holds === undefined)",
+    tests: bindingTests,
+    notices: ["B6"],
+  },
+  {
+    name: "twins write where the guest may not",
+    file: "packages/native-binding/src/guest-memory.ts",
+    text: "if (host === 0) throw new GuestFault(address, true);",
+    instead: "",
+    tests: bindingTests,
+    notices: ["B5", "B7"],
+  },
+  {
+    name: "inflate does not ask whether its output may be written",
+    file: "packages/native-binding/src/wasm/inflate.ts",
+    text: "when(writable(get(nextOut), produced), refuse),",
+    instead: "",
+    tests: bindingTests,
+    notices: ["B7"],
   },
 ];
