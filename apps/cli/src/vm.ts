@@ -1,10 +1,12 @@
 /** `doppel vm`: a whole machine that boots a kernel. */
 import * as fs from "node:fs";
+import { resolve as absolutePath } from "node:path";
 import { BootError, Machine, MachineFault } from "@doppel/emulator";
-import { nodeHost } from "@doppel/emulator/node";
+import { nodeHost, TranslationCache } from "@doppel/emulator/node";
 import { type GuestMemory, VirtioConsole } from "@doppel/pc-machine";
 import { parseOptions, systemMessage } from "./options.ts";
 import { printError } from "./output.ts";
+import { translationsIn } from "./translations.ts";
 import { UsageError } from "./usage-error.ts";
 import { type ControlServer, serveControl } from "./vm/control-server.ts";
 import { openDevices } from "./vm/devices.ts";
@@ -53,6 +55,9 @@ Ctrl-A x ends, Ctrl-A s saves, Ctrl-A Ctrl-A is one for the guest.
   --save FILE      where Ctrl-A s saves the machine, which then ends
   --load FILE      resumes the machine saved there; its disks, networks and
                    shares are to be given as they were
+  --translations DIR
+                   where translations are kept for the next start of this kernel;
+                   nowhere unless it is given
   --no-reboot      a reset ends the machine
   --stats          what the machine did, on standard error, when it ends
 `;
@@ -84,6 +89,7 @@ export async function run(args: readonly string[]): Promise<number> {
     gdb: { type: "string" },
     save: { type: "string" },
     load: { type: "string" },
+    translations: { type: "string" },
     "no-reboot": { type: "boolean" },
     stats: { type: "boolean" },
     help: { type: "boolean" },
@@ -108,6 +114,7 @@ export async function run(args: readonly string[]): Promise<number> {
     shares: values.share ?? [],
     onError: say,
   });
+  const cache = translationCache(values.translations ?? "none", absolutePath(kernel ?? load ?? ""));
   let machine: Machine;
   let control: ControlServer | undefined;
   let gdb: GdbServer | undefined;
@@ -131,6 +138,7 @@ export async function run(args: readonly string[]): Promise<number> {
       ],
       endOnReset: values["no-reboot"] === true,
       host: nodeHost,
+      ...(cache === undefined ? {} : { translator: { archive: cache.archive } }),
     });
     if (load !== undefined) await loadMachine(machine, load);
     if (gdbOption !== undefined) gdb = await serveGdb(gdbOption, { machine, kill: quit }, say);
@@ -181,9 +189,16 @@ export async function run(args: readonly string[]): Promise<number> {
     await control?.close();
     await devices.close();
     await lines.close();
+    // A kernel that is somewhere else each time brings as much again that is of use only once.
+    if (cache !== undefined && cache.archive.added > 2 * cache.archive.used) cache.save();
     if (values.stats === true) printStatistics(machine);
   }
   return 0;
+}
+
+function translationCache(directory: string, program: string): TranslationCache | undefined {
+  const { translations } = translationsIn(directory, import.meta.filename);
+  return translations === undefined ? undefined : new TranslationCache({ ...translations, program });
 }
 
 function printStatistics(machine: Machine): void {
