@@ -1,9 +1,10 @@
 /**
- * Twins in WebAssembly: functions on memory and strings that translated code calls without JavaScript in between.
+ * Twins in WebAssembly: functions that translated code calls without JavaScript in between.
  *
  * They see guest memory through the soft TLB, page by page, as translated code does; a page that is not in it is asked for,
  * and one that may not simply be read (written) sends the call on to `slow`, the same function's twin in JavaScript, with nothing
- * written. So do calls about more than `LARGEST` bytes, since this code looks at no budget.
+ * written. So do strings, copies and fills of more than `LARGEST` bytes, which would take time from nobody's slice; sums and
+ * `inflate_fast` say what they took.
  */
 import {
   again,
