@@ -6,9 +6,10 @@ import { FlowGraph } from "./flow-graph.ts";
 /** Successors of each block: none, one or two; a number that is no block's leaves the region. */
 type Shape = readonly (readonly number[])[];
 
-function build(shape: Shape): FlowGraph {
+function build(shape: Shape, dispatches = false): FlowGraph {
   const builder = new RegionBuilder([], []);
   builder.reset();
+  if (dispatches) builder.dispatch(shape.map((_, index) => blockKey(index)));
   shape.forEach((successors, index) => {
     builder.beginBlock(blockKey(index));
     builder.beginInstruction(index, 1);
@@ -138,6 +139,26 @@ test("a loop entered in the middle: the edge that would make it irreducible leav
   expect(graph.inside(first, blockKey(second))).toBe(second);
   expect(graph.inside(second, blockKey(first))).toBe(-1);
   expect([...graph.isLoopHeader.slice(0, 3)]).toEqual([0, 0, 0]);
+});
+
+test("in a region that dispatches to a block, edges into loops there go by way of the dispatch block", () => {
+  fc.assert(
+    fc.property(shapes, (shape) => {
+      const blocks = shape.length;
+      // Block n of the shape is block n + 1 of the region.
+      const graph = build(shape, true);
+      for (const from of graph.order.slice(1)) {
+        for (const to of shape[from - 1]) {
+          const target = to + 1;
+          const exists = to < blocks;
+          const back = exists && graph.position[target] <= graph.position[from];
+          const around = back && !graph.dominates(target, from);
+          expect(graph.inside(from, blockKey(to))).toBe(!exists ? -1 : around ? 0 : target);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("a graph is built anew for every region, smaller or larger", () => {

@@ -2,8 +2,10 @@
  * The control flow of a region: successors, reverse postorder, dominators, and which edges stay inside.
  *
  * Structured code needs a reducible graph; an edge that would enter a loop elsewhere than at its header is made an
- * exit instead (it goes through a slot, to a region of its own).
+ * exit instead (it goes through a slot, to a region of its own), or goes by way of the dispatch block when that knows its
+ * target.
  */
+import { findDominators, isDominator } from "../region/dominators.ts";
 import { type Block, DISPATCH, NOWHERE, type RegionBuilder, Terminator } from "../ir/region.ts";
 
 export class FlowGraph {
@@ -28,6 +30,9 @@ export class FlowGraph {
   }
 
   private dispatchTargets: readonly number[] = [];
+  /** Edges that go by way of the dispatch block, each as source * `edgeSpan` + target. */
+  private readonly redirected: Set<number> = new Set();
+  private edgeSpan = 0;
 
   /** The nth successor key of a block, or undefined. */
   successor(block: Block, edge: number): number | undefined {
@@ -63,17 +68,43 @@ export class FlowGraph {
     }
     this.blockOfKey.clear();
     for (let index = 0; index < count; index++) this.blockOfKey.set(blocks[index].key, index);
-    this.position.fill(-1, 0, count);
     this.isLoopHeader.fill(0, 0, count);
     this.isMerge.fill(0, 0, count);
-    for (let index = 0; index < count; index++) {
-      this.children[index] = [];
-      this.predecessors[index] = [];
-    }
     this.dispatchTargets = region.dispatchTargets;
-    this.number(blocks);
-    this.dominate();
+    this.redirected.clear();
+    this.edgeSpan = count;
+    do {
+      this.position.fill(-1, 0, count);
+      for (let index = 0; index < count; index++) {
+        this.children[index] = [];
+        this.predecessors[index] = [];
+      }
+      this.number(blocks);
+      this.dominate();
+    } while (this.redirect(blocks));
     this.classify(blocks);
+  }
+
+  /** Has edges into loops go by way of the dispatch block where it can; whether there were any. */
+  private redirect(blocks: readonly Block[]): boolean {
+    if (this.dispatchTargets.length === 0) return false;
+    const before = this.redirected.size;
+    for (const from of this.order) {
+      for (let edge = 0; ; edge++) {
+        const key = this.successor(blocks[from], edge);
+        if (key === undefined) break;
+        const to = this.target(from, key);
+        if (to < 0 || this.position[to] > this.position[from] || this.dominates(to, from)) continue;
+        if (this.dispatchTargets.includes(key)) this.redirected.add(from * this.edgeSpan + to);
+      }
+    }
+    return this.redirected.size > before;
+  }
+
+  /** The block that an edge goes to first, or -1 when that is outside the region. */
+  private target(from: number, key: number): number {
+    const to = this.blockAt(key);
+    return to >= 0 && this.redirected.has(from * this.edgeSpan + to) ? this.blockAt(DISPATCH) : to;
   }
 
   private number(blocks: readonly Block[]): void {
@@ -94,7 +125,7 @@ export class FlowGraph {
         stackEdge.pop();
         continue;
       }
-      const next = this.blockAt(key);
+      const next = this.target(block, key);
       if (next < 0) continue;
       this.predecessors[next].push(block);
       if (position[next] !== -1) continue;
@@ -106,37 +137,12 @@ export class FlowGraph {
     for (let index = 0; index < this.order.length; index++) position[this.order[index]] = index;
   }
 
-  /** Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm". */
   private dominate(): void {
-    const { order, position, immediateDominator: idom } = this;
-    for (const block of order) idom[block] = -1;
-    idom[0] = 0;
-    for (let changed = true; changed;) {
-      changed = false;
-      for (let index = 1; index < order.length; index++) {
-        const block = order[index];
-        let dominator = -1;
-        for (const predecessor of this.predecessors[block]) {
-          if (idom[predecessor] === -1) continue;
-          if (dominator === -1) {
-            dominator = predecessor;
-            continue;
-          }
-          let a = predecessor;
-          while (a !== dominator) {
-            while (position[a] > position[dominator]) a = idom[a]!;
-            while (position[dominator] > position[a]) dominator = idom[dominator]!;
-          }
-        }
-        if (idom[block] !== dominator) {
-          idom[block] = dominator;
-          changed = true;
-        }
-      }
-    }
+    const { order, immediateDominator } = this;
+    findDominators(order, this.position, this.predecessors, immediateDominator);
     for (let index = 1; index < order.length; index++) {
       const block = order[index];
-      this.children[idom[block]].push(block);
+      this.children[immediateDominator[block]].push(block);
     }
   }
 
@@ -159,14 +165,12 @@ export class FlowGraph {
   }
 
   dominates(above: number, below: number): boolean {
-    let block = below;
-    while (this.position[block] > this.position[above]) block = this.immediateDominator[block]!;
-    return block === above;
+    return isDominator(above, below, this.position, this.immediateDominator);
   }
 
-  /** The block an edge goes to inside the region, or -1 where it must leave through a slot. */
+  /** The block an edge goes to (first) inside the region, or -1 where it must leave through a slot. */
   inside(from: number, key: number): number {
-    const to = this.blockAt(key);
+    const to = this.target(from, key);
     if (to < 0) return -1;
     if (this.position[to] <= this.position[from] && !this.dominates(to, from)) return -1;
     return to;

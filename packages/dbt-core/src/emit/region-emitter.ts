@@ -273,6 +273,11 @@ export class RegionEmitter {
       this.context.storeConstant(Header.exitOffset, keyOffset(key));
       this.branchTo(-1 - this.faultExits.ofBlock[from], Wasm.br);
       this.close();
+      if (to === graph.blockAt(DISPATCH)) {
+        this.context.pushAddress(keyOffset(key));
+        this.out.u8(Wasm.localSet);
+        this.out.u32(this.result);
+      }
       this.branchTo(to, Wasm.br);
     } else if (graph.isMerge[to] === 1) {
       this.branchTo(to, Wasm.br);

@@ -5,11 +5,13 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
-import { type Block, blockKey, DISPATCH, keyOffset, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { type Block, blockKey, DISPATCH, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
 import { CALLEE_INSTRUCTIONS, type DecodedCode, Inlining } from "./inlining.ts";
+import { loopJoins } from "./loop-joins.ts";
+import { leaveAfterOneRound } from "./one-round.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -42,6 +44,8 @@ export interface SourceMemory {
 
 /** By granule of the window: not there; copied for a look; guarded, then copied. */
 const Granule = { absent: 0, seen: 1, guarded: 2 } as const;
+/** Each may make further loops ones that are entered in several places. */
+const JOIN_ROUNDS = 3;
 /** How many times as many instructions a region may have that dispatches: as an interpreter's loop, it is many in one. */
 const DISPATCH_FACTOR = 4;
 const GRANULE_BYTES = 1 << GRANULE_SHIFT;
@@ -172,14 +176,12 @@ export class RegionDiscovery implements DecodedCode {
     this.pages.fill(UNKNOWN);
     this.granuleState.fill(Granule.absent);
     this.recordCount = 0;
-    this.blockCount = 0;
     this.exits.length = 0;
     this.dispatched.length = 0;
     this.dispatching.clear();
     this.entries.length = 0;
     this.faultAddress = -1;
     this.inlining.begin(this.inlined);
-    this.copiedBlocks.clear();
     this.callees.length = 0;
     this.calledFrom.clear();
     this.decodeAll(this.entryPlace, mode);
@@ -190,6 +192,7 @@ export class RegionDiscovery implements DecodedCode {
     this.frontend.beginRegion(builder, mode);
     this.entryCode?.lift(builder);
     this.orderBlocks();
+    if (this.dispatched.length > 0) this.joinLoops();
     this.beginDispatch(builder);
     for (const block of this.order) this.liftedAs[block] = this.liftBlock(block, builder);
     if (this.stepping) leaveAfterOneRound(builder);
@@ -518,6 +521,9 @@ export class RegionDiscovery implements DecodedCode {
 
   private orderBlocks(): void {
     const { stack, order } = this;
+    this.blockCount = 0;
+    this.copiedBlocks.clear();
+    this.inlining.begin(this.inlined);
     order.length = 0;
     stack.length = 0;
     const first = this.enterBlock(this.entryPlace);
@@ -537,12 +543,30 @@ export class RegionDiscovery implements DecodedCode {
     for (const block of order) this.liftedAs[block] = -1;
   }
 
+  /**
+   * Has a region that dispatches do so to where its loops are entered elsewhere than at their headers. Others are left there, for a
+   * region that begins at the better place.
+   */
+  private joinLoops(): void {
+    for (let round = 0; round < JOIN_ROUNDS; round++) {
+      const roots = [0];
+      for (const place of this.dispatched) if (this.isDecoded(place)) roots.push(this.blockOf(place));
+      const before = this.dispatched.length;
+      for (const block of loopJoins(this.order, this.predecessors, roots)) {
+        const place = this.firstPlace[block];
+        if (this.copyOf[block] === 0 && !this.dispatched.includes(place)) this.dispatched.push(place);
+      }
+      if (this.dispatched.length === before) return;
+      this.orderBlocks();
+    }
+  }
+
   /** The block that begins at a place, or -1. */
   private blockOf(place: number, copy = 0): number {
     if (copy > 0) return this.copiedBlocks.get(copy * WINDOW_BYTES + place) ?? -1;
     const block = this.blockAt[place];
-    const exists = block < this.blockCount && this.firstPlace[block] === place && this.leaderFor[place] === this.region;
-    return exists ? block : -1;
+    if (block >= this.blockCount || this.firstPlace[block] !== place || this.copyOf[block] !== 0) return -1;
+    return this.leaderFor[place] === this.region ? block : -1;
   }
 
   /** Enters what is reached from the blocks on the stack; each goes into `order` behind what comes after it. */
@@ -651,47 +675,5 @@ export class RegionDiscovery implements DecodedCode {
       lifted.target = blockKey(this.calledFrom.get(this.lastPlace[block])! - entryPlace, 0, callee);
       if (lifted.terminator === Terminator.call) lifted.terminator = Terminator.jump;
     }
-  }
-}
-
-const ENTRY = blockKey(0);
-/** A part that no frontend makes. */
-const ROUND_DONE = blockKey(0, 3);
-
-/**
- * An instruction that runs alone leaves wherever it leads, and one that is a loop goes round once: it may overwrite
- * itself, and is fetched again.
- */
-function leaveAfterOneRound(builder: RegionBuilder): void {
-  const exits = new Set<number>();
-  /** The block to go to instead of the one with this key. */
-  const instead = (key: number): number => {
-    if (key !== ENTRY && keyOffset(key) === 0) return key;
-    const exit = key === ENTRY ? ROUND_DONE : key;
-    exits.add(exit);
-    return exit;
-  };
-  for (const block of builder.blocks) {
-    switch (block.terminator) {
-      case Terminator.jump:
-        block.target = instead(block.target);
-        break;
-      case Terminator.branch:
-        block.target = instead(block.target);
-        block.next = instead(block.next);
-        break;
-      case Terminator.service:
-        block.next = instead(block.next);
-        break;
-      case Terminator.call:
-        // The return address has been pushed.
-        block.terminator = Terminator.jump;
-        block.target = instead(block.target);
-        break;
-    }
-  }
-  for (const exit of exits) {
-    builder.beginBlock(exit);
-    builder.exit(EngineExit.stepped, 0, exit === ROUND_DONE ? ENTRY : exit);
   }
 }

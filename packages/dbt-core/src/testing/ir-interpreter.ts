@@ -293,6 +293,7 @@ class Interpreter {
       return this.around.transfer(this.at(offset), this.options.slotFor(offset), this.options.depth, undefined);
     }
     if (!this.graph.isBackEdge(from, to)) return to;
+    if (to === this.graph.blockAt(DISPATCH)) this.target = this.at(offset);
     if (key % 4 === 0 && this.countsOut(`${name} of ${from}`)) {
       return this.around.promote(this.at(offset), this.options.slotFor(offset), this.options.depth);
     }
