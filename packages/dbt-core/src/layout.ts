@@ -56,8 +56,8 @@ export const EngineExit = {
 } as const;
 
 /**
- * The soft TLB as emitted code reads it. An entry: the tag for reads, the tag for writes (each the page's virtual
- * address, or something no address with this index can match), and what added to an address's low half gives its byte offset in
+ * The soft TLB as emitted code reads it. An entry has a tag for reads and one for writes (the page's virtual address, or something
+ * no address with this index can match); behind each is what added to an address's low half gives its byte offset in
  * WebAssembly memory.
  */
 export interface TlbLayout {
@@ -65,8 +65,10 @@ export interface TlbLayout {
   readonly offset: number;
   readonly indexBits: number;
   readonly entryShift: number;
+  /** Bytes from an entry to its tags. */
   readonly readTag: number;
   readonly writeTag: number;
+  /** Bytes from a tag to what belongs to it. */
   readonly addend: number;
   readonly pageShift: number;
 }

@@ -15,10 +15,10 @@ class Checked {
   lookUp(address: bigint, size: number, write: boolean): number | undefined {
     const { indexBits, entryShift, readTag, writeTag, addend, pageShift } = softTlbShape;
     const index = Number((address >> BigInt(pageShift)) & BigInt((1 << indexBits) - 1));
-    const entry = BASE + (index << entryShift);
-    const tag = this.view.getBigUint64(entry + (write ? writeTag : readTag), true);
+    const at = BASE + (index << entryShift) + (write ? writeTag : readTag);
+    const tag = this.view.getBigUint64(at, true);
     if ((address ^ tag) >= BigInt(PAGE_BYTES - size + 1)) return undefined;
-    return (this.view.getInt32(entry + addend, true) + low(address)) | 0;
+    return (this.view.getInt32(at + addend, true) + low(address)) | 0;
   }
 
   fill(page: bigint, host: number, rights: string): void {

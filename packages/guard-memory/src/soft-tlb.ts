@@ -2,13 +2,16 @@
  * The soft TLB, in WebAssembly memory behind each context block, where translated code looks pages up by itself.
  *
  * ```text
- * entry (32 bytes)   0  read tag i64    the page's virtual address, or one that no look-up here can match
- *                    8  write tag i64   the same for writes
- *                   16  addend i32      with the low half of an address: its byte offset in WebAssembly memory
- *                   20  global i32      not 0: kept when the address space changes
- *                   24  used i32        not 0: listed as used, and perhaps as local
- *                   28  host i32        byte offset of the physical page in WebAssembly memory
+ * for reads (16 bytes an entry)    0  tag i64      the page's virtual address, or one that no look-up here can match
+ *                                  8  addend i32   with the low half of an address: its byte offset in WebAssembly memory
+ *                                 12  host i32     byte offset of the physical page in WebAssembly memory
+ * then, for writes                 0  tag i64      the same for writes
+ *                                  8  addend i32   the same
+ *                                 12  state i32    not 0: listed as used, perhaps as local, and perhaps kept
  * ```
+ * Reads and writes lie apart, and each look-up stays within 16 bytes: what waits for memory is mostly reads, and
+ * twice as many pages of these fit into the host's first cache.
+ *
  * A look-up takes the exclusive or of tag and address and compares with the page size: one check for the right page and
  * for all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there.
  */
@@ -20,15 +23,16 @@ export const TLB_INDEX_BITS = 10;
 const LARGEST_INDEX_BITS = 14;
 /** A TLB takes no more than this part of the memory it is for. */
 const MEMORY_TO_TLB = 512;
-const ENTRY_SHIFT = 5;
-const WRITE_WORD = 2;
-const ADDEND_WORD = 4;
-const GLOBAL_WORD = 5;
-const USED_WORD = 6;
-const HOST_WORD = 7;
-/** What `used` says. */
+const ENTRY_SHIFT = 4;
+/** Entries for reads, and for writes. */
+const KINDS = 2;
+const ADDEND_WORD = 2;
+const HOST_WORD = 3;
+const STATE_WORD = 3;
+/** What `state` says: LOCAL is listed as local as well, GLOBAL is kept when the address space changes. */
 const USED = 1;
 const LOCAL = 2;
+const GLOBAL = 4;
 const PAGES_OF_64_BITS: number = 2 ** (64 - PAGE_SHIFT);
 
 /** What code emitters need to know; offsets from the context pointer are the composer's. */
@@ -37,6 +41,7 @@ export interface SoftTlbShape {
   readonly entryShift: number;
   readonly readTag: number;
   readonly writeTag: number;
+  /** Bytes behind a tag. */
   readonly addend: number;
   readonly pageShift: number;
   readonly bytes: number;
@@ -47,10 +52,10 @@ function shapeOf(indexBits: number): SoftTlbShape {
     indexBits,
     entryShift: ENTRY_SHIFT,
     readTag: 0,
-    writeTag: 8,
-    addend: 16,
+    writeTag: 1 << (indexBits + ENTRY_SHIFT),
+    addend: ADDEND_WORD * 4,
     pageShift: PAGE_SHIFT,
-    bytes: 1 << (indexBits + ENTRY_SHIFT),
+    bytes: KINDS << (indexBits + ENTRY_SHIFT),
   };
 }
 
@@ -58,7 +63,7 @@ export const softTlbShape: SoftTlbShape = shapeOf(TLB_INDEX_BITS);
 
 /** As large as is worth it for so much guest memory: a miss costs a call of JavaScript, some fifty times a hit. */
 export function softTlbShapeFor(memoryBytes: number): SoftTlbShape {
-  const entries = memoryBytes / MEMORY_TO_TLB / (1 << ENTRY_SHIFT);
+  const entries = memoryBytes / MEMORY_TO_TLB / (KINDS << ENTRY_SHIFT);
   return shapeOf(Math.min(LARGEST_INDEX_BITS, Math.max(TLB_INDEX_BITS - 2, Math.floor(Math.log2(entries)))));
 }
 
@@ -76,6 +81,8 @@ export class SoftTlb {
   /** Those filled as other than global since the last change of the address space, each once. */
   private readonly local: Uint16Array;
   private readonly mask: number;
+  /** Words from an entry for reads to that for writes. */
+  private readonly writes: number;
   private usedCount = 0;
   private localCount = 0;
 
@@ -83,11 +90,12 @@ export class SoftTlb {
   constructor(words: Int32Array, offset: number, shape: SoftTlbShape = softTlbShape) {
     this.words = words;
     this.mask = (1 << shape.indexBits) - 1;
+    this.writes = shape.writeTag >> 2;
     this.used = new Uint16Array(1 << shape.indexBits);
     this.local = new Uint16Array(1 << shape.indexBits);
     this.base = offset >> 2;
     this.invalidate(this.base);
-    this.invalidate(this.base + WRITE_WORD);
+    this.invalidate(this.base + this.writes);
   }
 
   private entry(index: number): number {
@@ -98,15 +106,12 @@ export class SoftTlb {
     const { words } = this;
     const index = (low >>> PAGE_SHIFT) & this.mask;
     const entry = this.entry(index);
+    const write = entry + this.writes;
     const tag = low & -(1 << PAGE_SHIFT);
-    const listed = words[entry + USED_WORD];
-    if (listed === 0) this.used[this.usedCount++] = index;
-    if (!global && listed !== LOCAL) {
-      this.local[this.localCount++] = index;
-      words[entry + USED_WORD] = LOCAL;
-    } else if (listed === 0) {
-      words[entry + USED_WORD] = USED;
-    }
+    const state = words[write + STATE_WORD];
+    if (state === 0) this.used[this.usedCount++] = index;
+    if (!global && (state & LOCAL) === 0) this.local[this.localCount++] = index;
+    words[write + STATE_WORD] = USED | (global ? (state & LOCAL) | GLOBAL : LOCAL);
     if (readable) {
       words[entry] = tag;
       words[entry + 1] = high;
@@ -114,34 +119,34 @@ export class SoftTlb {
       this.invalidate(entry);
     }
     if (writable) {
-      words[entry + WRITE_WORD] = tag;
-      words[entry + WRITE_WORD + 1] = high;
+      words[write] = tag;
+      words[write + 1] = high;
     } else {
-      this.invalidate(entry + WRITE_WORD);
+      this.invalidate(write);
     }
     words[entry + ADDEND_WORD] = host - tag;
+    words[write + ADDEND_WORD] = host - tag;
     words[entry + HOST_WORD] = host;
-    words[entry + GLOBAL_WORD] = global ? 1 : 0;
   }
 
   /** Byte offset of the physical page that may be read (written) at an address, as translated code finds it; 0: a miss. */
   find(low: number, high: number, write: boolean): number {
     const { words } = this;
     const entry = this.entry((low >>> PAGE_SHIFT) & this.mask);
-    const tag = write ? entry + WRITE_WORD : entry;
+    const tag = write ? entry + this.writes : entry;
     return words[tag] === (low & -(1 << PAGE_SHIFT)) && words[tag + 1] === high ? words[entry + HOST_WORD] : 0;
   }
 
   private invalidate(tag: number): void {
-    this.words[tag] = tag <= this.base + WRITE_WORD ? 1 << PAGE_SHIFT : 0;
+    this.words[tag] = tag === this.base || tag === this.base + this.writes ? 1 << PAGE_SHIFT : 0;
     this.words[tag + 1] = 0;
   }
 
   private empty(index: number): void {
     const entry = this.entry(index);
     this.invalidate(entry);
-    this.invalidate(entry + WRITE_WORD);
-    this.words[entry + USED_WORD] = 0;
+    this.invalidate(entry + this.writes);
+    this.words[entry + this.writes + STATE_WORD] = 0;
   }
 
   flush(): void {
@@ -154,7 +159,7 @@ export class SoftTlb {
   /** Takes the right to write without asking from all entries; what may be read stays. */
   flushWrites(): void {
     const { used, usedCount } = this;
-    for (let at = 0; at < usedCount; at++) this.invalidate(this.entry(used[at]) + WRITE_WORD);
+    for (let at = 0; at < usedCount; at++) this.invalidate(this.entry(used[at]) + this.writes);
   }
 
   /** Drops all entries but the global ones; costs nothing for these. */
@@ -162,10 +167,11 @@ export class SoftTlb {
     const { local, localCount, words } = this;
     for (let at = 0; at < localCount; at++) {
       const entry = this.entry(local[at]);
-      words[entry + USED_WORD] = USED;
-      if (words[entry + GLOBAL_WORD] !== 0) continue;
+      const write = entry + this.writes;
+      words[write + STATE_WORD] &= ~LOCAL;
+      if ((words[write + STATE_WORD] & GLOBAL) !== 0) continue;
       this.invalidate(entry);
-      this.invalidate(entry + WRITE_WORD);
+      this.invalidate(write);
     }
     this.localCount = 0;
   }
@@ -185,7 +191,7 @@ export class SoftTlb {
   private dropPage(index: number, first: number, pages: number): void {
     const { words } = this;
     const entry = this.entry(index);
-    for (let tag = entry; tag <= entry + WRITE_WORD; tag += WRITE_WORD) {
+    for (let tag = entry; tag <= entry + this.writes; tag += this.writes) {
       const page = pageNumber(words[tag], words[tag + 1]);
       const distance = (page - first + PAGES_OF_64_BITS) % PAGES_OF_64_BITS;
       if (distance < pages) this.invalidate(tag);
@@ -197,7 +203,7 @@ export class SoftTlb {
     const { words, used, usedCount } = this;
     for (let at = 0; at < usedCount; at++) {
       const entry = this.entry(used[at]);
-      if (words[entry + HOST_WORD] === (host | 0)) this.invalidate(entry + WRITE_WORD);
+      if (words[entry + HOST_WORD] === (host | 0)) this.invalidate(entry + this.writes);
     }
   }
 }

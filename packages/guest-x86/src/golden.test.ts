@@ -24,10 +24,10 @@ const layout: CodeLayout = {
   tlb: {
     offset: Header.guestStateEnd,
     indexBits: 14,
-    entryShift: 5,
+    entryShift: 4,
     readTag: 0,
-    writeTag: 8,
-    addend: 16,
+    writeTag: 16 << 14,
+    addend: 8,
     pageShift: 12,
   },
   cells: 0,

@@ -4,7 +4,7 @@
  * ```text
  *   entry = context + ((address >> pageShift) & mask) * entrySize
  *   entry.tag ^ address < pageSize - size + 1 ?      (unsigned, 64 bits) one comparison: right page, all bytes on it
- *     host = entry.addend + low half of address
+ *     host = entry.addend + low half of address          the addend that belongs to the tag
  *   : slow path, which returns a host offset, or 0 to leave the region
  * ```
  */
@@ -92,12 +92,12 @@ export class MemoryEmitter {
     out.u8(Wasm.i64LtU);
   }
 
-  private pushHost(address: number): void {
+  private pushHost(address: number, tag: number): void {
     const { out } = this;
     this.get(this.entry);
     out.u8(Wasm.i32Load);
     out.u8(2);
-    out.u32(this.tlb.offset + this.tlb.addend);
+    out.u32(this.tlb.offset + tag + this.tlb.addend);
     this.get(address);
     out.u8(Wasm.i32WrapI64);
     out.u8(Wasm.i32Add);
@@ -166,7 +166,7 @@ export class MemoryEmitter {
     // The load is in both arms: V8 would extend an offset that comes from either once more.
     out.u8(Wasm.if);
     out.u8(BLOCK_EMPTY);
-    this.pushHost(address);
+    this.pushHost(address, this.tlb.readTag);
     this.access(opcode);
     this.set(result);
     out.u8(Wasm.else);
@@ -195,7 +195,7 @@ export class MemoryEmitter {
     this.hints.mark(out, true);
     out.u8(Wasm.if);
     out.u8(BLOCK_EMPTY);
-    this.pushHost(address);
+    this.pushHost(address, this.tlb.writeTag);
     this.get(value);
     this.access(opcode);
     out.u8(Wasm.else);
@@ -238,11 +238,14 @@ export class MemoryEmitter {
       out.u8(Wasm.i64Add);
       this.set(this.lowest);
     }
-    this.check(this.lowest, writes ? tlb.writeTag : tlb.readTag, bytes);
+    this.lowestTag = writes ? tlb.writeTag : tlb.readTag;
+    this.check(this.lowest, this.lowestTag, bytes);
   }
 
   /** Local with the address of the lowest byte of the group looked up last. */
   private lowest = -1;
+  /** Which tag was compared. */
+  private lowestTag = 0;
 
   private set(local: number): void {
     this.out.u8(Wasm.localSet);
@@ -327,7 +330,7 @@ export class MemoryEmitter {
       this.get(host);
       return;
     }
-    this.pushHost(this.lowest);
+    this.pushHost(this.lowest, this.lowestTag);
     out.u8(Wasm.localTee);
     out.u32(host);
   }

@@ -126,12 +126,12 @@ function functions(layout: CodeLayout): SupportFunction[] {
     1,
     Wasm.i64Xor,
   ];
-  const host = (entry: number): number[] => [
+  const host = (tag: number, entry: number): number[] => [
     localGet,
     entry,
     i32Load,
     2,
-    ...u32(tlb.offset + tlb.addend),
+    ...u32(tlb.offset + tag + tlb.addend),
     ...low(1),
     Wasm.i32Add,
   ];
@@ -325,7 +325,7 @@ function functions(layout: CodeLayout): SupportFunction[] {
         Wasm.i64LtU,
         Wasm.if,
         0x7f,
-        ...host(3),
+        ...host(tlb.readTag, 3),
         Wasm.else,
         localGet,
         0,
@@ -350,7 +350,7 @@ function functions(layout: CodeLayout): SupportFunction[] {
         Wasm.i64LtU,
         Wasm.if,
         0x7f,
-        ...host(4),
+        ...host(tlb.writeTag, 4),
         localGet,
         2,
         ...store,

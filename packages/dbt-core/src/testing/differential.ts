@@ -28,8 +28,8 @@ const layout: CodeLayout = {
     indexBits: TLB_BITS,
     entryShift: 5,
     readTag: 0,
-    writeTag: 8,
-    addend: 16,
+    writeTag: 16,
+    addend: 8,
     pageShift: 12,
   },
   jumpCache: { offset: 4096 + CELL_BYTES + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
@@ -186,9 +186,10 @@ class EmittedMachine {
     const { view } = this.machine;
     for (let index = 0; index < 1 << TLB_BITS; index++) {
       const at = this.entry(BigInt(index));
-      view.setBigInt64(at, BigInt((index ^ 1) << 12), true);
-      view.setBigInt64(at + 8, BigInt((index ^ 1) << 12), true);
-      view.setInt32(at + 16, 0x7fffffff, true);
+      for (const tag of [at, at + layout.tlb.writeTag]) {
+        view.setBigInt64(tag, BigInt((index ^ 1) << 12), true);
+        view.setInt32(tag + layout.tlb.addend, 0x7fffffff, true);
+      }
     }
     for (let index = 0; index < 1 << layout.jumpCache.indexBits; index++) {
       view.setBigInt64(Place.context + layout.jumpCache.offset + index * JUMP_CACHE_ENTRY, BigInt(index ^ 1), true);
@@ -201,9 +202,11 @@ class EmittedMachine {
     const { view } = this.machine;
     const at = this.entry(page);
     const none = ((page & ((1n << BigInt(TLB_BITS)) - 1n)) ^ 1n) << 12n;
-    view.setBigUint64(at, BigInt.asUintN(64, page << 12n), true);
-    view.setBigUint64(at + 8, mapping.writable ? BigInt.asUintN(64, page << 12n) : none, true);
-    view.setInt32(at + 16, mapping.host - Number(BigInt.asIntN(32, page << 12n)), true);
+    for (const tag of [at, at + layout.tlb.writeTag]) {
+      const hits = tag === at || mapping.writable;
+      view.setBigUint64(tag, hits ? BigInt.asUintN(64, page << 12n) : none, true);
+      view.setInt32(tag + layout.tlb.addend, mapping.host - Number(BigInt.asIntN(32, page << 12n)), true);
+    }
   }
 
   private look(low: number, high: number): bigint {

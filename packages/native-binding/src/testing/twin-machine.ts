@@ -6,7 +6,7 @@ export const PAGES = 16;
 export const CONTEXT: number = 15 * PAGE * PAGES;
 const REGISTERS = 64;
 const OUTCOME = 32;
-const TLB = { offset: 256, indexBits: 4, entryShift: 5, readTag: 0, writeTag: 8, addend: 16 };
+const TLB = { offset: 256, indexBits: 4, entryShift: 5, readTag: 0, writeTag: 16, addend: 8 };
 const [RAX, RDX, RSI, RDI] = [0, 2, 6, 7];
 const RETURNED = 1n;
 /** Guest-virtual page n, from BASE, is physical page 2n + 1: neighbours are not neighbours in memory. */
@@ -51,8 +51,9 @@ export class TwinMachine {
     const entry = CONTEXT + TLB.offset + (((low >>> 12) & 15) << TLB.entryShift);
     const tag = address & ~4095n;
     this.view.setBigUint64(entry, this.readable(page) ? tag : 1n << 12n, true);
-    this.view.setBigUint64(entry + 8, this.writable(page) ? tag : 1n << 12n, true);
-    this.view.setInt32(entry + 16, (host - Number(BigInt.asIntN(32, tag))) | 0, true);
+    this.view.setBigUint64(entry + 16, this.writable(page) ? tag : 1n << 12n, true);
+    for (const addend of [entry + 8, entry + 24])
+      this.view.setInt32(addend, (host - Number(BigInt.asIntN(32, tag))) | 0, true);
     return host + (low & 4095);
   }
 

@@ -34,6 +34,7 @@ export interface WasmTwinLayout {
     readonly entryShift: number;
     readonly readTag: number;
     readonly writeTag: number;
+    /** Bytes behind a tag. */
     readonly addend: number;
   };
   /** General register n is 8 bytes at `registers + 8 * n`. */
@@ -86,7 +87,8 @@ function lookUp({ tlb }: WasmTwinLayout, write: boolean): WasmFunction {
   const [context, address, entry] = [0, 1, 2];
   const mask = (1 << tlb.indexBits) - 1;
   const index = i32.and(i32.shrU(i32.wrap(get(address)), i32.const(12)), i32.const(mask));
-  const tag = i64.load(tlb.offset + (write ? tlb.writeTag : tlb.readTag), get(entry));
+  const place = tlb.offset + (write ? tlb.writeTag : tlb.readTag);
+  const tag = i64.load(place, get(entry));
   return {
     parameters: [I32, I64],
     results: [I32],
@@ -95,7 +97,7 @@ function lookUp({ tlb }: WasmTwinLayout, write: boolean): WasmFunction {
       set(entry, i32.add(get(context), i32.shl(index, i32.const(tlb.entryShift)))),
       when(
         i64.ltU(i64.xor(tag, get(address)), i64.const(BigInt(PAGE))),
-        give(i32.add(i32.wrap(get(address)), i32.load(tlb.offset + tlb.addend, get(entry)))),
+        give(i32.add(i32.wrap(get(address)), i32.load(place + tlb.addend, get(entry)))),
       ),
       call(
         Call.translate,
