@@ -5,6 +5,7 @@ import { type AccessGroup, AccessGroups } from "./access-groups.ts";
 import type { MemoryEmitter } from "./memory-emitter.ts";
 import type { LocalPool } from "./region-frame.ts";
 import type { ValueEmitter } from "./value-emitter.ts";
+import { clear } from "../clear.ts";
 
 export class AccessEmitter {
   private readonly values: ValueEmitter;
@@ -26,7 +27,7 @@ export class AccessEmitter {
   }
 
   beginBlock(block: Block): void {
-    this.memory.known.length = 0;
+    clear(this.memory.known);
     if (!this.cold) this.groups.plan(this.region, block);
   }
 

@@ -5,6 +5,7 @@
 import { type RegionBuilder, Terminator } from "../ir/region.ts";
 import type { FlowGraph } from "./flow-graph.ts";
 import type { SlotSets } from "./slot-sets.ts";
+import { clear } from "../clear.ts";
 
 /** Above this many distinct sets, faulting blocks share one exit that spills them all. */
 const MAX_FAULT_EXITS = 12;
@@ -20,7 +21,7 @@ export class FaultExits {
 
   plan(region: RegionBuilder, graph: FlowGraph, sets: SlotSets, cold: boolean): void {
     const { list } = this;
-    list.length = 0;
+    clear(list);
     if (this.ofBlock.length < region.blocks.length) this.ofBlock = new Int32Array(region.blocks.length * 2);
     if (cold) {
       // Nothing is dirty, ever: one exit serves all.
@@ -47,7 +48,7 @@ export class FaultExits {
       low |= exit.low;
       high |= exit.high;
     }
-    this.list.length = 0;
+    clear(this.list);
     this.list.push({ low: low >>> 0, high: high >>> 0 });
     for (const block of graph.order) this.ofBlock[block] = 0;
     sets.requireEverywhere(region, graph, low, high);

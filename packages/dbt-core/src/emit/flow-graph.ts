@@ -7,6 +7,7 @@
  */
 import { findDominators, isDominator } from "../region/dominators.ts";
 import { type Block, DISPATCH, NOWHERE, type RegionBuilder, Terminator } from "../ir/region.ts";
+import { clear } from "../clear.ts";
 
 export class FlowGraph {
   /** Block indices in reverse postorder; unreachable blocks are absent. */
@@ -110,8 +111,8 @@ export class FlowGraph {
   private number(blocks: readonly Block[]): void {
     const { stackBlock, stackEdge, position } = this;
     const postorder: number[] = [];
-    stackBlock.length = 0;
-    stackEdge.length = 0;
+    clear(stackBlock);
+    clear(stackEdge);
     stackBlock.push(0);
     stackEdge.push(0);
     position[0] = -2;

@@ -10,6 +10,7 @@ import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
 import { type LinkTarget, OTHER_ENTRY, Parameter, type RegionImports } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
+import { clear } from "../clear.ts";
 
 const SECTION = { custom: 0, type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
 const KIND = { function: 0, table: 1, memory: 2 } as const;
@@ -92,10 +93,10 @@ export class ModuleEmitter implements RegionImports {
   begin(): void {
     this.code.reset();
     this.hints.reset();
-    this.hintStarts.length = 0;
-    this.names.length = 0;
+    clear(this.hintStarts);
+    clear(this.names);
     for (const index of this.helperImports) this.helperIndex[index] = -1;
-    this.helperImports.length = 0;
+    clear(this.helperImports);
     this.regionCount = 0;
   }
 

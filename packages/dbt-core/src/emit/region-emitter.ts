@@ -32,6 +32,7 @@ import {
 } from "./region-frame.ts";
 import { branchByHash, hashTargets } from "./target-hash.ts";
 import { ValueEmitter } from "./value-emitter.ts";
+import { clear } from "../clear.ts";
 
 export interface EmitOptions {
   /** Code addresses wrap at 32 bits. */
@@ -113,9 +114,9 @@ export class RegionEmitter {
     this.result = this.locals.permanent("i64");
 
     code.reset();
-    this.frames.length = 0;
+    clear(this.frames);
     this.hints.reset();
-    this.labels.length = 0;
+    clear(this.labels);
     this.entry();
     for (let exit = this.faultExits.list.length - 1; exit >= 0; exit--) {
       code.u8(Wasm.block);

@@ -1,6 +1,7 @@
 /** What a region's function is made of besides its code: parameters, locals, imports, links. */
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
+import { clear } from "../clear.ts";
 
 /** `depth`: bytes of the host's stack that are left for calls; those that find none become jumps. */
 export const Parameter = { context: 0, address: 1, slot: 2, depth: 3, count: 4 } as const;
@@ -39,7 +40,7 @@ export class BranchHints {
   private readonly entries: number[] = [];
 
   reset(): void {
-    this.entries.length = 0;
+    clear(this.entries);
   }
 
   /** The `if` or `br_if` that comes next in `out`. */
@@ -93,9 +94,9 @@ export class LocalPool {
   private readonly used: number[][] = TYPES.map(() => []);
 
   reset(): void {
-    this.types.length = 0;
-    for (const list of this.free) list.length = 0;
-    for (const list of this.used) list.length = 0;
+    clear(this.types);
+    for (const list of this.free) clear(list);
+    for (const list of this.used) clear(list);
   }
 
   permanent(type: ValueType): number {
@@ -121,7 +122,7 @@ export class LocalPool {
     for (let kind = 0; kind < TYPES.length; kind++) {
       const used = this.used[kind];
       for (const local of used) this.free[kind].push(local);
-      used.length = 0;
+      clear(used);
     }
   }
 

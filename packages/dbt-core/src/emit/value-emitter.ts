@@ -15,6 +15,7 @@ import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { type LocalPool, Parameter } from "./region-frame.ts";
 import type { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
+import { clear } from "../clear.ts";
 
 const ARITY: Uint8Array = Uint8Array.from(operations, (operation) => operation.operands.length);
 const OPCODE: Int32Array = Int32Array.from(operations, (operation) => operation.opcode);
@@ -84,8 +85,8 @@ export class ValueEmitter {
   }
 
   beginBlock(dirtyLow: number, dirtyHigh: number): void {
-    for (const slot of this.occupied) this.residents[slot].length = 0;
-    this.occupied.length = 0;
+    for (const slot of this.occupied) clear(this.residents[slot]);
+    clear(this.occupied);
     this.dirtyLow = dirtyLow;
     this.dirtyHigh = dirtyHigh;
   }
@@ -289,7 +290,7 @@ export class ValueEmitter {
         this.home[node] = temporary;
       }
     }
-    list.length = 0;
+    clear(list);
   }
 
   loadSlot(slot: number): void {

@@ -10,6 +10,7 @@
  */
 import { Op } from "./op.ts";
 import { operations, type ValueType } from "./operations.ts";
+import { clear } from "../clear.ts";
 
 /** A piece of guest state that regions keep in a wasm local: `offset` bytes into the context block. */
 export interface StateSlot {
@@ -146,9 +147,9 @@ export class RegionBuilder {
   reset(): void {
     this.nodeCount = 0;
     this.wideLength = 0;
-    this.callArguments.length = 0;
-    this.blocks.length = 0;
-    this.dispatchTargets.length = 0;
+    clear(this.callArguments);
+    clear(this.blocks);
+    clear(this.dispatchTargets);
     this.block = undefined;
     this.instructionCount = 0;
   }

@@ -6,6 +6,7 @@
  * context block, where caller and callee exchange all registers.
  */
 import { Flow } from "../port-frontend.ts";
+import { clear } from "../clear.ts";
 
 /** Guest instructions of a function that is inlined, at most. */
 export const CALLEE_INSTRUCTIONS = 48;
@@ -44,7 +45,7 @@ export class Inlining {
 
   /** A region begins, to which inlined calls may add so many guest instructions. */
   begin(instructions: number): void {
-    this.copies.length = 0;
+    clear(this.copies);
     this.copies.push({ caller: 0, returnPlace: -1, depth: 0 });
     this.sizes.clear();
     this.left = instructions;

@@ -31,6 +31,7 @@ import {
   VECTOR_BYTES,
 } from "./operation-traits.ts";
 import { AccessField, CELL_BYTES, EntryField, HelperField, RecordField, UNIT_HEADER, UnitField } from "./record.ts";
+import { clear } from "../clear.ts";
 
 const CAPACITY = 1 << 16;
 /** No record is longer. */
@@ -107,10 +108,10 @@ export class ThreadedAssembler {
     this.prepare(region);
     this.length = UNIT_HEADER;
     this.full = false;
-    this.entries.length = 0;
-    this.relocations.length = 0;
-    this.starts.length = 0;
-    this.fixups.length = 0;
+    clear(this.entries);
+    clear(this.relocations);
+    clear(this.starts);
+    clear(this.fixups);
     for (let index = 0; index < region.blocks.length; index++) this.block(index);
     for (let index = 0; index < region.blocks.length; index++) this.entry(index);
     if (this.full) return false;
@@ -356,8 +357,8 @@ export class ThreadedAssembler {
   private block(index: number): void {
     const block = this.region.blocks[index];
     const { op, immediate } = this.region;
-    for (const slot of this.occupied) this.residents[slot].length = 0;
-    this.occupied.length = 0;
+    for (const slot of this.occupied) clear(this.residents[slot]);
+    clear(this.occupied);
     this.nextCell = 0;
     this.last = -1;
     this.starts.push(this.length);
@@ -468,8 +469,7 @@ export class ThreadedAssembler {
   private release(slot: number): void {
     const list = this.residents[slot];
     if (list.length === 0) return;
-    const { offset } = this.region.slots[slot];
-    const { type } = this.region.slots[slot];
+    const { offset, type } = this.region.slots[slot];
     let cell = NOWHERE;
     for (const node of list) {
       this.home[node] = NO_SLOT;
@@ -480,7 +480,7 @@ export class ThreadedAssembler {
       }
       this.place[node] = cell;
     }
-    list.length = 0;
+    clear(list);
   }
 
   private releaseFor(set: StateSet): void {
