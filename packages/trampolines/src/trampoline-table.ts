@@ -26,8 +26,14 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   private trapSlot = -1;
   private readonly heap: CodeHeap<Module>;
   private readonly instantiated: Set<number> = new Set();
-  private readonly slotsOf: Map<Fragment<Module>, Set<number>> = new Map();
-  private readonly fragmentAt: Map<number, Fragment<Module>> = new Map();
+  /**
+   * The fragment that each linked slot leads to. The slots of one fragment are a ring: `next` and `before` of each, and one
+   * of them by fragment.
+   */
+  private readonly fragmentAt: (Fragment<Module> | undefined)[] = [];
+  private readonly slotOf: Map<Fragment<Module>, number> = new Map();
+  private next: Int32Array = new Int32Array(GROWTH);
+  private before: Int32Array = new Int32Array(GROWTH);
   readonly statistics: TableStatistics = { linked: 0, instances: 0 };
 
   constructor(heap: CodeHeap<Module>) {
@@ -73,11 +79,33 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   link(slot: number, fragment: Fragment<Module>): void {
     this.copySlot(slot, fragment.homeSlot);
     this.forgetSlot(slot);
-    this.fragmentAt.set(slot, fragment);
-    let slots = this.slotsOf.get(fragment);
-    if (slots === undefined) this.slotsOf.set(fragment, (slots = new Set()));
-    slots.add(slot);
+    this.enter(slot, fragment);
     this.statistics.linked++;
+  }
+
+  private enter(slot: number, fragment: Fragment<Module>): void {
+    if (slot >= this.next.length) this.growRings(slot);
+    const { next, before, fragmentAt } = this;
+    while (fragmentAt.length < slot) fragmentAt.push(undefined);
+    fragmentAt[slot] = fragment;
+    const other = this.slotOf.get(fragment);
+    if (other === undefined) {
+      this.slotOf.set(fragment, slot);
+      next[slot] = before[slot] = slot;
+      return;
+    }
+    next[slot] = next[other];
+    before[slot] = other;
+    before[next[slot]] = next[other] = slot;
+  }
+
+  private growRings(slot: number): void {
+    const length = Math.max(this.next.length * 2, slot + 1);
+    const { next, before } = this;
+    this.next = new Int32Array(length);
+    this.next.set(next);
+    this.before = new Int32Array(length);
+    this.before.set(before);
   }
 
   /** Traps in a discarded fragment's slots. Its home slot, too: nobody goes there, and its code can be collected. */
@@ -85,13 +113,15 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     const { container } = fragment;
     const hasHome = container.module !== undefined && this.instantiated.has(container.id);
     if (hasHome) this.copySlot(fragment.homeSlot, this.trapSlot);
-    const slots = this.slotsOf.get(fragment);
-    if (slots === undefined) return;
-    for (const slot of slots) {
+    const first = this.slotOf.get(fragment);
+    if (first === undefined) return;
+    let slot = first;
+    do {
       this.copySlot(slot, this.trapSlot);
-      this.fragmentAt.delete(slot);
-    }
-    this.slotsOf.delete(fragment);
+      this.fragmentAt[slot] = undefined;
+      slot = this.next[slot];
+    } while (slot !== first);
+    this.slotOf.delete(fragment);
   }
 
   forget(container: HeapModule<Module>): void {
@@ -99,12 +129,18 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   }
 
   private forgetSlot(slot: number): void {
-    const fragment = this.fragmentAt.get(slot);
+    const fragment = this.fragmentAt[slot];
     if (fragment === undefined) return;
-    this.fragmentAt.delete(slot);
-    const slots = this.slotsOf.get(fragment)!;
-    slots.delete(slot);
-    if (slots.size === 0) this.slotsOf.delete(fragment);
+    this.fragmentAt[slot] = undefined;
+    const { next, before } = this;
+    const other = next[slot];
+    if (other === slot) {
+      this.slotOf.delete(fragment);
+      return;
+    }
+    before[other] = before[slot];
+    next[before[slot]] = other;
+    if (this.slotOf.get(fragment) === slot) this.slotOf.set(fragment, other);
   }
 
   /** Traps in these link slots again. */
@@ -117,14 +153,15 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
 
   /** Traps in all link slots again. */
   unlinkAll(): void {
-    for (const slot of this.fragmentAt.keys()) this.copySlot(slot, this.trapSlot);
-    this.fragmentAt.clear();
-    this.slotsOf.clear();
+    for (let slot = 0; slot < this.fragmentAt.length; slot++)
+      if (this.fragmentAt[slot] !== undefined) this.copySlot(slot, this.trapSlot);
+    this.fragmentAt.length = 0;
+    this.slotOf.clear();
   }
 
   dispose(): void {
     this.heap.detach(this);
-    this.slotsOf.clear();
-    this.fragmentAt.clear();
+    this.slotOf.clear();
+    this.fragmentAt.length = 0;
   }
 }
