@@ -103,10 +103,11 @@ export class TranslationCache {
         writevSync(file, [head, contents]);
       } finally {
         closeSync(file);
-        renameSync(temporary, this.file);
       }
+      renameSync(temporary, this.file);
     } catch {
       // The next run may have more luck.
+      rmSync(temporary, { force: true });
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Call.crc-32 (ISO 3309, as in RFC 1952 section 8) sixteen bytes at a time from tables, and Adler-32 (RFC 1950 section 8.2) by
+ * CRC-32 (ISO 3309, as in RFC 1952 section 8) sixteen bytes at a time from tables, and Adler-32 (RFC 1950 section 8.2) by
  * vectors, over the pages of guest memory.
  */
 import {
@@ -28,7 +28,7 @@ export const NO_SUM = -1n;
 
 const POLYNOMIAL = 0xedb88320;
 const SLICES = 16;
-/** Table k, entry n: the Call.crc of byte n followed by k zero bytes. The first word is not zero when they are there. */
+/** Table k, entry n: the CRC of byte n followed by k zero bytes. The first word is not zero when they are there. */
 const TABLES = 64;
 export const CHECKSUM_BYTES: number = TABLES + SLICES * 1024;
 const table = (k: number): number => TABLES + 1024 * k;
