@@ -17,6 +17,8 @@ import { PageRecordWriter, pagesPerChunk } from "./page-records.ts";
 
 /** Chunks that are being compressed at once: enough work for a few threads until this one, which runs the guest, comes by. */
 const maximumCompressing = 16;
+/** Of chunks, kept for the next ones: as many as an epoch has when the guest is busy. */
+const maximumBuffers = 16;
 /** Bytes of the machine's state in one message. */
 const statePartBytes = 1 << 18;
 
@@ -85,6 +87,8 @@ export class MemorySender {
   /** Pages that the guest gave up, as the standby knows. */
   readonly #absent = new Set<number>();
   #staged: (StagedChunk | Outgoing)[] = [];
+  /** Buffers of chunks that were encoded: new ones, twenty times a second, would be garbage by the megabyte. */
+  readonly #buffers: Uint8Array[] = [];
   #stagedPages = 0;
   #outbox: Outgoing[] = [];
   #compressing = 0;
@@ -105,7 +109,7 @@ export class MemorySender {
     this.#chunkPages = pagesPerChunk(pageBytes);
     assert(options.stagedPages >= this.#chunkPages, "a chunk of pages can be staged");
     this.#writer = new PageRecordWriter(pageBytes);
-    this.#cache = new PageCache(pageBytes, options.cachePages);
+    this.#cache = new PageCache(pageBytes, pageCount, options.cachePages);
     this.#cursor = pageCount;
   }
 
@@ -206,7 +210,7 @@ export class MemorySender {
     const { pageBytes } = machine;
     const pages: number[] = [];
     const absent = new Set<number>();
-    const content = new Uint8Array(this.#chunkPages * pageBytes);
+    const content = this.#buffers.pop() ?? new Uint8Array(this.#chunkPages * pageBytes);
     for (const page of candidates) {
       const standing = machine.standing(page);
       if (standing === "kept") {
@@ -220,9 +224,16 @@ export class MemorySender {
       }
       pages.push(page);
     }
-    if (pages.length === 0) return undefined;
+    if (pages.length === 0) {
+      this.#recycle(content);
+      return undefined;
+    }
     this.#stagedPages += pages.length;
     return { kind: "chunk", epoch, pages, absent, content, counts };
+  }
+
+  #recycle(buffer: Uint8Array): void {
+    if (this.#buffers.length < maximumBuffers) this.#buffers.push(buffer);
   }
 
   /** Goes on with all that can go on. */
@@ -282,6 +293,7 @@ export class MemorySender {
       counts[this.#writer.page(page, content, this.#cache.get(page))]++;
       this.#cache.set(page, content);
     }
+    this.#recycle(chunk.content);
     const raw = this.#writer.finish();
     const rawBytes = raw.length;
     const session = this.#session;

@@ -41,7 +41,7 @@ export class PageRecordWriter {
   /** Writes the page the shortest way, and says which that was. */
   page(page: number, content: Uint8Array, before: Uint8Array | undefined): keyof typeof kinds {
     const words = wordsOf(content);
-    if (words.every((word) => word === 0)) {
+    if (isZero(words)) {
       this.zero(page);
       return "zero";
     }
@@ -94,6 +94,11 @@ export class PageRecordWriter {
     this.#at = at;
     return true;
   }
+}
+
+function isZero(words: Uint32Array): boolean {
+  for (const word of words) if (word !== 0) return false;
+  return true;
 }
 
 /** The page as words, in the host's order: only compared, and written through a view. */
