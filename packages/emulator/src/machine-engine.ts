@@ -23,6 +23,8 @@ const OWN_BYTES: number = 96 * 2 ** 20;
 /** All translations, so that those which are threaded code find room there. */
 const CODE_BYTES: number = 72 * 2 ** 20;
 const TRANSLATION_BUDGET = 1_000;
+/** A kernel that starts patches itself in many places of each page, and then seldom. */
+const FAULTS_TO_CHECK = 32;
 /** The views of memory: programs' and the supervisor's. */
 const SUPERVISOR_VIEW = 1;
 
@@ -59,7 +61,7 @@ export class MachineEngine {
     const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
     const level = cpuidLevels.find((candidate) => candidate.name === name);
     if (level === undefined) throw new UnknownCpuError(name);
-    this.memory = new PhysicalMemory(ramBytes + OWN_BYTES);
+    this.memory = new PhysicalMemory(ramBytes + OWN_BYTES, { faultsToCheck: FAULTS_TO_CHECK });
     this.ram = new GuestRam(this.memory, this.memory.reserveHighest(ramBytes / PAGE_BYTES), ramBytes);
     this.heap = new CodeHeap(RESERVED_SLOTS, { maximumSize: CODE_BYTES });
     let context: Context | undefined;

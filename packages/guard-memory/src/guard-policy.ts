@@ -50,12 +50,14 @@ interface PageRecord {
 
 export class GuardPolicies {
   private readonly choice: GuardPolicyChoice;
+  private readonly faultsToCheck: number;
   /** Pages that something happened to. */
   private readonly records: Map<number, PageRecord> = new Map();
   private readonly freed: PageGuards[] = [];
 
-  constructor(choice: GuardPolicyChoice) {
+  constructor(choice: GuardPolicyChoice, faultsToCheck: number = FAULTS_TO_CHECK) {
     this.choice = choice;
+    this.faultsToCheck = faultsToCheck;
   }
 
   isChecked(page: number): boolean {
@@ -123,7 +125,7 @@ export class GuardPolicies {
         unprotected: 0,
         changes: 0,
         recentFaults: 0,
-        faultsToCheck: FAULTS_TO_CHECK,
+        faultsToCheck: this.faultsToCheck,
         unprotectedBefore: 0,
       };
       this.records.set(page, record);

@@ -16,6 +16,8 @@ export type GuardHit = (page: number, offset: number, length: number, store: boo
 export interface PhysicalMemoryOptions {
   /** Default "by page". */
   readonly guardPolicy?: GuardPolicyChoice;
+  /** By page: stores to guarded granules of a page that are stopped until it is checked on use, the first time. */
+  readonly faultsToCheck?: number;
   /** Guards whole pages only, to compare with; default false. */
   readonly wholePages?: boolean;
 }
@@ -64,7 +66,7 @@ export class PhysicalMemory {
     this.top = this.totalPages;
     this.guardWords = this.allocateBlock(Math.ceil((this.totalPages * GUARD_WORD_BYTES) / PAGE_BYTES));
     this.guards = new GuardBits(new Uint32Array(this.memory.buffer, this.guardWords, this.totalPages * 2));
-    this.policies = new GuardPolicies(options.guardPolicy ?? "by page");
+    this.policies = new GuardPolicies(options.guardPolicy ?? "by page", options.faultsToCheck);
     this.wholePages = options.wholePages ?? false;
   }
 

@@ -59,6 +59,35 @@ function lastBlock(builder: RegionBuilder): Block {
 
 const nameOf = (builder: RegionBuilder, node: number): string => operations[builder.op[node]].name;
 
+describe("fields that may hold addresses of a kernel", () => {
+  const fieldsOf = (hex: string): number[] => {
+    const builder = lift(hex);
+    const nodes = Array.from({ length: builder.nodeCount }, (_, node) => node).filter((node) => builder.isField(node));
+    return nodes
+      .sort((m, n) => builder.z[m] - builder.z[n])
+      .flatMap((node) => [builder.z[node], builder.immediate[node]]);
+  };
+  it.each([
+    ["mov rdi, -0x7edcba99; ret", "48 c7 c7 67 45 23 81 c3", [3, -0x7edcba99]],
+    ["mov rax, 0xffffffff81234567; ret", "48 b8 67 45 23 81 ff ff ff ff c3", [2, -0x7edcba99]],
+    ["mov rax, [rcx * 8 - 0x7edcba99]; ret", "48 8b 04 cd 67 45 23 81 c3", [4, -0x7edcba99]],
+    [
+      "mov qword [rbx - 0x7edcba99], -0x7edcba98; ret",
+      "48 c7 83 67 45 23 81 68 45 23 81 c3",
+      [3, -0x7edcba99, 7, -0x7edcba98],
+    ],
+    ["mov edi, 0x81234567; ret", "bf 67 45 23 81 c3", []],
+    ["mov rdi, -0x1000; ret", "48 c7 c7 00 f0 ff ff c3", []],
+    ["mov rax, [rip - 0x7edcba99]; ret", "48 8b 05 67 45 23 81 c3", []],
+  ])("%s", (_name, hex, expected) => {
+    expect(fieldsOf(hex)).toEqual(expected);
+  });
+
+  it("decide where something is made of their value: lea eax, [-0x7edcba99]", () => {
+    expect(lift("8d 04 25 67 45 23 81 c3").decisive).toEqual([3]);
+  });
+});
+
 describe("optional bits of the mode", () => {
   it.each([
     ["add eax, ecx; ret", "01 c8 c3", 0],

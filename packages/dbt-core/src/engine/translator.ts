@@ -9,7 +9,7 @@ import type { GuardMask } from "../emit/region-emitter.ts";
 import type { LinkTarget } from "../emit/region-frame.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
-import type { EntryCode } from "../port-entry-code.ts";
+import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import { JumpProfile } from "./jump-profile.ts";
@@ -284,9 +284,11 @@ export class Translator<F extends FragmentPort> {
     if (unit === 0) return undefined;
     const linkSlots: number[] = [];
     const link = this.linkTarget(page, mode, offset, linkSlots);
-    const { relocations } = kept;
+    const { relocations, fields } = kept;
     for (let index = 0; index < relocations.length; index += 2)
       memory.view.setInt32(unit + relocations[index], link.slotFor(relocations[index + 1]), true);
+    for (let index = 0; index < fields.length; index += 2)
+      memory.view.setInt32(unit + fields[index], fields[index + 1], true);
     for (const source of kept.sources) memory.guard(source.page, source.start, source.end - source.start);
     this.statistics.keptRegions++;
     return this.addThreaded(view, unit, kept.length, {
@@ -315,12 +317,26 @@ export class Translator<F extends FragmentPort> {
     // A page that is seen twice would be looked for at one of its places only.
     if (new Set(pages.map((seen) => seen.page)).size < pages.length) return;
     const { bytes, length, relocations } = this.assembler;
+    const fields = this.freeFields();
+    const bits = this.discovery.sourceBits(fields.filter((_, index) => index % 2 !== 0));
     const placed = sources.map(({ page: at, start, end }) => {
       const { distance } = pages.find((seen) => seen.page === at)!;
-      return { distance, page: at, start, end };
+      const first = (REGION_REACH.pagesBefore + distance) * PAGE_BYTES;
+      return { distance, page: at, start, end, bits: bits.subarray((first + start) / 32, (first + end) / 32) };
     });
     const ignoredMode = this.ignoredMode * NARROW;
-    archive.add(this.words, mode, page, offset, { start: 0, length, ignoredMode, relocations, sources: placed }, bytes);
+    const parts = { start: 0, length, ignoredMode, relocations, fields, sources: placed };
+    archive.add(this.words, mode, page, offset, parts, bytes);
+  }
+
+  /** Of the unit just assembled: fields that may hold something else without anything but their words being different. */
+  private freeFields(): number[] {
+    const { fields } = this.assembler;
+    const { decisive } = this.builder;
+    const free: number[] = [];
+    for (let index = 0; index < fields.length; index += 2)
+      if (!decisive.includes(fields[index + 1])) free.push(fields[index], fields[index + 1]);
+    return free;
   }
 
   /**

@@ -81,6 +81,15 @@ export const DISPATCH: number = blockKey(-(2 ** 40));
 /** The key of no block. */
 export const NOWHERE: number = blockKey(-(2 ** 41));
 
+/**
+ * Whether a field of guest code that holds this value, sign-extended, may hold the address of something which lies elsewhere
+ * the next time: in the top 2 GiB, but for the last 16 MiB, where the kernel code model has all symbols (System V ABI,
+ * AMD64 supplement, 3.5.1).
+ */
+export function isRelocatable(value: number): boolean {
+  return value < -(2 ** 24);
+}
+
 export interface Block {
   readonly key: number;
   firstNode: number;
@@ -105,7 +114,7 @@ const NO_NODE = -1;
 
 export class RegionBuilder {
   op: Uint16Array = new Uint16Array(4096);
-  /** Operand nodes; for constants `x` is the high half. */
+  /** Operand nodes; for constants `x` is the high half. For those of a field (`field`) `z` says where it is, and `y` is 0. */
   x: Int32Array = new Int32Array(4096);
   y: Int32Array = new Int32Array(4096);
   z: Int32Array = new Int32Array(4096);
@@ -118,6 +127,8 @@ export class RegionBuilder {
   /** Arguments of helper calls. */
   callArguments: number[] = [];
   blocks: Block[] = [];
+  /** Guest offsets of fields whose value decided what the region looks like. */
+  readonly decisive: number[] = [];
   /** Keys of the blocks that the dispatch block knows. */
   readonly dispatchTargets: number[] = [];
   readonly slots: readonly StateSlot[];
@@ -150,6 +161,7 @@ export class RegionBuilder {
     clear(this.callArguments);
     clear(this.blocks);
     clear(this.dispatchTargets);
+    clear(this.decisive);
     this.block = undefined;
     this.instructionCount = 0;
   }
@@ -280,6 +292,22 @@ export class RegionBuilder {
   i64(low: number, high: number = low >> 31): number {
     return this.push(Op.i64Const, high | 0, NO_NODE, NO_NODE, low | 0);
   }
+  /**
+   * The 32-bit field of the code at a guest offset, sign-extended. Where the value may be an address, the region is the same for
+   * others of its kind (`isRelocatable`), but for the constant itself: who makes anything of the value calls `decideBy`.
+   */
+  field(value: number, offset: number): number {
+    if (!isRelocatable(value)) return this.i64(value);
+    return this.push(Op.i64Const, -1, 0, offset, value);
+  }
+  /** Whether a node is a constant of a field, which is at `z`. */
+  isField(node: number): boolean {
+    return this.op[node] === Op.i64Const && this.y[node] === 0;
+  }
+  /** Something is decided by the value of this constant. */
+  decideBy(node: number): void {
+    if (this.isField(node)) this.decisive.push(this.z[node]);
+  }
   v128(bytes: ArrayLike<number>): number {
     return this.push(Op.v128Const, NO_NODE, NO_NODE, NO_NODE, this.addWide(bytes));
   }
@@ -377,6 +405,17 @@ export class RegionBuilder {
 
   // Questions.
 
+  /** Whether a node is a constant that fits a sign-extended word of 32 bits. */
+  isShort(node: number): boolean {
+    return this.op[node] === Op.i32Const || (this.isConstantI64(node) && this.x[node] === this.immediate[node] >> 31);
+  }
+  /** The index of the block that `key` names, or -1 where an edge leaves. What goes back in the blocks' order is a loop. */
+  blockOfKey(key: number): number {
+    const { blocks } = this;
+    for (let index = 0; index < blocks.length; index++) if (blocks[index].key === key) return index;
+    return -1;
+  }
+
   /** Whether a node from `first` on may write guest memory. */
   mayStore(first: number): boolean {
     for (let node = first; node < this.nodeCount; node++) {
@@ -443,7 +482,10 @@ export class RegionBuilder {
       case Op.i32WrapI64:
         // wrap(extend(x)) == x
         if (inner === Op.i64ExtendI32U || inner === Op.i64ExtendI32S) return this.x[a];
-        if (inner === Op.i64Const) return this.i32(this.immediate[a]);
+        if (inner === Op.i64Const) {
+          this.decideBy(a);
+          return this.i32(this.immediate[a]);
+        }
         return NO_NODE;
       case Op.i64ExtendI32U:
         if (inner === Op.i32Const) return this.i64(this.immediate[a], 0);
@@ -520,17 +562,18 @@ export class RegionBuilder {
       if (op === Op.i64Add) {
         // (x + c) + d == x + (c + d)
         if (this.op[a] === Op.i64Add && this.op[this.y[a]] === Op.i64Const) {
-          const inner = this.y[a];
-          return this.binary(Op.i64Add, this.x[a], this.addHalves(this.immediate[inner], this.x[inner], low, high));
+          return this.binary(Op.i64Add, this.x[a], this.addConstants(this.y[a], b));
         }
-        if (this.op[a] === Op.i64Const) return this.addHalves(this.immediate[a], this.x[a], low, high);
+        if (this.op[a] === Op.i64Const) return this.addConstants(a, b);
       }
     }
     return NO_NODE;
   }
 
-  private addHalves(lowA: number, highA: number, lowB: number, highB: number): number {
-    const low = (lowA >>> 0) + (lowB >>> 0);
-    return this.i64(low | 0, (highA + highB + (low > 0xffffffff ? 1 : 0)) | 0);
+  private addConstants(a: number, b: number): number {
+    this.decideBy(a);
+    this.decideBy(b);
+    const low = (this.immediate[a] >>> 0) + (this.immediate[b] >>> 0);
+    return this.i64(low | 0, (this.x[a] + this.x[b] + (low > 0xffffffff ? 1 : 0)) | 0);
   }
 }

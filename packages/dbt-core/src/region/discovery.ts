@@ -217,6 +217,7 @@ export class RegionDiscovery implements DecodedCode {
     return result;
   }
 
+  private readonly bits: Uint32Array = new Uint32Array(WINDOW_BYTES / 32);
   private readonly granules: Uint32Array = new Uint32Array(WINDOW_PAGES * 2);
 
   /** Source bytes by physical page, rounded out to the granules that guards have. */
@@ -248,6 +249,25 @@ export class RegionDiscovery implements DecodedCode {
       else ranges.push({ page, start, end });
     }
     return ranges;
+  }
+
+  /** Until it is called again: a bit for each byte from `pagesBefore` on that the region was made from, but for these fields'. */
+  sourceBits(fields: readonly number[]): Uint32Array {
+    const { bits } = this;
+    bits.fill(0);
+    for (let record = 0; record < this.recordCount; record++) {
+      // What is no instruction is given out as one byte that stops, whatever it took to find out.
+      const isNone = this.lengths[record] === 1 && this.frontend.flow(record) === Flow.stop;
+      const end = this.places[record] + (isNone ? LONGEST_INSTRUCTION : this.lengths[record]);
+      for (let place = this.places[record]; place < end; place++) bits[place >> 5] |= 1 << (place & 31);
+    }
+    for (const offset of fields) {
+      const first = this.entryPlace + offset;
+      for (let place = first; place < first + 4; place++) bits[place >> 5] &= ~(1 << (place & 31));
+    }
+    const entryCodeEnd = this.entryCodeEnd();
+    for (let place = this.entryPlace; place < entryCodeEnd; place++) bits[place >> 5] |= 1 << (place & 31);
+    return bits;
   }
 
   /** Place behind the source bytes of the entry code, as far as their pages are there; `entryPlace` without any. */

@@ -6,7 +6,7 @@ import { OTHER_ENTRY } from "../emit/region-frame.ts";
 import { keyOffset, type RegionBuilder } from "../ir/region.ts";
 import { type CodeLayout, Header } from "../layout.ts";
 import { formatFunction, formatRegion, readModule } from "../text/index.ts";
-import { blockOfKey, ThreadedAssembler } from "../threaded/assembler.ts";
+import { ThreadedAssembler } from "../threaded/assembler.ts";
 import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
 import { threadedModule } from "../threaded/threaded-module.ts";
@@ -381,7 +381,7 @@ export class DifferentialTest {
 
 /** In threaded code every block of the region is reached, and to go back in their order is a loop. */
 function threadedEdges(region: RegionBuilder): Edges {
-  const blockAt = (key: number): number => blockOfKey(region, key);
+  const blockAt = (key: number): number => region.blockOfKey(key);
   return { blockAt, inside: (_from, key) => blockAt(key), isBackEdge: (from, to) => to <= from };
 }
 

@@ -117,6 +117,10 @@ const USUAL: readonly number[] = [
   Op.i64x2ReplaceLane,
 ];
 
+/** What the field at a guest offset holds, given the value that the region's seed has for it. */
+export type FieldValue = (offset: number, value: number) => number;
+const FIELD_STRIDE = 4;
+
 const TYPES: readonly ValueType[] = ["i64", "i64", "i64", "i32", "i32", "f32", "f64", "v128"];
 
 class RegionMaker {
@@ -131,10 +135,13 @@ class RegionMaker {
   /** Starts of instructions in the region that may be jumped to, and what lies outside. */
   private targets: number[] = [];
   private readonly outside: readonly number[];
+  private readonly fieldValue: FieldValue;
+  private fields = 0;
 
-  constructor(random: Random, sizes: Sizes) {
+  constructor(random: Random, sizes: Sizes, fieldValue: FieldValue) {
     this.random = random;
     this.sizes = sizes;
+    this.fieldValue = fieldValue;
     const order = slots.map((_, slot) => slot).sort(() => random.i32());
     for (const slot of order.slice(0, sizes.slots)) this.usable[slots[slot].type].push(slot);
     this.outside = [-0x4000, 0x4000, 0x12345, -1, 0x7000_0000];
@@ -241,6 +248,10 @@ class RegionMaker {
     const { b, random } = this;
     const small = random.chance(0.6);
     if (type === "i32") return b.i32(small ? random.below(20) - 4 : random.i32());
+    if (type === "i64" && random.chance(0.2)) {
+      const at = FIELD_STRIDE * this.fields++;
+      return b.field(this.fieldValue(at, random.i32()), at);
+    }
     if (type === "i64") return small ? b.i64(random.below(20) - 4) : b.i64(random.i32(), random.i32());
     if (type === "f32") return b.unary(Op.f32ReinterpretI32, b.i32(random.i32()));
     if (type === "f64") return b.unary(Op.f64ReinterpretI64, b.i64(random.i32(), random.i32()));
@@ -357,6 +368,10 @@ class RegionMaker {
   }
 }
 
-export function randomRegion(random: Random, sizes: Sizes): RegionBuilder {
-  return new RegionMaker(random, sizes).make();
+export function randomRegion(
+  random: Random,
+  sizes: Sizes,
+  fieldValue: FieldValue = (_, value) => value,
+): RegionBuilder {
+  return new RegionMaker(random, sizes, fieldValue).make();
 }

@@ -39,13 +39,6 @@ const LONGEST_RECORD = 64;
 const NOWHERE = -1;
 const NO_SLOT = -1;
 
-/** The index of the block that `key` names, or -1 where an edge leaves. What goes back in the blocks' order is a loop. */
-export function blockOfKey(region: RegionBuilder, key: number): number {
-  const { blocks } = region;
-  for (let index = 0; index < blocks.length; index++) if (blocks[index].key === key) return index;
-  return -1;
-}
-
 export class ThreadedAssembler {
   /** The unit's bytes after `assemble`, which do not depend on where they are put. */
   readonly bytes: Uint8Array = new Uint8Array(CAPACITY);
@@ -73,7 +66,8 @@ export class ThreadedAssembler {
   private readonly fixups: number[] = [];
   /** The record made last in this block, or -1. */
   private last = -1;
-  private displacement = 0;
+  /** The node that is added to an address within its record, or `NOWHERE`. */
+  private displacement = NOWHERE;
   /** Records or cells did not suffice. */
   private full = false;
 
@@ -86,6 +80,8 @@ export class ThreadedAssembler {
   readonly entries: number[] = [];
   /** Pairs: the place in the unit of a word that names a link slot, and the guest offset where that leads. */
   readonly relocations: number[] = [];
+  /** Pairs: the place in the unit of a word that a field of the guest's code holds, and the field's guest offset. */
+  readonly fields: number[] = [];
 
   /**
    * Whether the region could be assembled: not when it is too large. `count`: of entries and loops until it is compiled;
@@ -110,6 +106,7 @@ export class ThreadedAssembler {
     this.full = false;
     clear(this.entries);
     clear(this.relocations);
+    clear(this.fields);
     clear(this.starts);
     clear(this.fixups);
     for (let index = 0; index < region.blocks.length; index++) this.block(index);
@@ -214,6 +211,13 @@ export class ThreadedAssembler {
     this.words[(record + offset) >> 2] = value;
   }
 
+  /** The low half of a constant, or 0 for `NOWHERE`. */
+  private constantWord(record: number, offset: number, node: number): void {
+    const { region } = this;
+    if (node !== NOWHERE && region.isField(node)) this.fields.push(record + offset, region.z[node]);
+    this.word(record, offset, node === NOWHERE ? 0 : region.immediate[node]);
+  }
+
   private slotWord(record: number, offset: number, target: number): void {
     this.relocations.push(record + offset, target);
     this.word(record, offset, this.link.slotFor(target));
@@ -286,7 +290,7 @@ export class ThreadedAssembler {
       this.constant(node, to);
     } else if (code === Op.regionBase) {
       to = this.destination(node, slot);
-      this.address(to, 0);
+      this.address(to, NOWHERE);
     } else if (code === Op.v128Const) {
       to = this.destination(node, slot);
       const record = this.record(Handler.constant128);
@@ -313,11 +317,11 @@ export class ThreadedAssembler {
       to = this.destination(node, slot);
       this.copy(Handler.copy128, to, vector);
       this.copy(handler, to + bytes * immediate[node], lane);
-    } else if (code === Op.i64Add && op[x[node]] === Op.regionBase && this.isShort(y[node])) {
+    } else if (code === Op.i64Add && op[x[node]] === Op.regionBase && this.region.isShort(y[node])) {
       this.drop(x[node]);
       this.drop(y[node]);
       to = this.destination(node, slot);
-      this.address(to, immediate[y[node]]);
+      this.address(to, y[node]);
     } else {
       to = this.operation(node, slot);
     }
@@ -342,14 +346,8 @@ export class ThreadedAssembler {
     const short = x[node] === immediate[node] >> 31;
     const record = this.record(short ? Handler.constant32To64 : Handler.constant64);
     this.field(record, RecordField.result, to);
-    this.word(record, RecordField.c, immediate[node]);
+    this.constantWord(record, RecordField.c, node);
     if (!short) this.word(record, RecordField.c + 4, x[node]);
-  }
-
-  /** Whether a node is a constant that fits a record's sign-extended word. */
-  private isShort(node: number): boolean {
-    const { op, immediate, x } = this.region;
-    return op[node] === Op.i32Const || (op[node] === Op.i64Const && x[node] === immediate[node] >> 31);
   }
 
   // Blocks.
@@ -381,11 +379,11 @@ export class ThreadedAssembler {
 
   /** The record of an operation; returns where the result goes. */
   private operation(node: number, slot: number): number {
-    const { op, x, y, z, immediate } = this.region;
+    const { op, x, y, z } = this.region;
     const code = op[node];
     const arity = ARITY[code];
     const a = this.operand(x[node]);
-    const isShort = arity === 2 && constantHandler[code] >= 0 && this.isShort(y[node]);
+    const isShort = arity === 2 && constantHandler[code] >= 0 && this.region.isShort(y[node]);
     if (isShort) this.drop(y[node]);
     const b = arity > 1 && !isShort ? this.operand(y[node]) : 0;
     const c = arity > 2 ? this.operand(z[node]) : 0;
@@ -393,16 +391,17 @@ export class ThreadedAssembler {
     const record = this.record(isShort ? constantHandler[code] : plainHandler[code]);
     this.field(record, RecordField.result, to);
     this.field(record, RecordField.a, a);
-    if (isShort) this.word(record, RecordField.c, immediate[y[node]]);
+    if (isShort) this.constantWord(record, RecordField.c, y[node]);
     else if (arity > 1) this.field(record, RecordField.b, b);
     if (arity > 2) this.word(record, RecordField.c, c);
     return to;
   }
 
+  /** The region's base, plus a constant if `distance` is not `NOWHERE`. */
   private address(to: number, distance: number): void {
     const record = this.record(Handler.address);
     this.field(record, RecordField.result, to);
-    this.word(record, RecordField.c, distance);
+    this.constantWord(record, RecordField.c, distance);
   }
 
   private copy(handler: number, to: number, from: number): void {
@@ -492,7 +491,7 @@ export class ThreadedAssembler {
   // Effects.
 
   private access(node: number, offset: number): void {
-    const { op, x, y, immediate } = this.region;
+    const { op, x, y } = this.region;
     const { handler, constant, size } = ACCESSES[op[node]];
     const info = (offset << 8) | size;
     const address = this.addressOperand(x[node]);
@@ -502,10 +501,10 @@ export class ThreadedAssembler {
       this.accessRecord(handler, address, info, displacement);
       this.field(this.last, RecordField.result, to);
       this.settle(node, to, NO_SLOT);
-    } else if (constant >= 0 && this.isShort(y[node])) {
+    } else if (constant >= 0 && this.region.isShort(y[node])) {
       this.drop(y[node]);
       this.accessRecord(constant, address, info, displacement);
-      this.word(this.last, AccessField.value, immediate[y[node]]);
+      this.constantWord(this.last, AccessField.value, y[node]);
     } else {
       const value = this.operand(y[node]);
       this.accessRecord(handler, address, info, displacement);
@@ -517,20 +516,17 @@ export class ThreadedAssembler {
     const record = this.record(handler + this.narrow);
     this.field(record, RecordField.a, address);
     this.word(record, AccessField.info, info);
-    this.word(record, AccessField.displacement, displacement);
+    this.constantWord(record, AccessField.displacement, displacement);
   }
 
   /** Where an address is but for `displacement`. */
   private addressOperand(node: number): number {
-    const { op, x, y, immediate } = this.region;
-    const isSum =
-      this.place[node] === NOWHERE && op[node] === Op.i64Add && op[x[node]] !== Op.regionBase && this.isShort(y[node]);
-    if (!isSum) {
-      this.displacement = 0;
-      return this.operand(node);
-    }
+    const { op, x, y } = this.region;
+    this.displacement = NOWHERE;
+    if (this.place[node] !== NOWHERE || op[node] !== Op.i64Add) return this.operand(node);
+    if (op[x[node]] === Op.regionBase || !this.region.isShort(y[node])) return this.operand(node);
     const base = this.at(x[node]);
-    this.displacement = immediate[y[node]];
+    this.displacement = y[node];
     this.drop(node);
     return base;
   }
@@ -632,7 +628,7 @@ export class ThreadedAssembler {
   /** A branch, and the comparison it goes by if nobody else needs that. */
   private branch(index: number, { value, target, next }: Block): void {
     const { c } = RecordField;
-    const { op, x, y, immediate } = this.region;
+    const { op, x, y } = this.region;
     let condition = value;
     let [taken, other] = [target, next];
     const isOwn = (): boolean => this.place[condition] === NOWHERE && this.uses[condition] === 1;
@@ -647,11 +643,11 @@ export class ThreadedAssembler {
       this.field(record, RecordField.a, this.place[condition]);
     } else {
       const a = this.operand(x[condition]);
-      const isShort = branchConstantHandler[code] >= 0 && this.isShort(y[condition]);
+      const isShort = branchConstantHandler[code] >= 0 && this.region.isShort(y[condition]);
       const b = ARITY[code] > 1 && !isShort ? this.operand(y[condition]) : 0;
       record = this.record(isShort ? branchConstantHandler[code] : branchHandler[code]);
       this.field(record, RecordField.a, a);
-      if (isShort) this.word(record, c + 8, immediate[y[condition]]);
+      if (isShort) this.constantWord(record, c + 8, y[condition]);
       else this.field(record, RecordField.b, b);
     }
     this.branchEdge(index, taken, record, c);
@@ -666,7 +662,7 @@ export class ThreadedAssembler {
 
   /** Fills in the distance from `record` to where the edge leads: the block, or records made here that go there. */
   private branchEdge(from: number, key: number, record: number, field: number): void {
-    const to = blockOfKey(this.region, key);
+    const to = this.region.blockOfKey(key);
     if (to > from) {
       this.fixups.push(record + field, record, to);
       return;
@@ -677,7 +673,7 @@ export class ThreadedAssembler {
 
   private edge(from: number, key: number): void {
     const { c } = RecordField;
-    const to = blockOfKey(this.region, key);
+    const to = this.region.blockOfKey(key);
     const offset = keyOffset(key);
     if (to < 0) {
       const record = this.record((leadsBack(offset) ? Handler.transferBack : Handler.transfer) + this.narrow);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { TranslationCache } from "./translation-cache.ts";
 
 const memory: Int32Array = Int32Array.from({ length: 2048 }, (_, at) => Math.imul(at, 0x9e3779b1));
-const sources = [{ distance: 0, page: 1, start: 64, end: 192 }];
+const sources = [{ distance: 0, page: 1, start: 64, end: 192, bits: [-1, -1, -1, -1] }];
 
 let directory = "";
 beforeEach(() => {
@@ -21,7 +21,7 @@ const add = ({ archive }: TranslationCache): void =>
     6,
     1,
     70,
-    { start: 0, length: 8, ignoredMode: 0, relocations: [4, 99], sources },
+    { start: 0, length: 8, ignoredMode: 0, relocations: [4, 99], fields: [], sources },
     new Uint8Array(8),
   );
 const isIn = ({ archive }: TranslationCache): boolean => archive.find(memory, 6, 1, 70, () => 1) !== undefined;

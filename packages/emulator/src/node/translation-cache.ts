@@ -27,7 +27,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { UnitArchive } from "@doppel/dbt-core";
 
-const MAGIC = "dplunit1";
+const MAGIC = "dplunit2";
 const CRC_AT = 8;
 const IDENTITY_AT = 12;
 /** Of all programs together: beyond that, what was not used for longest goes. */

@@ -218,6 +218,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
   out.vectorWidth = vex === 0 ? 0 : vectorLength === 0 ? 128 : 256;
   out.immediateLow = 0;
   out.immediateHigh = 0;
+  out.immediateAt = 0;
   out.immediate2 = 0;
   out.target = 0;
 
@@ -256,6 +257,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
       }
     }
     let displacement = 0;
+    out.displacementAt = displacementSize === 4 ? p - position : 0;
     if (displacementSize !== 0) {
       if (p + displacementSize > end) return short(position, end);
       if (displacementSize === 1) displacement = (code[p] << 24) >> 24;
@@ -376,6 +378,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
           const value = read32(code, p);
           out.immediateLow = value;
           out.immediateHigh = value >> 31;
+          out.immediateAt = p - position;
           width = operandWidth;
         } else if (size === 2) {
           const value = code[p] | (code[p + 1] << 8);
@@ -385,6 +388,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         } else {
           out.immediateLow = read32(code, p);
           out.immediateHigh = read32(code, p + 4);
+          out.immediateAt = p - position;
         }
         p += size;
         break;
@@ -430,6 +434,7 @@ export function decode(code: Uint8Array, position: number, end: number, mode: Mo
         out.base = -1;
         out.index = -1;
         out.scale = 1;
+        out.displacementAt = 0;
         if (size === 2) {
           out.displacement = ((code[p] | (code[p + 1] << 8)) << 16) >> 16;
           out.displacementHigh = out.displacement >> 31;

@@ -113,6 +113,8 @@ export class Instruction {
   displacement: number = 0;
   /** High 32 bits: the sign of `displacement`, or the upper half of a 64-bit MOV offset. */
   displacementHigh: number = 0;
+  /** Where in the instruction the displacement is, if it is one of 32 bits in the memory operand; else 0. */
+  displacementAt: number = 0;
   /** Segment override with effect (ES, CS, SS, DS have none in 64-bit mode): -1 none, 0..5 = ES CS SS DS FS GS. */
   segment: number = -1;
 
@@ -120,6 +122,8 @@ export class Instruction {
   immediateLow: number = 0;
   /** High 32 bits of the immediate (i32): its sign, zero, or the upper half of MOV r64, imm64. */
   immediateHigh: number = 0;
+  /** Where in the instruction the low half of the immediate is, if it has 32 bits or 64; else 0. */
+  immediateAt: number = 0;
   /** Second immediate: ENTER's nesting level, EXTRQ/INSERTQ's index, a far pointer's selector. */
   immediate2: number = 0;
 

@@ -92,7 +92,7 @@ export class LiftContext {
         return this.loadMemory(this.effectiveAddress(), width);
       case OperandKind.imm:
         return width === 64
-          ? b.i64(instruction.immediateLow, instruction.immediateHigh)
+          ? this.wideConstant(instruction.immediateLow, instruction.immediateHigh, instruction.immediateAt)
           : b.i32(instruction.immediateLow);
       default:
         throw new Error(`${instruction.name}: operand kind ${operand.kind} is no integer`);
@@ -158,7 +158,11 @@ export class LiftContext {
       const address = b.address(b.nextOffset + instruction.displacement);
       return addressWidth === 64 ? address : this.truncateAddress(address, addressWidth);
     }
-    const displacement = b.i64(instruction.displacement, instruction.displacementHigh);
+    const displacement = this.wideConstant(
+      instruction.displacement,
+      instruction.displacementHigh,
+      addressWidth === 64 ? instruction.displacementAt : 0,
+    );
     let sum = -1;
     if (instruction.index >= 0) {
       const shift = instruction.scale === 8 ? 3 : instruction.scale === 4 ? 2 : instruction.scale === 2 ? 1 : 0;
@@ -170,6 +174,12 @@ export class LiftContext {
     }
     sum = sum < 0 ? displacement : b.binary(Op.i64Add, sum, displacement);
     return addressWidth === 64 ? sum : this.truncateAddress(sum, addressWidth);
+  }
+
+  /** The value of a field that is `at` bytes into the instruction, unless that is 0. */
+  private wideConstant(low: number, high: number, at: number): number {
+    const { b } = this;
+    return at > 0 && high === low >> 31 ? b.field(low, b.instructionOffset + at) : b.i64(low, high);
   }
 
   /** Adds the base of `segment` where that can be other than 0. */
