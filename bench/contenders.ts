@@ -50,7 +50,10 @@ export function doppel(commandLine: readonly string[]): Contender {
     name: "doppel",
     description: `this project, Node ${node}, V8 ${v8}`,
     command: (program) => [...commandLine, "run", "--", ...program],
-    machine: (guest) => [...commandLine, "vm", "--no-reboot", ...machineOptions(guest, ["--", ""])],
+    machine: (guest) => [
+      ...[...commandLine, "vm", "--no-reboot", "--translations", guest.translations ?? "none"],
+      ...machineOptions(guest, ["--", ""]),
+    ],
   };
 }
 

@@ -15,6 +15,8 @@ export interface GuestMachine {
   readonly initrd?: string;
   readonly commandLine?: string;
   readonly memoryMiB: number;
+  /** Where translations are kept from start to start, by those who keep any; absent: nowhere. */
+  readonly translations?: string;
 }
 
 /** Lines of the guest; a lap without `begins` begins when the machine is started. */
@@ -28,6 +30,8 @@ export interface MachineTask {
   readonly name: string;
   /** Undefined when there is no such guest here. */
   readonly guest: (folder: string) => GuestMachine | undefined;
+  /** What is done before each start. */
+  readonly prepare?: (folder: string) => void;
   readonly laps: readonly Lap[];
 }
 
@@ -35,8 +39,10 @@ export interface MachineTask {
 const TICK_SECONDS = 0.01;
 /** Fields of /proc/PID/stat (proc(5)), counted from the third, which follows the name. */
 const UTIME = 14 - 3;
-/** Nothing printed for so long: it has gone wrong. */
-const SILENCE_MS = 600_000;
+/** Nothing printed for so long: it has gone wrong. The longest lap prints nothing meanwhile. */
+const SILENCE_MS = 180_000;
+/** Told to end, it is given so long to keep what it keeps. */
+const GRACE_MS = 20_000;
 const MAXIMUM_LINE = 10_000;
 /** What Linux says meanwhile is no output of the lap. */
 const KERNEL_MESSAGE = /^\[ *\d+\.\d+\] /;
@@ -113,6 +119,8 @@ export async function measureMachine(
   }));
   let said = "";
   let silence: NodeJS.Timeout | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  let isEnding = false;
   const heard = (text: string): void => {
     said = (said + text).slice(-2000);
     clearTimeout(silence);
@@ -122,7 +130,10 @@ export async function measureMachine(
   child.stdout.setEncoding("latin1").on("data", (text: string) => {
     heard(text);
     timer.take(text);
-    if (timer.isDone) child.kill("SIGKILL");
+    if (!timer.isDone || isEnding) return;
+    isEnding = true;
+    child.kill("SIGTERM");
+    grace = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
   });
   child.stderr.setEncoding("latin1").on("data", heard);
   const end = await new Promise<string>((resolve) => {
@@ -130,5 +141,6 @@ export async function measureMachine(
     child.once("close", (code, signal) => resolve(`ended with ${code ?? signal}`));
   });
   clearTimeout(silence);
+  clearTimeout(grace);
   return { laps: timer.done, complaint: `${end}: ${said.trim().split("\n").at(-1) ?? ""}` };
 }

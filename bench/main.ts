@@ -160,7 +160,7 @@ async function runTask(
 
 /** Each contender's machine is started once a round, for all laps. */
 async function runMachine(
-  { laps }: MachineTask,
+  { laps, prepare }: MachineTask,
   guest: GuestMachine,
   contenders: readonly Contender[],
   folder: string,
@@ -180,6 +180,7 @@ async function runMachine(
   for (let round = 0; round < repeat; round++) {
     for (const index of turns(round, taking.length)) {
       const { name, command } = taking[index];
+      prepare?.(folder);
       const { laps: done, complaint } = await measureMachine(command, laps, folder);
       for (const book of books) {
         const none = { wallSeconds: 0, userSeconds: 0, status: complaint, output: "", complaint };
@@ -187,7 +188,10 @@ async function runMachine(
       }
     }
   }
-  return books.map((book) => book.result);
+  return books.map((book, index) => ({
+    ...book.result,
+    ...(laps[index].begins === undefined ? { isStart: true } : {}),
+  }));
 }
 
 /** Every other round the other way round: nobody always comes after the same neighbour. */

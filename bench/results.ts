@@ -16,6 +16,8 @@ export interface TaskResult {
   readonly runs: readonly Runs[];
   /** Contenders that could not do it, and what they did instead. */
   readonly failures: readonly Absent[];
+  /** It is how something starts, which no mean is made of. */
+  readonly isStart?: true;
 }
 
 /** A contender's time as a multiple of ours, over a suite: more than 1 is slower than we are. */
@@ -68,12 +70,13 @@ export function contendersOf(suite: SuiteResult): string[] {
 }
 
 export function summarise(suite: SuiteResult): Summary[] {
+  const tasks = suite.tasks.filter((task) => task.isStart !== true);
   return contendersOf(suite)
     .filter((name) => name !== OURS)
     .map((contender) => {
-      const wall = suite.tasks.flatMap((task) => wallRatio(task, contender)?.value ?? []);
+      const wall = tasks.flatMap((task) => wallRatio(task, contender)?.value ?? []);
       // Ticks of 10 ms: what used none has no ratio.
-      const user = suite.tasks.flatMap((task) => userRatio(task, contender)?.value ?? []).filter((value) => value > 0);
+      const user = tasks.flatMap((task) => userRatio(task, contender)?.value ?? []).filter((value) => value > 0);
       return { contender, wall: geometricMean(wall), user: geometricMean(user), tasks: wall.length };
     });
 }

@@ -1,6 +1,7 @@
 /** `doppel vm`: a whole machine that boots a kernel. */
 import * as fs from "node:fs";
 import { resolve as absolutePath } from "node:path";
+import { crc32 } from "node:zlib";
 import { BootError, Machine, MachineFault } from "@doppel/emulator";
 import { nodeHost, TranslationCache } from "@doppel/emulator/node";
 import { type GuestMemory, VirtioConsole } from "@doppel/pc-machine";
@@ -57,12 +58,14 @@ Ctrl-A x ends, Ctrl-A s saves, Ctrl-A Ctrl-A is one for the guest.
                    shares are to be given as they were
   --translations DIR
                    where translations are kept for the next start of this kernel;
-                   nowhere unless it is given
+                   none: nowhere (default: ~/.cache/doppel/translations)
   --no-reboot      a reset ends the machine
   --stats          what the machine did, on standard error, when it ends
 `;
 
 const MEBIBYTE = 2 ** 20;
+/** What a shell has for a command that SIGTERM ended. */
+const TERMINATED = 128 + 15;
 
 function readFile(path: string): Uint8Array {
   try {
@@ -105,6 +108,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 4000)
     throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
   const ramBytes = load !== undefined && values.memory === undefined ? await savedMemory(load) : mebibytes * MEBIBYTE;
+  const image = kernel === undefined ? undefined : readFile(kernel);
   const gdbOption = values.gdb === undefined ? undefined : parseGdbOption(values.gdb);
   const lines = await openLines(values, say);
   const { serial, console } = lines;
@@ -114,7 +118,9 @@ export async function run(args: readonly string[]): Promise<number> {
     shares: values.share ?? [],
     onError: say,
   });
-  const cache = translationCache(values.translations ?? "none", absolutePath(kernel ?? load ?? ""));
+  // A kernel is known by what it is, wherever its file.
+  const origin = image === undefined ? absolutePath(load ?? "") : `kernel ${crc32(image)}`;
+  const cache = translationCache(values.translations, origin);
   let machine: Machine;
   let control: ControlServer | undefined;
   let gdb: GdbServer | undefined;
@@ -126,7 +132,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const port = console === undefined ? undefined : consolePort(console);
     machine = new Machine({
       ramBytes,
-      ...(kernel === undefined ? {} : { kernel: readFile(kernel) }),
+      ...(image === undefined ? {} : { kernel: image }),
       ...(values.initrd === undefined ? {} : { initrd: readFile(values.initrd) }),
       commandLine: values.append ?? "console=ttyS0",
       serial: serialBackend(serial),
@@ -171,6 +177,12 @@ export async function run(args: readonly string[]): Promise<number> {
     }
   };
   lines.terminal?.open({ x: quit, s: () => void saveAndEnd() });
+  let status = 0;
+  const terminate = (): void => {
+    status = TERMINATED;
+    quit();
+  };
+  process.once("SIGTERM", terminate);
   try {
     const ended = machine.run();
     if (gdbOption?.waits === true) machine.pause();
@@ -183,20 +195,20 @@ export async function run(args: readonly string[]): Promise<number> {
     process.stderr.write(`doppel: vm: ${error.message}\n`);
     return 1;
   } finally {
+    process.off("SIGTERM", terminate);
     machine.pause();
     await Promise.all(machine.devices.map(({ device }) => device.quiesce()));
     gdb?.close();
     await control?.close();
     await devices.close();
     await lines.close();
-    // A kernel that is somewhere else each time brings as much again that is of use only once.
-    if (cache !== undefined && cache.archive.added > 2 * cache.archive.used) cache.save();
+    cache?.save();
     if (values.stats === true) printStatistics(machine);
   }
-  return 0;
+  return status;
 }
 
-function translationCache(directory: string, program: string): TranslationCache | undefined {
+function translationCache(directory: string | undefined, program: string): TranslationCache | undefined {
   const { translations } = translationsIn(directory, import.meta.filename);
   return translations === undefined ? undefined : new TranslationCache({ ...translations, program });
 }
