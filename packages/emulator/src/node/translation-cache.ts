@@ -107,7 +107,7 @@ export class TranslationCache {
       renameSync(temporary, this.file);
     } catch {
       // The next run may have more luck.
-      rmSync(temporary, { force: true });
+      discardFile(temporary);
     }
   }
 
@@ -133,5 +133,14 @@ export class TranslationCache {
       total += size;
       if (total > MAXIMUM_BYTES) rmSync(path, { force: true });
     }
+  }
+}
+
+/** Removes a file if there is one that can be. */
+function discardFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Its directory is none, or is not ours.
   }
 }
