@@ -29,6 +29,7 @@ export type {
 } from "./engine/context.ts";
 export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
+export { type CodePlace, placeOf, prepareCode } from "./engine/prepare.ts";
 export { CELL_BYTES } from "./threaded/record.ts";
 export { UnitArchive, type UnitParts } from "./threaded/unit-archive.ts";
 export {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MemoryReceiver, MemorySender, plainCodec } from "@doppel/ha-checkpoint";
 import type { EpochCounts } from "@doppel/ha-checkpoint";
 import type { SerialBackend } from "@doppel/pc-machine";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CheckpointableMachine } from "./checkpointable-machine.ts";
 import { Machine } from "./machine.ts";
@@ -77,6 +78,8 @@ class Protection {
     this.machine.stop(() => {
       this.#sender.capture(++this.epoch, () => {
         this.#sender.finish(this.machine.saveState(), true);
+        const piece = this.machine.hints.next();
+        if (piece !== undefined) this.standby.hints.apply(piece);
         this.machine.run();
       });
     });
@@ -91,12 +94,25 @@ class Protection {
   }
 }
 
+/** Of the busy guest, which has run for a moment. */
+async function hintsOf(machine: Machine): Promise<Uint8Array> {
+  const { hints } = new CheckpointableMachine(machine);
+  void machine.run();
+  for (;;) {
+    await wait(5);
+    machine.pause();
+    const piece = hints.next();
+    if (piece !== undefined) return piece;
+    machine.resume();
+  }
+}
+
 describe("a machine under checkpoints", () => {
   it("C1 P2 P4 goes on elsewhere from any of them, and computes what it would have", { timeout: 60_000 }, async () => {
     const serial = new Printed();
     let machine = newMachine(serial, program);
     let ended = machine.run();
-    let [failovers, end] = [0, undefined as string | undefined];
+    let [failovers, ready, end] = [0, 0, undefined as string | undefined];
     while (end === undefined) {
       const next = newMachine(serial);
       const protection = new Protection(machine, next);
@@ -105,6 +121,7 @@ describe("a machine under checkpoints", () => {
         protection.checkpoint();
         end = await Promise.race([ended, wait(Math.random() * 12)]);
       }
+      ready += machine.engine.processor.context.codeUse.ready;
       if (end !== undefined || failovers === 6) break;
       // An epoch of a few milliseconds changes little of memory.
       expect(protection.counts.at(-1)!.dirty).toBeLessThan(protection.machine.pageCount / 2);
@@ -117,6 +134,8 @@ describe("a machine under checkpoints", () => {
     }
     expect(await ended).toBe("reset");
     expect(failovers).toBe(6);
+    // Code that was translated before it was needed, as the leaders hinted.
+    expect(ready).toBeGreaterThan(0);
     expect(serial.text.replaceAll("\r", "")).toBe(prints);
   });
 
@@ -151,6 +170,25 @@ describe("a machine under checkpoints", () => {
     ram.write(page * 4096, content);
     expect([...machine.takeDirtyPages()]).toEqual([page]);
     expect(machine.standing(page)).toBe("kept");
+  });
+
+  it("takes any bytes for hints, and computes what it would have", { timeout: 60_000 }, async () => {
+    const piece = await hintsOf(newMachine(new Printed(), program));
+    const wrong = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.array(fc.tuple(fc.nat(piece.length - 1), fc.nat(255)), { maxLength: 6 }).map((changes) => {
+        const bytes = piece.slice();
+        for (const [at, byte] of changes) bytes[at] = byte;
+        return bytes;
+      }),
+    );
+    const serial = new Printed();
+    const machine = newMachine(serial, program);
+    const { hints } = new CheckpointableMachine(machine);
+    fc.assert(fc.property(wrong, (bytes) => hints.apply(bytes)));
+    expect(machine.engine.translator.translator.statistics.threadedRegions).toBeGreaterThan(0);
+    expect(await machine.run()).toBe("reset");
+    expect(serial.text.replaceAll("\r", "")).toBe(prints);
   });
 
   it("refuses a state that is none, and one of another machine", () => {

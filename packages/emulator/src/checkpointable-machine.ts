@@ -8,6 +8,7 @@
 import { StateOffset } from "@doppel/guest-x86";
 import {
   type Checkpointable,
+  type Hints,
   purgeableCall,
   purgeableLeaf,
   PurgeableRegistry,
@@ -16,6 +17,7 @@ import {
 import { decodeState, encodeState, SnapshotError, type StateRecord, type StateValue } from "@doppel/pc-machine";
 import { guestMapping, programsView } from "./guest-mapping.ts";
 import type { Machine } from "./machine.ts";
+import { TranslationHints } from "./translation-hints.ts";
 
 const PAGE_BYTES = 4096;
 /** Where general registers are in the context block, by number. */
@@ -34,6 +36,7 @@ export class CheckpointableMachine implements Checkpointable {
   readonly pageBytes: number = PAGE_BYTES;
   readonly pageCount: number;
   readonly configuration: string;
+  readonly hints: Hints;
   private readonly machine: Machine;
   private isRunning = false;
   private waiting: (() => void)[] = [];
@@ -42,6 +45,7 @@ export class CheckpointableMachine implements Checkpointable {
   /** The machine has not been run yet; from here on only this runs and stops it. */
   constructor(machine: Machine) {
     this.machine = machine;
+    this.hints = new TranslationHints(machine.engine);
     this.pageCount = machine.engine.ram.ramBytes / PAGE_BYTES;
     const parts = machine.parts.map(({ id, version }) => `${id} ${version}`).join(", ");
     this.configuration = `${this.pageCount} pages; ${parts}; purgeable 1`.slice(0, 1000);

@@ -47,11 +47,27 @@ export interface Checkpointable {
   saveState(): Uint8Array;
   /** Becomes the machine whose state this is; returns a complaint if it is none, and is not to be run then. */
   loadState(state: Uint8Array): string | undefined;
+  /** What a leader's machine can tell its standby's of how to be fast when it goes on; absent: nothing. */
+  readonly hints?: Hints;
   /**
    * Called after `loadState` and before `run` when the machine goes on from a checkpoint: purgeable memory reads as zeros
    * and its regions become empty; requests that devices had outstanding are issued again.
    */
   restored(): void;
 }
+
+/**
+ * What a machine has learnt, in pieces, each good for itself: lost, late or wrong ones cost time and nothing else. A leader asks
+ * between two instructions, a standby applies while its machine stands; neither takes longer than some ten milliseconds.
+ */
+export interface Hints {
+  /** Begins again: a new standby knows nothing. */
+  restart(): void;
+  /** What is most worth knowing of what `next` has not given yet, at most `maximumHintBytes`; undefined: nothing is new. */
+  next(): Uint8Array | undefined;
+  apply(piece: Uint8Array): void;
+}
+
+export const maximumHintBytes = 65_536;
 
 export const maximumPageBytes = 65_536;

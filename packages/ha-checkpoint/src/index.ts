@@ -10,8 +10,8 @@ export type {
   VirtualFunctionEvents,
   VirtualFunctionSettings,
 } from "./adapter/virtual-function.ts";
-export { maximumPageBytes } from "./checkpointable.ts";
-export type { Checkpointable, Standing } from "./checkpointable.ts";
+export { maximumHintBytes, maximumPageBytes } from "./checkpointable.ts";
+export type { Checkpointable, Hints, Standing } from "./checkpointable.ts";
 export { EdgeClient } from "./edge/edge-client.ts";
 export type { EdgeClientEvent, EdgeClientOptions } from "./edge/edge-client.ts";
 export { announcement } from "./adapter/announcement.ts";

@@ -180,6 +180,11 @@ export class CodeHeap<Module> {
     return this.fragments.get(CodeHeap.entryKey(page, offset)) ?? [];
   }
 
+  /** The modules that are there, numbered above `id`; the oldest first. */
+  *modulesAfter(id: number): Generator<HeapModule<Module>> {
+    for (const container of this.modules) if (container.id > id) yield container;
+  }
+
   /** Consecutive home slots for a batch about to be compiled; they go back with the module made for them. */
   reserveHomeSlots(count: number): number {
     const recycled = this.freeRanges.get(count)?.pop();

@@ -47,12 +47,12 @@ const LEAVE_SLOT = 2;
 /** Holds an instruction that runs alone. */
 const STEP_SLOT = 3;
 /** Holds what enters threaded code; of the next view, in the next slot. */
-const THREADED_SLOT = 4;
+export const THREADED_SLOT = 4;
 export const RESERVED_SLOTS = 8;
 /** Bytes of the host's stack for guest calls nested as wasm calls. V8's is about a megabyte, and helpers need some. */
 const CALL_STACK_BYTES = 600_000;
 /** Frontends' modes have 7 bits. */
-const MODES = 128;
+export const MODES = 128;
 /** Units of budget that helpers may spend before their region leaves. */
 const LARGEST_DEBT = 1000;
 

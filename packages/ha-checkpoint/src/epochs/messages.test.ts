@@ -27,7 +27,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: fc.constant("pages" as const), epoch: number, rawBytes: small, data }),
   fc.record({ kind: fc.constant("state" as const), epoch: number, data }),
   fc.record({ kind: fc.constant("checkpoint" as const), epoch: number, pages: number, stateBytes: number, complete }),
-  fc.record({ kind: fc.constant("disk" as const), data }),
+  fc.record({ kind: fc.constantFrom("disk" as const, "hints" as const), data }),
   fc.record({ kind: fc.constant("welcome" as const), version: small, host: text, stagedPages: number }),
   fc.record({ kind: fc.constant("refuse" as const), reason, text }),
   fc.record({ kind: fc.constant("committed" as const), epoch: number }),

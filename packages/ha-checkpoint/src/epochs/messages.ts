@@ -9,6 +9,7 @@
 //     | == pages, state (epoch) ==================> |   what an epoch changed
 //     | -- checkpoint (epoch, how much) ----------> |   all of it is here: memory is prepared
 //     | <-- committed (epoch) --------------------- |   the commit record is durable: output may leave
+//     | -- hints ---------------------------------> |   what makes the machine fast there, now and then
 //     | <-> heartbeat ----------------------------- |   when there was nothing else to say
 //     | <-- failed (reason) ----------------------- |   the session ends
 //
@@ -16,10 +17,11 @@
 // keeps the order, or ends. It is authenticated and kept from others by what carries it (TLS); from a peer that lies by the
 // checks here and in the state machines.
 //
-// Accepted versions: 1.
+// Accepted versions: 2. (1 had no hints.)
+import { maximumHintBytes } from "../checkpointable.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** Ordinals on the wire. One that is given up stays here, commented, and is never given to another message. */
 const ordinals = {
@@ -28,6 +30,7 @@ const ordinals = {
   pages: 3,
   state: 4,
   checkpoint: 5,
+  hints: 6,
   disk: 8,
   heartbeat: 9,
   welcome: 16,
@@ -101,6 +104,7 @@ export type LeaderMessage =
   | Pages
   | State
   | CheckpointEnd
+  | { readonly kind: "hints"; readonly data: Uint8Array }
   | DiskMessage
   | { readonly kind: "heartbeat" };
 
@@ -172,6 +176,7 @@ export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
     case "checkpoint":
       out.u64(message.epoch).u64(message.pages).u64(message.stateBytes).u8(Number(message.complete));
       break;
+    case "hints":
     case "disk":
       out.blob(message.data);
       break;
@@ -227,6 +232,8 @@ function fields(ordinal: number, input: ByteReader): Message | undefined {
       const [epoch, pages, stateBytes] = [input.u64(), input.u64(), input.u64()];
       return { kind: "checkpoint", epoch, pages, stateBytes, complete: input.boolean() };
     }
+    case ordinals.hints:
+      return { kind: "hints", data: input.blob(maximumHintBytes) };
     case ordinals.disk:
       return { kind: "disk", data: input.blob(maximumDataBytes) };
     case ordinals.welcome:

@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Checkpointable } from "../checkpointable.ts";
 import { plainCodec } from "../epochs/codec.ts";
 import type { Codec } from "../epochs/codec.ts";
-import { encodeMessage } from "../epochs/messages.ts";
+import { encodeMessage, protocolVersion } from "../epochs/messages.ts";
 import { History } from "../testing/history.ts";
 import { Clock, Network, Place, Random } from "../testing/network.ts";
 import { ToyMachine } from "../testing/toy-machine.ts";
@@ -26,7 +27,7 @@ class Bench {
   /** Swaps whose answers get lost, from now on. */
   unheard = 0;
 
-  add(name: string, settings: Partial<PairSettings> = {}, machine: Partial<ToyMachine> = {}, codec?: Codec): void {
+  add(name: string, settings: Partial<PairSettings> = {}, machine: Partial<Checkpointable> = {}, codec?: Codec): void {
     const place = new Place(name, this.clock);
     const toy = Object.assign(new ToyMachine({ history: new History(), transmit: () => "taken" }), machine);
     const host = new Host<never>(
@@ -80,7 +81,7 @@ function describeEvent(event: PairEvent): string {
 }
 
 describe("two hosts that do not fit", () => {
-  it.each<[string, Partial<PairSettings>, Partial<ToyMachine>, Codec | undefined]>([
+  it.each<[string, Partial<PairSettings>, Partial<Checkpointable>, Codec | undefined]>([
     ["pair", { pair: "another" }, {}, undefined],
     ["memory", {}, { pageCount: 32 }, undefined],
     ["configuration", {}, { configuration: "toy 2" }, undefined],
@@ -95,6 +96,25 @@ describe("two hosts that do not fit", () => {
     expect(bench.events).toContain(`B refused: ${reason}`);
     expect(bench.hosts.get("A")?.machine.isRunning).toBe(true);
     expect(bench.hosts.get("A")?.host.leader?.mode).toBe("solo");
+  });
+
+  it("hints reach the standby one with a commit, from the beginning for a new one", async () => {
+    const bench = new Bench();
+    const applied: number[][] = [];
+    let next = 0;
+    const hints = (host: number): Checkpointable["hints"] => ({
+      restart: () => (next = 0),
+      next: () => (next < 3 ? Uint8Array.of(next++) : undefined),
+      apply: (piece) => void applied.push([host, ...piece]),
+    });
+    bench.add("A", {}, { hints: hints(1)! });
+    await bench.run(10);
+    bench.add("B", {}, { hints: hints(2)! });
+    await bench.run(500);
+    expect(applied).toEqual([0, 1, 2].map((piece) => [2, piece]));
+    bench.hosts.get("A")?.host.leader?.resign("to see");
+    await bench.run(1500);
+    expect(applied.slice(3)).toEqual([0, 1, 2].map((piece) => [1, piece]));
   });
 
   it("fitting ones are protected, and the standby goes on when the leader dies", async () => {
@@ -165,7 +185,7 @@ describe("a peer that lies", () => {
         encodeMessage({ kind: "committed", epoch: 7 }),
         encodeMessage({ kind: "checkpoint", epoch: 3, pages: 9, stateBytes: 2, complete: true }),
         encodeMessage({ kind: "disk", data: new Uint8Array([1]) }),
-        encodeMessage({ kind: "welcome", version: 1, host: "B", stagedPages: 1 }),
+        encodeMessage({ kind: "welcome", version: protocolVersion, host: "B", stagedPages: 1 }),
         encodeMessage({ kind: "pages", epoch: 1, rawBytes: 5, data: new Uint8Array(5) }),
       )
       .map((frame) => frame.slice(4)),
@@ -205,7 +225,9 @@ describe("a peer that lies", () => {
         accept: (link: { send(frame: Uint8Array): void }) => {
           const memory = { pageBytes: 256, pageCount: 16, configuration: "toy 1", codec: "none", hasDisk: false };
           const session = { token: 4, attempt: 1 };
-          link.send(encodeMessage({ kind: "hello", version: 1, pair: "bench", host: "A", session, ...memory }));
+          link.send(
+            encodeMessage({ kind: "hello", version: protocolVersion, pair: "bench", host: "A", session, ...memory }),
+          );
           return { frame: (frame: Uint8Array) => sent.push(frame), drained: () => undefined, closed: () => undefined };
         },
       } as never,

@@ -207,6 +207,7 @@ export class Leader<M> {
     this.#mode = "joining";
     this.#event({ kind: "joining", standby: welcome.host });
     this.#send({ kind: "begin" });
+    machine.hints?.restart();
     this.#sender.begin();
     return undefined;
   }
@@ -446,6 +447,7 @@ export class Leader<M> {
     this.#covered ||= epoch >= this.#completing;
     for (const output of this.#ports.outputs) output.release(epoch);
     this.#event({ kind: "committed", epoch, role: "leader" });
+    this.#hint();
     const handover = this.#handover;
     if (handover?.epoch === epoch) {
       // What was released just now is on its way by then.
@@ -459,6 +461,13 @@ export class Leader<M> {
       this.#schedule(Math.max(0, this.#settings.intervalMs - waited));
     }
     return undefined;
+  }
+
+  /** At the pace of commits, and not when the connection has enough to do. */
+  #hint(): void {
+    if (this.#session?.link.isWritable !== true || !this.isCovered) return;
+    const data = this.#ports.machine.hints?.next();
+    if (data !== undefined) this.#send({ kind: "hints", data });
   }
 
   #send(message: LeaderMessage): void {

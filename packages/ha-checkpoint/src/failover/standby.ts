@@ -196,6 +196,9 @@ export class Standby<M> {
       case "checkpoint":
         this.#receiver.receive(message);
         return undefined;
+      case "hints":
+        this.#ports.machine.hints?.apply(message.data);
+        return undefined;
       case "disk": {
         if (this.#disk === undefined) return "speaks of a disk, but there is none";
         const inner = this.#ports.disk!.decode(message.data);
