@@ -149,3 +149,13 @@ export function isZero(bytes: Uint8Array): boolean {
   for (let at = words.length * 4; at < length; at++) if (bytes[at] !== 0) return false;
   return true;
 }
+
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  const isAligned = a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0;
+  const words = isAligned ? a.length >> 2 : 0;
+  const [x, y] = [a, b].map(({ buffer, byteOffset }) => new Int32Array(buffer, isAligned ? byteOffset : 0, words));
+  for (let at = 0; at < words; at++) if (x[at] !== y[at]) return false;
+  for (let at = words * 4; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}

@@ -1,7 +1,7 @@
 // Writes many runs of sectors to a disk with a bounded number in flight, then flushes.
 import { succeeded } from "./block-device.ts";
 import type { BlockDevice, Done, Result, WriteOptions } from "./block-device.ts";
-import { isZero } from "./bytes.ts";
+import { isEqual } from "./bytes.ts";
 
 /** Writes in flight at once: what keeps a disk busy without filling its queue. */
 const maximumInFlight = 16;
@@ -20,13 +20,16 @@ export class DiskWriter {
     this.#disk.write(sector, data, options, (result) => this.#ended(result, done));
   }
 
-  /** Makes sectors zero; those that are so already are not written. */
-  clear(sector: number, count: number, options: WriteOptions, done: Done): void {
+  /**
+   * Makes sectors what they are to be, with a write only if they are not that already: a disk that comes back, or a new one, is
+   * mostly what it should be.
+   */
+  settle(sector: number, data: Uint8Array, options: WriteOptions, done: Done): void {
     this.#inFlight++;
-    this.#disk.read(sector, count, (result) => {
-      if (!result.ok) this.#ended(result, done);
-      else if (isZero(result.value)) this.#ended(succeeded, done);
-      else this.#disk.write(sector, new Uint8Array(result.value.length), options, (end) => this.#ended(end, done));
+    this.#disk.read(sector, data.length / this.#disk.geometry.sectorSize, (result) => {
+      // What cannot be read may still be written.
+      if (result.ok && isEqual(result.value, data)) this.#ended(succeeded, done);
+      else this.#disk.write(sector, data, options, (end) => this.#ended(end, done));
     });
   }
 

@@ -430,11 +430,10 @@ export class Secondary {
     const complaint = this.#beginSync(block, count);
     if (complaint !== undefined) return complaint;
     const ended = this.#syncEnded(number, block, count);
-    this.#writer.write(block * sectorsPerBlock, data, {}, ended);
+    this.#writer.settle(block * sectorsPerBlock, data, {}, ended);
     return undefined;
   }
 
-  /** A disk in the beginning is all zero, mostly: what is so already is not written. */
   #syncZeroes(number: number, block: number, count: number): string | undefined {
     const { sectorSize, sectorsPerBlock } = this.#state.layout;
     const sectors = count * sectorsPerBlock;
@@ -442,7 +441,7 @@ export class Secondary {
     const complaint = this.#beginSync(block, count);
     if (complaint !== undefined) return complaint;
     const ended = this.#syncEnded(number, block, count);
-    this.#writer.clear(block * sectorsPerBlock, sectors, {}, ended);
+    this.#writer.settle(block * sectorsPerBlock, new Uint8Array(sectors * sectorSize), {}, ended);
     return undefined;
   }
 
