@@ -121,6 +121,7 @@ export async function run(args: readonly string[]): Promise<number> {
   // A kernel is known by what it is, wherever its file.
   const origin = image === undefined ? absolutePath(load ?? "") : `kernel ${crc32(image)}`;
   const cache = translationCache(values.translations, origin);
+  const saved = (path: string): void => cache?.saveFor(absolutePath(path));
   let machine: Machine;
   let control: ControlServer | undefined;
   let gdb: GdbServer | undefined;
@@ -150,7 +151,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (gdbOption !== undefined) gdb = await serveGdb(gdbOption, { machine, kill: quit }, say);
     if (values.control !== undefined) {
       const isInDebugger = (): boolean => gdb?.isAttached() === true && !machine.isRunning;
-      control = await serveControl(values.control, { machine, isInDebugger, quit });
+      control = await serveControl(values.control, { machine, isInDebugger, quit, saved });
     }
   } catch (error) {
     gdb?.close();
@@ -168,6 +169,7 @@ export async function run(args: readonly string[]): Promise<number> {
     machine.pause();
     try {
       const { bytes, seconds } = await saveMachine(machine, save);
+      saved(save);
       say(`saved ${Math.ceil(bytes / MEBIBYTE)} MiB in ${seconds.toFixed(1)} s`);
       quit();
     } catch (error) {

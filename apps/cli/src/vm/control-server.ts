@@ -14,6 +14,8 @@ export interface ControlledMachine {
   readonly isInDebugger: () => boolean;
   /** Ends it. */
   readonly quit: () => void;
+  /** It has been saved to a file. */
+  readonly saved: (path: string) => void;
 }
 
 export interface ControlServer {
@@ -47,7 +49,12 @@ export async function serveControl(path: string, controlled: ControlledMachine):
 }
 
 /** What carries requests out. */
-function controller({ machine, isInDebugger, quit }: ControlledMachine): (request: ControlRequest) => Promise<unknown> {
+function controller({
+  machine,
+  isInDebugger,
+  quit,
+  saved,
+}: ControlledMachine): (request: ControlRequest) => Promise<unknown> {
   let isSaving = false;
   const whileNotSaving = (): void => {
     if (isSaving) throw new ControlError("the machine is being saved");
@@ -62,7 +69,9 @@ function controller({ machine, isInDebugger, quit }: ControlledMachine): (reques
     whileNotSaving();
     isSaving = true;
     try {
-      return await saveMachine(machine, file);
+      const result = await saveMachine(machine, file);
+      saved(file);
+      return result;
     } catch (error) {
       if (error instanceof SaveError) throw new ControlError(error.message);
       throw error;

@@ -37,6 +37,14 @@ test("what a run saves, the next one of the same program and version finds", () 
   expect(isIn(open("/bin/true", "two"))).toBe(false);
 });
 
+test("one program's are there for another that goes on where it is", () => {
+  const first = open();
+  add(first);
+  first.saveFor("/tmp/snapshot");
+  expect(isIn(open())).toBe(false);
+  expect(isIn(open("/tmp/snapshot"))).toBe(true);
+});
+
 test("a file that is not what was written is as good as none", () => {
   const first = open();
   add(first);

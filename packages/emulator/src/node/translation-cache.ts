@@ -46,13 +46,15 @@ export interface TranslationCacheOptions {
 export class TranslationCache {
   readonly archive: UnitArchive = new UnitArchive();
   private readonly directory: string;
+  private readonly identity: string;
   private readonly file: string;
   private readonly head: Uint8Array<ArrayBuffer>;
 
   /** Reads what earlier runs kept. */
   constructor({ directory, program, identity }: TranslationCacheOptions) {
     this.directory = directory;
-    this.file = join(directory, `${crc32(`${program}\n${identity}`).toString(16).padStart(8, "0")}.units`);
+    this.identity = identity;
+    this.file = this.fileOf(program);
     const text = new TextEncoder().encode(identity);
     this.head = new Uint8Array(IDENTITY_AT + 4 + Math.ceil(text.length / 4) * 4);
     this.head.set(new TextEncoder().encode(MAGIC));
@@ -60,6 +62,11 @@ export class TranslationCache {
     this.head.set(text, IDENTITY_AT + 4);
     const contents = this.read();
     if (contents !== undefined) this.archive.load(contents);
+  }
+
+  private fileOf(program: string): string {
+    const name = crc32(`${program}\n${this.identity}`).toString(16).padStart(8, "0");
+    return join(this.directory, `${name}.units`);
   }
 
   private read(): Int32Array | undefined {
@@ -85,15 +92,22 @@ export class TranslationCache {
 
   /** Writes what this run added, if that is worth it. */
   save(): void {
+    const { archive } = this;
+    if (archive.added * WORTH_WRITING <= archive.added + archive.used) this.touch();
+    else this.write(this.file);
+  }
+
+  /** Writes all there is for another program, which goes on where this one is. */
+  saveFor(program: string): void {
+    this.write(this.fileOf(program));
+  }
+
+  private write(path: string): void {
     const { archive, head } = this;
-    if (archive.added * WORTH_WRITING <= archive.added + archive.used) {
-      this.touch();
-      return;
-    }
     const words = archive.contents();
     const contents = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     new DataView(head.buffer).setUint32(CRC_AT, crc32(contents, crc32(head.subarray(IDENTITY_AT))), true);
-    const temporary = `${this.file}.${process.pid}`;
+    const temporary = `${path}.${process.pid}`;
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
       this.makeRoom(contents.length);
@@ -104,7 +118,7 @@ export class TranslationCache {
       } finally {
         closeSync(file);
       }
-      renameSync(temporary, this.file);
+      renameSync(temporary, path);
     } catch {
       // The next run may have more luck.
       discardFile(temporary);
