@@ -30,7 +30,7 @@ export interface MachineTask {
   readonly name: string;
   /** Undefined when there is no such guest here. */
   readonly guest: (folder: string) => GuestMachine | undefined;
-  /** What is done before each start. */
+  /** What is done before each round. */
   readonly prepare?: (folder: string) => void;
   readonly laps: readonly Lap[];
 }

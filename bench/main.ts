@@ -178,9 +178,9 @@ async function runMachine(
       ),
   );
   for (let round = 0; round < repeat; round++) {
+    prepare?.(folder);
     for (const index of turns(round, taking.length)) {
       const { name, command } = taking[index];
-      prepare?.(folder);
       const { laps: done, complaint } = await measureMachine(command, laps, folder);
       for (const book of books) {
         const none = { wallSeconds: 0, userSeconds: 0, status: complaint, output: "", complaint };
