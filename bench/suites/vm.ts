@@ -26,7 +26,7 @@ const laps: readonly Lap[] = [
 const script = `#!/bin/busybox sh
 /bin/busybox stty -F /dev/console -opost 2>/dev/null
 ${Object.entries(kernelSizes)
-  .map(([name, size]) => `echo begin ${name}; /bench/${name} ${size}; echo end ${name}`)
+  .map(([name, { third }]) => `echo begin ${name}; /bench/${name} ${third}; echo end ${name}`)
   .join("\n")}
 /bin/busybox poweroff -f
 `;
