@@ -229,4 +229,15 @@ describe("programs that go wrong", () => {
     expect(result.signal ?? result.status).toSatisfy((end) => end === "SIGTERM" || end === 143);
     expect(result.stderr).toBe("");
   });
+
+  it.each([
+    { what: "the first process still runs", script: "yes >/dev/null & yes >/dev/null", status: 143 },
+    { what: "the first process has ended", script: "yes >/dev/null & exit 3", status: 3 },
+    { what: "the first process ends in its own way", script: "trap 'exit 4' TERM; yes >/dev/null & wait", status: 4 },
+  ])("the host's signal ends children too: $what", ({ script, status }) => {
+    const [command, ...args] = doppel(["/bin/sh", "-c", script]);
+    const options = { timeout: 4000, killSignal: "SIGTERM", stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" } as const;
+    const result = spawnSync(command, args, options);
+    expect({ status: result.status, stderr: result.stderr }).toEqual({ status, stderr: "" });
+  });
 });
