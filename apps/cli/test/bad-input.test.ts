@@ -236,8 +236,7 @@ describe("programs that go wrong", () => {
     { what: "the first process ends in its own way", script: "trap 'exit 4' TERM; yes >/dev/null & wait", status: 4 },
   ])("the host's signal ends children too: $what", ({ script, status }) => {
     const [command, ...args] = doppel(["/bin/sh", "-c", script]);
-    const options = { timeout: 4000, killSignal: "SIGTERM", stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" } as const;
-    const result = spawnSync(command, args, options);
+    const result = spawnSync(command, args, { timeout: 4000, killSignal: "SIGTERM", encoding: "utf8" });
     expect({ status: result.status, stderr: result.stderr }).toEqual({ status, stderr: "" });
   });
 });

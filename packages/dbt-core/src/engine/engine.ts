@@ -427,8 +427,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const found = fragment !== undefined;
     if (fragment === undefined) {
       this.spendTranslation();
-      if (tier === TierNumber.hot) this.slices.shorten();
-      fragment = engine.translator.translate(address, this, tier);
+      const brief = tier === TierNumber.hot && !this.slices.promote();
+      fragment = engine.translator.translate(address, this, tier, brief);
     }
     if (fragment === undefined) {
       const at = engine.translator.faultAddress;

@@ -4,6 +4,7 @@
  * A loop stays in the code that V8 compiled in haste until it is entered again, and is entered again when its budget is used
  * up. So slices begin short whenever something has been translated with care, and grow from there.
  */
+import { Allowance } from "./allowance.ts";
 import { EngineExit, Header } from "../layout.ts";
 
 /** Back edges and calls: some tenths of a millisecond of a small loop, beside which an entry costs nothing. */
@@ -20,6 +21,10 @@ export class Slices {
   private readonly at: number;
   /** What of the budget is not in the header. */
   private reserve = 0;
+  private given = 0;
+  /** Budget spent in runs that have ended. */
+  private spent = 0;
+  private readonly allowance: Allowance = new Allowance();
   private length = SHORTEST_SLICE;
 
   constructor(view: DataView, context: number) {
@@ -29,6 +34,7 @@ export class Slices {
 
   /** A run of so much budget begins. */
   begin(budget: number): void {
+    this.given = budget;
     this.reserve = budget;
     this.view.setInt32(this.at, 0, true);
     this.next();
@@ -57,8 +63,10 @@ export class Slices {
 
   /** The run ends with an exit code, which this returns: what is left of the budget is in the header. */
   end(code: number): number {
-    this.view.setInt32(this.at, this.view.getInt32(this.at, true) + this.reserve, true);
+    const left = this.view.getInt32(this.at, true) + this.reserve;
+    this.view.setInt32(this.at, left, true);
     this.reserve = 0;
+    this.spent += this.given - left;
     return code;
   }
 
@@ -72,13 +80,18 @@ export class Slices {
     if (this.view.getInt32(this.at, true) < STEP_BUDGET) this.view.setInt32(this.at, STEP_BUDGET, true);
   }
 
-  /** Something has been translated with care, which is to be entered again soon. Cold code or none is running. */
-  shorten(): void {
+  /**
+   * Something is translated with care, which is to be entered again soon. Cold code or none is running. Returns whether it
+   * may be of full size.
+   */
+  promote(): boolean {
     this.length = SHORTEST_SLICE;
     const excess = this.view.getInt32(this.at, true) - SHORTEST_SLICE;
-    if (excess <= 0) return;
-    this.reserve += excess;
-    this.view.setInt32(this.at, SHORTEST_SLICE, true);
+    if (excess > 0) {
+      this.reserve += excess;
+      this.view.setInt32(this.at, SHORTEST_SLICE, true);
+    }
+    return this.allowance.take(this.spent);
   }
 
   /** Nothing is left of the budget. */

@@ -52,6 +52,8 @@ export interface TranslatorOptions {
   readonly hot: Tier;
   /** Guest instructions that inlined calls may add to a hot region; 0: none are inlined. */
   readonly inlinedInstructions: number;
+  /** The same of hot regions that are to be compiled soon rather than well (`Allowance`). */
+  readonly brief: Pick<TranslatorOptions, "inlinedInstructions"> & Omit<Tier, "batchRegions">;
   /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
   readonly compileAfter: number;
   /** Entries and loops of threaded code until it is compiled in a batch with what leads to it. */
@@ -70,6 +72,7 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   cold: { batchRegions: 8, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
   inlinedInstructions: 320,
+  brief: { regionInstructions: 100, inlinedInstructions: 60 },
   compileAfter: 2000,
   batchAfter: 1000,
   promoteAfter: 2000,
@@ -189,8 +192,8 @@ export class Translator<F extends FragmentPort> {
   }
 
   /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
-  translate(address: number, view: CodeView, tier: number): F | undefined {
-    if (tier !== TierNumber.threaded) return this.compile(address, view, tier);
+  translate(address: number, view: CodeView, tier: number, brief = false): F | undefined {
+    if (tier !== TierNumber.threaded) return this.compile(address, view, tier, brief);
     this.faultAddress = NO_FAULT;
     const fragment = this.assemble(address, view);
     if (fragment !== undefined || this.faultAddress !== NO_FAULT) return fragment;
@@ -361,10 +364,12 @@ export class Translator<F extends FragmentPort> {
     if (fragment.data !== undefined) this.units.discard(fragment.data);
   }
 
-  private compile(address: number, view: CodeView, tier: number): F | undefined {
-    const { statistics } = this;
+  private compile(address: number, view: CodeView, tier: number, brief = false): F | undefined {
+    const { statistics, options } = this;
     const cold = tier === TierNumber.cold;
-    const { batchRegions, regionInstructions } = cold ? this.options.cold : this.options.hot;
+    const { batchRegions } = cold ? options.cold : options.hot;
+    const { regionInstructions } = cold ? options.cold : brief ? options.brief : options.hot;
+    const { inlinedInstructions } = brief ? options.brief : options;
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
@@ -384,8 +389,8 @@ export class Translator<F extends FragmentPort> {
         isEntry: (target) => this.isEntry(target, view, tier),
         entryCode: view.entryCode(page, entry),
         isCut: view.isCut,
-        distances: cold ? undefined : (at) => this.jumps.distances(view.fetch(at), at & PAGE_MASK, at),
-        inlined: cold ? 0 : this.options.inlinedInstructions,
+        distances: cold ? undefined : (at) => this.dispatchDistances(at, entry, view),
+        inlined: cold ? 0 : inlinedInstructions,
         usualCallee: (at) => this.usualDistance(at, view),
       });
       const discovered = performance.now();
@@ -516,6 +521,25 @@ export class Translator<F extends FragmentPort> {
     const distance = this.jumps.usual(view.fetch(at), at & PAGE_MASK, at);
     // Targets are noted without their upper half: one too far away to tell may seem to be where nothing is.
     return distance === undefined || view.fetch(at + distance) < 0 ? undefined : distance;
+  }
+
+  /**
+   * How far the indirect jump at an address goes within a hot region: not where one begins already. Each region that an
+   * interpreter's operations are in would have all of them otherwise.
+   */
+  private dispatchDistances(at: number, entry: number, view: CodeView): number[] {
+    return this.jumps
+      .distances(view.fetch(at), at & PAGE_MASK, at)
+      .filter((distance) => at + distance === entry || !this.isHot(at + distance, view));
+  }
+
+  private isHot(target: number, view: CodeView): boolean {
+    const page = view.fetch(target);
+    if (page < 0) return false;
+    const mode = view.heapMode(page, target);
+    return this.heap
+      .at(page, target & PAGE_MASK)
+      .some((known) => known.tier >= TierNumber.hot && isForMode(known, mode));
   }
 
   /** Link slots from a page, each noted once in `used`. */
