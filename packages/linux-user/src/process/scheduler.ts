@@ -97,14 +97,17 @@ export class Scheduler {
     }
   }
 
-  /** Waits for an `enqueue` from a host callback, or for the next timer. */
+  /**
+   * Waits for an `enqueue` from a host callback, or for the next timer. What is due in the same turn of the host's loop is
+   * taken along, so that a server that waits for many clients hears of all that have written at once.
+   */
   #sleep(delayNs: number): Promise<void> {
     return new Promise<void>((resolve) => {
       let cancel: (() => void) | null = null;
       const wake = (): void => {
         this.#wakeUp = null;
         cancel?.();
-        resolve();
+        this.#options.host.defer(resolve);
       };
       this.#wakeUp = wake;
       if (delayNs !== Infinity) cancel = this.#options.host.after(Math.max(0, delayNs), wake);
