@@ -73,10 +73,11 @@ export function summarise(suite: SuiteResult): Summary[] {
   const tasks = suite.tasks.filter((task) => task.isStart !== true);
   return contendersOf(suite)
     .filter((name) => name !== OURS)
-    .map((contender) => {
+    .flatMap((contender) => {
       const wall = tasks.flatMap((task) => wallRatio(task, contender)?.value ?? []);
       // Ticks of 10 ms: what used none has no ratio.
       const user = tasks.flatMap((task) => userRatio(task, contender)?.value ?? []).filter((value) => value > 0);
+      if (wall.length === 0) return [];
       return { contender, wall: geometricMean(wall), user: geometricMean(user), tasks: wall.length };
     });
 }
