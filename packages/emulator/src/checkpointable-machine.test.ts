@@ -123,6 +123,7 @@ describe("a machine under checkpoints", () => {
       }
       ready += machine.engine.processor.context.codeUse.ready;
       if (end !== undefined || failovers === 6) break;
+      while (protection.standby.hints.left > 0) await wait(1);
       // An epoch of a few milliseconds changes little of memory.
       expect(protection.counts.at(-1)!.dirty).toBeLessThan(protection.machine.pageCount / 2);
       protection.failOver();
@@ -186,6 +187,7 @@ describe("a machine under checkpoints", () => {
     const machine = newMachine(serial, program);
     const { hints } = new CheckpointableMachine(machine);
     fc.assert(fc.property(wrong, (bytes) => hints.apply(bytes)));
+    while (hints.left > 0) await wait(1);
     expect(machine.engine.translator.translator.statistics.threadedRegions).toBeGreaterThan(0);
     expect(await machine.run()).toBe("reset");
     expect(serial.text.replaceAll("\r", "")).toBe(prints);

@@ -8,7 +8,6 @@
 import { StateOffset } from "@doppel/guest-x86";
 import {
   type Checkpointable,
-  type Hints,
   purgeableCall,
   purgeableLeaf,
   PurgeableRegistry,
@@ -36,7 +35,7 @@ export class CheckpointableMachine implements Checkpointable {
   readonly pageBytes: number = PAGE_BYTES;
   readonly pageCount: number;
   readonly configuration: string;
-  readonly hints: Hints;
+  readonly hints: TranslationHints;
   private readonly machine: Machine;
   private isRunning = false;
   private waiting: (() => void)[] = [];
@@ -45,7 +44,7 @@ export class CheckpointableMachine implements Checkpointable {
   /** The machine has not been run yet; from here on only this runs and stops it. */
   constructor(machine: Machine) {
     this.machine = machine;
-    this.hints = new TranslationHints(machine.engine);
+    this.hints = new TranslationHints(machine.engine, machine.after);
     this.pageCount = machine.engine.ram.ramBytes / PAGE_BYTES;
     const parts = machine.parts.map(({ id, version }) => `${id} ${version}`).join(", ");
     this.configuration = `${this.pageCount} pages; ${parts}; purgeable 1`.slice(0, 1000);
@@ -96,6 +95,7 @@ export class CheckpointableMachine implements Checkpointable {
 
   run(): void {
     this.isRunning = true;
+    this.hints.stop();
     // Devices refuse what comes from outside until they are released.
     this.machine.resume();
     while (this.isRunning && this.waiting.length > 0) this.waiting.shift()!();

@@ -277,6 +277,9 @@ export class Machine {
     this.schedule();
   }
 
+  /** Calls back after so many nanoseconds of the host's; returns what takes that back. */
+  readonly after: EmulatorHost["loop"]["after"] = (ns, callback) => this.host.loop.after(ns, callback);
+
   private wait(ns: number): void {
     this.cancelWait = this.host.loop.after(ns, () => {
       this.cancelWait = undefined;

@@ -13,10 +13,16 @@ import { type CodePlace, placeOf, prepareCode, TierNumber } from "@doppel/dbt-co
 import { ModeBit } from "@doppel/guest-x86";
 import type { Hints } from "@doppel/ha-checkpoint";
 import type { Fragment } from "@doppel/trampolines";
+import type { EmulatorHost } from "./emulator.ts";
 import type { MachineEngine } from "./machine-engine.ts";
 
-/** In a piece: to translate them takes some ten milliseconds. */
+/** In a piece. */
 const PLACES = 64;
+/** Places that wait to be translated; more are forgotten. */
+const MOST_PENDING = 32_768;
+/** A standby has heartbeats to answer and epochs to take in: it translates for a moment now and then. */
+const WORK_MS = 2;
+const PAUSE_NS = 6e6;
 const HEAD_BYTES = 9;
 const OTHER_BYTES = 5;
 const MOST_OTHERS = 8;
@@ -29,11 +35,23 @@ export class TranslationHints implements Hints {
   private readonly engine: MachineEngine;
   /** The number of the newest module that has been looked at. */
   private seen = 0;
-  /** The next piece is at the end. */
+  /** To be told; the next piece is at the end. */
   private waiting: Fragment<WebAssembly.Module>[] = [];
+  /** To be translated, the next one first. */
+  private pending: CodePlace[] = [];
+  private done = 0;
+  private cancel: (() => void) | undefined;
+  private readonly after: EmulatorHost["loop"]["after"];
 
-  constructor(engine: MachineEngine) {
+  /** `after`: of the host's loop. */
+  constructor(engine: MachineEngine, after: EmulatorHost["loop"]["after"]) {
     this.engine = engine;
+    this.after = after;
+  }
+
+  /** Places that were hinted at and not translated yet. */
+  get left(): number {
+    return this.pending.length - this.done;
   }
 
   restart(): void {
@@ -62,7 +80,23 @@ export class TranslationHints implements Hints {
   }
 
   apply(piece: Uint8Array): void {
-    for (const place of this.decode(piece)) prepareCode(this.engine.translator, place);
+    for (const place of this.decode(piece)) if (this.left < MOST_PENDING) this.pending.push(place);
+    if (this.left > 0) this.cancel ??= this.after(0, () => this.work());
+  }
+
+  private work(): void {
+    const until = performance.now() + WORK_MS;
+    while (this.left > 0 && performance.now() < until) prepareCode(this.engine.translator, this.pending[this.done++]);
+    if (this.left > 0) this.cancel = this.after(PAUSE_NS, () => this.work());
+    else this.stop();
+  }
+
+  /** The machine is to run: what was not translated ahead is translated when it is met. */
+  stop(): void {
+    this.cancel?.();
+    this.cancel = undefined;
+    this.pending = [];
+    this.done = 0;
   }
 
   private isInRam({ page, otherPages }: CodePlace): boolean {

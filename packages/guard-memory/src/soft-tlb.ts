@@ -19,8 +19,8 @@ import { PAGE_SHIFT } from "./guard-bits.ts";
 
 /** 4 MiB of pages. */
 export const TLB_INDEX_BITS = 10;
-/** 64 MiB of pages: programs that use more than that at once miss now and then. */
-const LARGEST_INDEX_BITS = 14;
+/** 256 MiB of pages: programs that use more than that at once miss now and then. */
+const LARGEST_INDEX_BITS = 16;
 /** A TLB takes no more than this part of the memory it is for. */
 const MEMORY_TO_TLB = 512;
 const ENTRY_SHIFT = 4;
