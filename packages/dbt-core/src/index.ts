@@ -6,6 +6,7 @@ export {
   type HelperDeclaration,
   keyOffset,
   RegionBuilder,
+  SELDOM,
   type StateSet,
   type StateSlot,
   Terminator,

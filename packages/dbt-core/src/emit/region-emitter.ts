@@ -83,7 +83,7 @@ export class RegionEmitter {
 
   constructor(layout: CodeLayout) {
     this.memory = new MemoryEmitter(layout.tlb, this.hints);
-    this.values = new ValueEmitter(this.locals);
+    this.values = new ValueEmitter(this.locals, this.hints);
     this.accesses = new AccessEmitter(this.values, this.memory, this.locals);
   }
 

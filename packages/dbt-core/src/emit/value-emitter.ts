@@ -10,9 +10,9 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations, VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
-import type { RegionBuilder, StateSet } from "../ir/region.ts";
+import { type RegionBuilder, SELDOM, type StateSet } from "../ir/region.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
-import { type LocalPool, Parameter } from "./region-frame.ts";
+import { type BranchHints, type LocalPool, Parameter } from "./region-frame.ts";
 import type { SlotSets } from "./slot-sets.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 import { clear } from "../clear.ts";
@@ -30,6 +30,7 @@ const IN_CONTEXT = -2;
 
 export class ValueEmitter {
   private readonly locals: LocalPool;
+  private readonly hints: BranchHints;
   private region!: RegionBuilder;
   private out!: ByteWriter;
   private uses: Int32Array = new Int32Array(4096);
@@ -43,8 +44,9 @@ export class ValueEmitter {
   private dirtyLow = 0;
   private dirtyHigh = 0;
 
-  constructor(locals: LocalPool) {
+  constructor(locals: LocalPool, hints: BranchHints) {
     this.locals = locals;
+    this.hints = hints;
   }
 
   begin(region: RegionBuilder, sets: SlotSets, out: ByteWriter, cold: boolean): void {
@@ -192,11 +194,12 @@ export class ValueEmitter {
    * them, so there is a branch anyway; and guests choose between a usual value and an elaborate one (NaNs, say).
    */
   private choose(node: number): void {
-    const { x, y, z } = this.region;
+    const { x, y, z, immediate } = this.region;
     const { out } = this;
     this.settle(x[node]);
     this.settle(y[node]);
     this.push(z[node]);
+    if (immediate[node] === SELDOM) this.hints.mark(out, false);
     out.u8(Wasm.if);
     out.u8(VALUE_TYPE_CODE[this.region.typeOf(node)]);
     this.push(x[node]);

@@ -110,6 +110,9 @@ export interface Block {
   payload: number;
 }
 
+/** Immediate of a select whose first operand is seldom wanted, so that only what works it out bears the cost. */
+export const SELDOM = 1;
+
 const NO_NODE = -1;
 
 export class RegionBuilder {
@@ -328,8 +331,8 @@ export class RegionBuilder {
   ternary(op: number, a: number, b: number, c: number): number {
     return this.push(op, a, b, c, 0);
   }
-  /** `condition ? a : b`, for the type of `a`. */
-  select(a: number, b: number, condition: number): number {
+  /** `condition ? a : b`, for the type of `a`; `likelihood`: `SELDOM` when `a` is. */
+  select(a: number, b: number, condition: number, likelihood = 0): number {
     const constant = this.constantI32(condition);
     if (constant !== undefined) return constant !== 0 ? a : b;
     const type = this.typeOf(a);
@@ -343,7 +346,7 @@ export class RegionBuilder {
             : type === "f64"
               ? Op.selectF64
               : Op.selectV128;
-    return this.push(op, a, b, condition, 0);
+    return this.push(op, a, b, condition, likelihood);
   }
   extractLane(op: number, vector: number, lane: number): number {
     return this.push(op, vector, NO_NODE, NO_NODE, lane);

@@ -5,11 +5,11 @@
  * default NaN, which is negative. Only results that are NaN need any of this, so every function here works out `fixed`
  * for that case alone and picks it by `result != result`, which is all the usual case costs.
  */
-import { Op, type RegionBuilder } from "@doppel/dbt-core";
+import { Op, type RegionBuilder, SELDOM } from "@doppel/dbt-core";
 
 /** `condition ? cold : hot`, where `cold` is rarely wanted. */
 export function unlikely(b: RegionBuilder, cold: number, hot: number, condition: number): number {
-  return b.select(cold, hot, condition);
+  return b.select(cold, hot, condition, SELDOM);
 }
 
 // Scalars.
