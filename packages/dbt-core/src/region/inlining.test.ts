@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Flow } from "../port-frontend.ts";
-import { CALLEE_INSTRUCTIONS, type DecodedCode, Inlining } from "./inlining.ts";
+import { CALLEE_INSTRUCTIONS, DEEPEST, type DecodedCode, Inlining } from "./inlining.ts";
 
 /** Instructions of one byte, from place 0 on: flow and, of jumps, branches and calls, the target. */
 function code(...instructions: readonly (readonly [flow: number, target?: number])[]): DecodedCode {
@@ -34,12 +34,16 @@ describe("functions that are inlined", () => {
 
   test("go as deep in one another as is worth it, and add no more than they may", () => {
     const inlining = new Inlining(code([Flow.next], [Flow.call, 0], [Flow.return]));
-    inlining.begin(8);
+    inlining.begin(3 * DEEPEST + 2);
     const first = inlining.inline(0, 0, 10);
     expect(inlining.copy(first)).toMatchObject({ caller: 0, returnPlace: 10 });
-    const second = inlining.inline(first, 0, 2);
-    expect(inlining.copy(second)).toMatchObject({ caller: first, returnPlace: 2 });
-    expect(inlining.inline(second, 0, 2)).toBe(0);
+    let innermost = first;
+    for (let depth = 1; depth < DEEPEST; depth++) {
+      const next = inlining.inline(innermost, 0, 2);
+      expect(inlining.copy(next)).toMatchObject({ caller: innermost, returnPlace: 2 });
+      innermost = next;
+    }
+    expect(inlining.inline(innermost, 0, 2)).toBe(0);
     expect(inlining.inline(0, 0, 20)).toBe(0);
     inlining.begin(3);
     expect(inlining.inline(0, 0, 20)).toBe(1);

@@ -11,7 +11,7 @@ import { clear } from "../clear.ts";
 /** Guest instructions of a function that is inlined, at most. */
 export const CALLEE_INSTRUCTIONS = 48;
 /** Calls inlined into inlined calls: functions that call themselves. */
-const DEEPEST = 2;
+export const DEEPEST = 4;
 
 /** The decoded instructions of a region, by place. */
 export interface DecodedCode {
