@@ -68,7 +68,7 @@ export class AccessEmitter {
       values.settle(x[node]);
     }
     const value = isLoad ? -1 : values.toLocal(y[node]);
-    if (first) memory.lookUpGroup(address, distance, group.high - group.low, group.writes);
+    if (first) memory.lookUpGroup(address, distance, group);
     const place = { host: group.host, distance };
     if (isLoad) {
       const result = values.resultLocal(node);

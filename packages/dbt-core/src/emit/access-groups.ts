@@ -5,6 +5,8 @@
  * A group's look-up is made with its first access and covers all bytes from its lowest to its highest. It holds until
  * something might change what pages are mapped to: any slow path of the block, which takes it back, or a helper,
  * which ends the group.
+ *
+ * Addresses that are truncated to 32 bits have groups of their own: within a page, distances are the same behind that.
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
@@ -23,6 +25,8 @@ export interface AccessGroup {
   low: number;
   high: number;
   writes: boolean;
+  /** Addresses have 32 bits. */
+  readonly truncated: boolean;
   /** Members in order; the first makes the look-up. */
   readonly nodes: number[];
   /** The local with the host offset of the lowest byte, 0 when it is not known; set by whoever emits. */
@@ -43,8 +47,10 @@ export class AccessGroups {
       if (code === Op.callHelper) open.clear();
       if (code < Op.load8U || code > Op.storeV128) continue;
       const distance = this.distance(x[node]);
-      const key = this.key(distance === 0 ? x[node] : this.region.x[x[node]], DEEPEST);
-      this.join(open, key, node, distance, distance + accessSize(code), code >= Op.store8);
+      const sum = this.sum(x[node]);
+      const truncated = sum !== x[node];
+      const key = `${truncated ? "t" : ""}${this.key(distance === 0 ? sum : x[sum], DEEPEST)}`;
+      this.join(open, key, node, distance, distance + accessSize(code), code >= Op.store8, truncated);
     }
     for (const [node, group] of this.groupOf) if (group.nodes.length < 2) this.groupOf.delete(node);
   }
@@ -65,10 +71,11 @@ export class AccessGroups {
     low: number,
     high: number,
     writes: boolean,
+    truncated: boolean,
   ): void {
     let group = open.get(key);
     if (group === undefined || Math.max(group.high, high) - Math.min(group.low, low) > LONGEST) {
-      group = { low, high, writes, nodes: [], host: -1 };
+      group = { low, high, writes, truncated, nodes: [], host: -1 };
       open.set(key, group);
     }
     group.low = Math.min(group.low, low);
@@ -78,12 +85,20 @@ export class AccessGroups {
     this.groupOf.set(node, group);
   }
 
+  /** The address before it was truncated, if it was. */
+  private sum(address: number): number {
+    const { op, x } = this.region;
+    const isTruncated = op[address] === Op.i64ExtendI32U && op[x[address]] === Op.i32WrapI64;
+    return isTruncated ? x[x[address]] : address;
+  }
+
   /** The constant that an address adds to something, where it is small; else 0. */
   private distance(address: number): number {
     const { op, x, y, immediate } = this.region;
-    if (op[address] !== Op.i64Add || op[y[address]] !== Op.i64Const) return 0;
-    const low = immediate[y[address]];
-    return x[y[address]] === low >> 31 && Math.abs(low) < 1 << 30 ? low : 0;
+    const sum = this.sum(address);
+    if (op[sum] !== Op.i64Add || op[y[sum]] !== Op.i64Const) return 0;
+    const low = immediate[y[sum]];
+    return x[y[sum]] === low >> 31 && Math.abs(low) < 1 << 30 ? low : 0;
   }
 
   /** The same for what has the same value: nodes, or pure operations on what has the same. */

@@ -9,6 +9,7 @@
  * ```
  */
 import { Op } from "../ir/op.ts";
+import type { AccessGroup } from "./access-groups.ts";
 import { Header, type TlbLayout } from "../layout.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { BLOCK_EMPTY, type BranchHints, type LocalPool, Parameter, type RegionImports } from "./region-frame.ts";
@@ -227,7 +228,7 @@ export class MemoryEmitter {
    * Looks up a group's bytes for its first member, which is at `address` and so far behind the lowest of them: pushes 1 when
    * all are on a page known.
    */
-  lookUpGroup(address: number, distance: number, bytes: number, writes: boolean): void {
+  lookUpGroup(address: number, distance: number, { low, high, writes, truncated }: AccessGroup): void {
     const { out, tlb } = this;
     this.lowest = address;
     if (distance !== 0) {
@@ -236,10 +237,12 @@ export class MemoryEmitter {
       out.u8(Wasm.i64Const);
       out.s32(-distance);
       out.u8(Wasm.i64Add);
+      // The lowest byte may be below 0, which is above all others.
+      if (truncated) out.raw(Uint8Array.of(Wasm.i32WrapI64, Wasm.i64ExtendI32U));
       this.set(this.lowest);
     }
     this.lowestTag = writes ? tlb.writeTag : tlb.readTag;
-    this.check(this.lowest, this.lowestTag, bytes);
+    this.check(this.lowest, this.lowestTag, high - low);
   }
 
   /** Local with the address of the lowest byte of the group looked up last. */

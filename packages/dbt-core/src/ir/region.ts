@@ -489,6 +489,9 @@ export class RegionBuilder {
           this.decideBy(a);
           return this.i32(this.immediate[a]);
         }
+        // wrap(extend(wrap(x)) + c) == wrap(x + c)
+        if (inner === Op.i64Add && this.op[this.y[a]] === Op.i64Const && this.isTruncated(this.x[a]))
+          return this.unary(Op.i32WrapI64, this.binary(Op.i64Add, this.x[this.x[this.x[a]]], this.y[a]));
         return NO_NODE;
       case Op.i64ExtendI32U:
         if (inner === Op.i32Const) return this.i64(this.immediate[a], 0);
@@ -502,6 +505,10 @@ export class RegionBuilder {
       default:
         return NO_NODE;
     }
+  }
+
+  private isTruncated(node: number): boolean {
+    return this.op[node] === Op.i64ExtendI32U && this.op[this.x[node]] === Op.i32WrapI64;
   }
 
   private foldBinary(op: number, a: number, b: number): number {

@@ -304,7 +304,11 @@ class RegionMaker {
   private address(): number {
     const { b, random } = this;
     const near = this.nearby >= 0 && random.chance(0.5);
-    if (near) return this.keep(b.binary(Op.i64Add, this.nearby, b.i64(random.below(80) - 40)));
+    if (near) {
+      const sum = b.binary(Op.i64Add, this.nearby, b.i64(random.below(80) - 40));
+      // As code of 32 bits has it.
+      return this.keep(random.chance(0.3) ? b.unary(Op.i64ExtendI32U, b.unary(Op.i32WrapI64, sum)) : sum);
+    }
     return (this.nearby = this.freshAddress());
   }
 
