@@ -72,7 +72,7 @@ const alone: TranslatorOptions = {
   cold: one,
   hot: one,
   inlinedInstructions: 0,
-  brief: { ...one, inlinedInstructions: 0 },
+  brief: { ...one, transferCost: 0, inlinedInstructions: 0 },
   compileAfter: 0,
   batchAfter: 0,
   promoteAfter: 2 ** 31 - 1,

@@ -53,7 +53,11 @@ export interface TranslatorOptions {
   /** Guest instructions that inlined calls may add to a hot region; 0: none are inlined. */
   readonly inlinedInstructions: number;
   /** The same of hot regions that are to be compiled soon rather than well (`Allowance`). */
-  readonly brief: Pick<TranslatorOptions, "inlinedInstructions"> & Omit<Tier, "batchRegions">;
+  readonly brief: Pick<TranslatorOptions, "inlinedInstructions"> &
+    Omit<Tier, "batchRegions"> & {
+      /** For how many instructions a jump, branch or call counts beside itself: what takes V8 long is what has many. */
+      readonly transferCost: number;
+    };
   /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
   readonly compileAfter: number;
   /** Entries and loops of threaded code until it is compiled in a batch with what leads to it. */
@@ -72,7 +76,7 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   cold: { batchRegions: 8, regionInstructions: 50 },
   hot: { batchRegions: 1, regionInstructions: 300 },
   inlinedInstructions: 320,
-  brief: { regionInstructions: 100, inlinedInstructions: 60 },
+  brief: { regionInstructions: 300, transferCost: 10, inlinedInstructions: 60 },
   compileAfter: 2000,
   batchAfter: 1000,
   promoteAfter: 2000,
@@ -386,6 +390,7 @@ export class Translator<F extends FragmentPort> {
       this.memory.noteTranslation(page, !cold);
       const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder, {
         limit: regionInstructions,
+        transferCost: brief ? options.brief.transferCost : 0,
         isEntry: (target) => this.isEntry(target, view, tier),
         entryCode: view.entryCode(page, entry),
         isCut: view.isCut,

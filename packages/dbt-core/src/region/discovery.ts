@@ -56,6 +56,8 @@ const LONGEST_INSTRUCTION = 15;
 export interface RegionExtent {
   /** Guest instructions at most. */
   readonly limit: number;
+  /** For how many instructions each jump, branch and call counts beside itself; default 0. */
+  readonly transferCost?: number;
   /** It ends where a region begins already. */
   readonly isEntry?: IsEntry | undefined;
   readonly entryCode?: EntryCode | undefined;
@@ -109,6 +111,7 @@ export class RegionDiscovery implements DecodedCode {
   private entryPlace = 0;
   private entryAddress = 0;
   private instructionLimit = 0;
+  private transferCost = 0;
   private stepping = false;
   private threaded = false;
   private isEntry: IsEntry | undefined = undefined;
@@ -136,36 +139,29 @@ export class RegionDiscovery implements DecodedCode {
   }
 
   /** Lifts the region at `address` into `builder`. Returns false when its first instruction cannot be fetched. */
-  discover(
-    address: number,
-    mode: number,
-    fetch: FetchPage,
-    builder: RegionBuilder,
-    { limit, isEntry, entryCode, isCut, distances, inlined = 0, usualCallee, threaded = false }: RegionExtent,
-  ): boolean {
-    this.isEntry = isEntry;
-    this.isCut = isCut;
-    this.threaded = threaded;
-    this.entryCode = entryCode;
-    this.distances = entryCode === undefined ? distances : undefined;
-    this.inlined = inlined;
-    this.usualCallee = usualCallee;
-    this.instructionLimit = limit;
-    this.stepping = false;
+  discover(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder, extent: RegionExtent): boolean {
+    this.begin(extent);
     return this.lift(address, mode, fetch, builder);
   }
 
   /** Lifts the one instruction at `address`; behind it the region leaves with `EngineExit.stepped`. */
   discoverOne(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
-    this.isEntry = undefined;
-    this.isCut = undefined;
-    this.entryCode = undefined;
-    this.distances = undefined;
-    this.inlined = 0;
-    this.threaded = false;
-    this.instructionLimit = 1;
+    this.begin({ limit: 1 });
     this.stepping = true;
     return this.lift(address, mode, fetch, builder);
+  }
+
+  private begin({ limit, transferCost = 0, inlined = 0, threaded = false, ...extent }: RegionExtent): void {
+    this.instructionLimit = limit;
+    this.transferCost = transferCost;
+    this.inlined = inlined;
+    this.threaded = threaded;
+    this.isEntry = extent.isEntry;
+    this.isCut = extent.isCut;
+    this.entryCode = extent.entryCode;
+    this.distances = extent.entryCode === undefined ? extent.distances : undefined;
+    this.usualCallee = extent.usualCallee;
+    this.stepping = false;
   }
 
   private lift(address: number, mode: number, fetch: FetchPage, builder: RegionBuilder): boolean {
@@ -361,6 +357,7 @@ export class RegionDiscovery implements DecodedCode {
   /** Decodes functions that are called as far as they may be inlined. */
   private decodeCallees(mode: number): void {
     const { callees } = this;
+    this.transferCost = 0;
     for (let next = 0; next < callees.length; next++) {
       const place = callees[next];
       if (this.isDecoded(place)) continue;
@@ -428,6 +425,7 @@ export class RegionDiscovery implements DecodedCode {
           place = next;
           continue;
         }
+        this.instructionLimit -= this.transferCost;
         const target = next + frontend.displacement(record);
         if (flow === Flow.jump || flow === Flow.branch) {
           this.markLeader(target);
