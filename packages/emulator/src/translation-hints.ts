@@ -17,7 +17,7 @@ import type { EmulatorHost } from "./emulator.ts";
 import type { MachineEngine } from "./machine-engine.ts";
 
 /** In a piece. */
-const PLACES = 64;
+const PLACES = 128;
 /** Places that wait to be translated; more are forgotten. */
 const MOST_PENDING = 32_768;
 /** A standby has heartbeats to answer and epochs to take in: it translates for a moment now and then. */

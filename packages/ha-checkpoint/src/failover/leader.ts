@@ -465,7 +465,7 @@ export class Leader<M> {
 
   /** At the pace of commits, and not when the connection has enough to do. */
   #hint(): void {
-    if (this.#session?.link.isWritable !== true || !this.isCovered) return;
+    if (this.#session?.link.isWritable !== true) return;
     const data = this.#ports.machine.hints?.next();
     if (data !== undefined) this.#send({ kind: "hints", data });
   }
