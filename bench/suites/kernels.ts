@@ -1,6 +1,6 @@
 /**
- * `kernels`: our own computations from guests/kernels, each about a second natively: steady state decides, and starting, which has
- * a suite of its own, is a tenth of the time at most.
+ * `kernels`: our own computations from guests/kernels, most about a second natively: steady state decides, and starting, which
+ * has a suite of its own, is a fifth of our time at most.
  */
 import { join } from "node:path";
 import type { Suite } from "../task.ts";

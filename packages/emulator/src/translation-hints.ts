@@ -87,6 +87,8 @@ export class TranslationHints implements Hints {
   private work(): void {
     const until = performance.now() + WORK_MS;
     while (this.left > 0 && performance.now() < until) prepareCode(this.engine.translator, this.pending[this.done++]);
+    // Nothing runs that would see to it that the heap stays within its bound.
+    this.engine.translator.collectGarbage();
     if (this.left > 0) this.cancel = this.after(PAUSE_NS, () => this.work());
     else this.stop();
   }

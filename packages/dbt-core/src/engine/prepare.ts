@@ -2,10 +2,9 @@
  * Translation ahead of time: of places that another engine, with the same memory, has found worth it. What is there has to be
  * right whatever is asked for, since it is translated from the bytes here and found by them; a wrong place is wasted, no more.
  */
-import type { CodeView } from "./translator.ts";
-import { TierNumber } from "./translator.ts";
 import { type Engine, MODES, THREADED_SLOT } from "./engine.ts";
 import { type FragmentPort, isForMode } from "./ports.ts";
+import { type CodeView, TierNumber } from "./translator.ts";
 
 const PAGE_BYTES = 4096;
 /** Any page will do: translations know distances, not addresses. */
