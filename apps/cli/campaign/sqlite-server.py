@@ -28,6 +28,21 @@ def answer(line):
     return value
 
 
+def serve(client, pending):
+    """Answers the lines that have come; says whether more may come."""
+    try:
+        received = client.recv(4096)
+        pending.extend(received)
+        while (end := pending.find(b"\n")) >= 0:
+            line = pending[:end].decode()
+            del pending[: end + 1]
+            client.sendall(f"{answer(line)}\n".encode())
+    except ConnectionError:
+        # Whoever asked is gone; the others go on.
+        return False
+    return len(received) > 0
+
+
 selector = selectors.DefaultSelector()
 listener = socket.create_server(("", 7001))
 selector.register(listener, selectors.EVENT_READ, None)
@@ -37,17 +52,6 @@ while True:
             client, _ = listener.accept()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(client, selectors.EVENT_READ, bytearray())
-            continue
-        try:
-            received = event.fileobj.recv(4096)
-        except ConnectionError:
-            received = b""
-        if not received:
+        elif not serve(event.fileobj, event.data):
             selector.unregister(event.fileobj)
             event.fileobj.close()
-            continue
-        event.data.extend(received)
-        while (end := event.data.find(b"\n")) >= 0:
-            line = event.data[:end].decode()
-            del event.data[: end + 1]
-            event.fileobj.sendall(f"{answer(line)}\n".encode())

@@ -113,7 +113,7 @@ export class CodeHeap<Module> {
   private readonly linkSlots: Map<number, Map<number, number>> = new Map();
   private readonly linkSlotOf: Map<number, LinkSlot> = new Map();
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
-  private readonly modules: Set<HeapModule<Module>> = new Set();
+  private readonly modules: Map<number, HeapModule<Module>> = new Map();
   /** Discarded since the last `reclaim`. */
   private readonly discardedModules: HeapModule<Module>[] = [];
   private readonly discardedCounters: number[] = [];
@@ -182,7 +182,15 @@ export class CodeHeap<Module> {
 
   /** The modules that are there, numbered above `id`; the oldest first. */
   *modulesAfter(id: number): Generator<HeapModule<Module>> {
-    for (const container of this.modules) if (container.id > id) yield container;
+    // Their numbers follow one another, and most times few are new; those that are gone leave gaps.
+    if (this.nextModule - id > this.modules.size) {
+      for (const container of this.modules.values()) if (container.id > id) yield container;
+      return;
+    }
+    for (let next = id + 1; next < this.nextModule; next++) {
+      const container = this.modules.get(next);
+      if (container !== undefined) yield container;
+    }
   }
 
   /** Consecutive home slots for a batch about to be compiled; they go back with the module made for them. */
@@ -197,7 +205,7 @@ export class CodeHeap<Module> {
   addModule(module: Module | undefined, firstSlot: number, count: number, size = 0): HeapModule<Module> {
     this.statistics.modules++;
     const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, live: new Set() };
-    this.modules.add(container);
+    this.modules.set(container.id, container);
     this.size += size;
     return container;
   }
@@ -302,7 +310,7 @@ export class CodeHeap<Module> {
     container.live.delete(fragment);
     // The others of its batch keep the module, whose instances put all of its fragments into tables.
     if (container.live.size > 0) return;
-    this.modules.delete(container);
+    this.modules.delete(container.id);
     this.size -= container.size;
     this.discardedModules.push(container);
   }
@@ -320,7 +328,7 @@ export class CodeHeap<Module> {
   private makeRoom(): void {
     const target = this.maximumSize * (1 - EVICTED_SHARE);
     for (const highest of [0, 1, Infinity]) {
-      for (const container of this.modules) {
+      for (const container of this.modules.values()) {
         if (this.size <= target) return;
         const fragments = [...container.live];
         if (fragments.some(({ tier }) => tier > highest)) continue;
