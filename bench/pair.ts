@@ -28,15 +28,8 @@ import { median } from "./statistics.ts";
 /** Checkpoints a second that are asked for; 0: no second host. */
 const RATES = [0, 5, 20, 40] as const;
 const CONNECTIONS = 12;
-/**
- * Questions that a connection asks before it has the answer to the first: as many as the own guest's TCP takes in. No answer
- * leaves before the next checkpoint, so all connections together have at most `CONNECTIONS * WINDOW` for each of them.
- */
-const WINDOW = 100;
 /** How long one connection asks one question at a time, for the latency. */
 const LATENCY_MS = 5000;
-/** Translations and connections settle. */
-const WARM_UP_MS = 3000;
 const KEYS = 200;
 /** Of a counter of processor time in /proc. */
 const TICKS_PER_SECOND = 100;
@@ -59,9 +52,26 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 /** The n-th question: changes and others by turns, each answered with one line. */
 type Question = (n: number) => string;
 
-const lineQuestion: Question = (n) => (n % 2 === 0 ? `set k${n % KEYS} value-${n}\n` : `get k${n % KEYS}\n`);
-/** As redis takes them too (its "inline commands"); it answers a read with two lines. */
-const redisQuestion: Question = (n) => (n % 2 === 0 ? `SET k${n % KEYS} value-${n}\r\n` : `EXISTS k${n % KEYS}\r\n`);
+interface Asking {
+  readonly question: Question;
+  /**
+   * Questions that a connection asks before it has the answer to the first. No answer leaves before the next checkpoint, so
+   * all connections together have at most `CONNECTIONS * window` for each of them.
+   */
+  readonly window: number;
+}
+
+/** As many questions ahead as the own guest's TCP takes in. */
+const lines: Asking = {
+  question: (n) => (n % 2 === 0 ? `set k${n % KEYS} value-${n}\n` : `get k${n % KEYS}\n`),
+  window: 100,
+};
+/** As redis takes them too: its "inline commands". */
+const redisLines: Asking = {
+  question: (n) => (n % 2 === 0 ? `SET k${n % KEYS} value-${n}\r\n` : `EXISTS k${n % KEYS}\r\n`),
+  window: 400,
+};
+const askingOf = (protocol: Service["protocol"]): Asking => (protocol === redisProtocol ? redisLines : lines);
 
 /** A connection that always has questions on their way; answers come in order. */
 class Load {
@@ -89,12 +99,12 @@ class Load {
   }
 
   #ask(count: number): void {
-    const lines: string[] = [];
+    const questions: string[] = [];
     for (let at = 0; at < count; at++) {
-      lines.push(this.#question(this.#next++));
+      questions.push(this.#question(this.#next++));
       this.#askedMs.push(performance.now());
     }
-    this.#socket.write(lines.join(""));
+    this.#socket.write(questions.join(""));
   }
 
   close(): void {
@@ -118,6 +128,9 @@ async function waitFor(what: string, condition: () => Promise<boolean>): Promise
   }
 }
 
+/** Seconds until a guest's code has been translated with care, and throughput hardly rises any more. */
+const warmUpSeconds = (guest: CampaignGuest): number => (guest === guests["debian"] ? 40 : 3);
+
 /** One machine, and its services one after another. */
 async function measure(
   guest: CampaignGuest,
@@ -137,8 +150,9 @@ async function measure(
     if (rate > 0) cluster.start("b");
     await waitFor(`${mode} machine`, async () => (await cluster.status("a"))?.mode === mode);
     const runs: Run[] = [];
+    const warmUpMs = 1000 * warmUpSeconds(guest);
     for (const service of made.services) {
-      runs.push({ service: service.name, rate, ...(await load(cluster, service, mode, seconds)) });
+      runs.push({ service: service.name, rate, ...(await load(cluster, service, mode, seconds, warmUpMs)) });
     }
     return runs;
   } finally {
@@ -153,15 +167,16 @@ async function load(
   { machinePort, protocol }: Service,
   mode: string,
   duration: number,
+  warmUpMs: number,
 ): Promise<Omit<Run, "service" | "rate">> {
-  const question = protocol === redisProtocol ? redisQuestion : lineQuestion;
+  const { question, window } = askingOf(protocol);
   const port = cluster.servicePort(machinePort);
-  const loads = Array.from({ length: CONNECTIONS }, (_, number) => new Load(port, number, question, WINDOW));
+  const loads = Array.from({ length: CONNECTIONS }, (_, number) => new Load(port, number, question, window));
   const events: ClusterEvent[] = [];
   let unlisten: (() => void) | undefined;
   try {
     await waitFor("answer", () => Promise.resolve(loads.every(({ latenciesMs }) => latenciesMs.length > 0)));
-    await pause(WARM_UP_MS);
+    await pause(warmUpMs);
     unlisten = cluster.listen((event) => events.push(event));
     for (const one of loads) one.latenciesMs = [];
     const [began, before] = [performance.now(), processorSeconds(cluster.pidOf("a"))];
@@ -342,10 +357,10 @@ export async function benchPair({
   }
   const services = [...new Set(runs.map(({ service }) => service))];
   const text = [
-    `Guest: ${guest.summary}. ${CONNECTIONS} clients, ${WINDOW} questions ahead each, half of them changes, which are on the`,
-    `disk before they are answered; ${rounds} rounds of ${seconds} s, taking turns. Then one client, one question at a time:`,
-    `its latency. With N checkpoints a second at most ${CONNECTIONS * WINDOW} times N answers leave, whatever a checkpoint costs; what`,
-    "it costs is in the processor time of an answer. p50 / p99 where there are two numbers.",
+    `Guest: ${guest.summary}. ${CONNECTIONS} clients, ${lines.window} questions ahead each (of redis: ${redisLines.window}), half of them changes, which`,
+    `are on the disk before they are answered; ${rounds} rounds of ${seconds} s after ${warmUpSeconds(guest)} s, taking turns. Then one client,`,
+    "one question at a time: its latency. All questions ahead can be answered once a checkpoint, whatever it costs; what it",
+    "costs is in the processor time of an answer. p50 / p99 where there are two numbers.",
     "",
     ...services.flatMap((service) => [
       markdownTable(

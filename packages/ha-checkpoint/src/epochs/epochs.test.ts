@@ -298,13 +298,11 @@ describe("a session", () => {
 it("C2 a page that was received is a copy, of Node's buffers as well", () => {
   const bytes = Buffer.concat([new Uint8Array([3, 0, 0, 0, 1]), new Uint8Array(pageBytes)]);
   const contents: Uint8Array[] = [];
-  readPageRecords(
-    bytes,
-    pageBytes,
-    pageCount,
-    () => new Uint8Array(pageBytes),
-    ({ content }) => contents.push(content),
-  );
+  readPageRecords(bytes, pageBytes, pageCount, {
+    room: () => new Uint8Array(pageBytes),
+    before: () => undefined,
+    take: (_, content) => contents.push(content),
+  });
   bytes.fill(9);
   expect(contents[0].every((byte) => byte === 0)).toBe(true);
 });
@@ -369,16 +367,14 @@ describe("lies", () => {
   it("takes any bytes as page records without throwing or writing past a page", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        const complaint = readPageRecords(
-          bytes,
-          pageBytes,
-          pageCount,
-          () => new Uint8Array(pageBytes),
-          ({ page, content }) => {
+        const complaint = readPageRecords(bytes, pageBytes, pageCount, {
+          room: () => new Uint8Array(pageBytes),
+          before: () => undefined,
+          take: (page, content) => {
             expect(page).toBeLessThan(pageCount);
             expect(content).toHaveLength(pageBytes);
           },
-        );
+        });
         expect(complaint === undefined || complaint.length > 0).toBe(true);
       }),
       { numRuns: 2000 },

@@ -10,10 +10,14 @@ import { assert } from "../assert.ts";
 import type { Checkpointable } from "../checkpointable.ts";
 import type { Codec } from "./codec.ts";
 import type { CheckpointEnd, Pages, State } from "./messages.ts";
+import { PageBuffers } from "./page-buffers.ts";
 import { readPageRecords } from "./page-records.ts";
 
 /** Most bytes of a machine's state: processors and devices, no memory. */
 export const maximumStateBytes: number = 1 << 26;
+
+/** Some epochs' worth of most guests. */
+const SPARE_PAGES = 2048;
 
 export interface MemoryReceiverOptions {
   readonly machine: Checkpointable;
@@ -56,9 +60,11 @@ export class MemoryReceiver {
   #open: Staged | undefined;
   #prepared: (Staged & { readonly complete: boolean })[] = [];
   #stagedPages = 0;
+  readonly #buffers: PageBuffers;
 
   constructor(options: MemoryReceiverOptions) {
     this.#options = options;
+    this.#buffers = new PageBuffers(options.machine.pageBytes, SPARE_PAGES);
     assert(options.stagedPages >= options.machine.pageCount, "an epoch that changed all of memory can be staged");
   }
 
@@ -155,30 +161,33 @@ export class MemoryReceiver {
     const { machine, stagedPages } = this.#options;
     const { pageBytes, pageCount } = machine;
     let overflow = false;
-    const complaint = readPageRecords(
-      raw,
-      pageBytes,
-      pageCount,
-      (page) => this.#latest(page),
-      ({ page, content }) => {
+    const complaint = readPageRecords(raw, pageBytes, pageCount, {
+      room: () => this.#buffers.take(),
+      before: (page, content) => this.#latest(page, content),
+      take: (page, content) => {
         if (epoch !== undefined) epoch.records++;
-        if (epoch === undefined || this.#direct) return machine.writePage(page, content);
-        if (!epoch.pages.has(page)) this.#stagedPages++;
+        if (epoch === undefined || this.#direct) return this.#write(page, content);
+        const earlier = epoch.pages.get(page);
+        if (earlier === undefined) this.#stagedPages++;
+        else this.#buffers.give(earlier);
         overflow ||= this.#stagedPages > stagedPages;
         if (!overflow) epoch.pages.set(page, content);
       },
-    );
+    });
     return complaint ?? (overflow ? `more than ${stagedPages} pages of epochs that are not committed` : undefined);
   }
 
-  /** A copy of the page as it will be when all that arrived is committed. */
-  #latest(page: number): Uint8Array {
+  /** Fills in the page as it will be when all that arrived is committed. */
+  #latest(page: number, content: Uint8Array): void {
     const staged =
       this.#open?.pages.get(page) ?? this.#prepared.findLast((epoch) => epoch.pages.has(page))?.pages.get(page);
-    if (staged !== undefined) return staged.slice();
-    const content = new Uint8Array(this.#options.machine.pageBytes);
-    this.#options.machine.readPage(page, content);
-    return content;
+    if (staged === undefined) this.#options.machine.readPage(page, content);
+    else content.set(staged);
+  }
+
+  #write(page: number, content: Uint8Array): void {
+    this.#options.machine.writePage(page, content);
+    this.#buffers.give(content);
   }
 
   #checkpoint(open: Staged, end: CheckpointEnd): string | undefined {
@@ -198,7 +207,7 @@ export class MemoryReceiver {
   commit(epoch: number): void {
     while (this.#prepared.length > 0 && this.#prepared[0].epoch <= epoch) {
       const next = this.#prepared.shift()!;
-      for (const [page, content] of next.pages) this.#options.machine.writePage(page, content);
+      for (const [page, content] of next.pages) this.#write(page, content);
       this.#committed = next.epoch;
       this.#complete ||= next.complete;
       this.#state = concatenate(next.state, next.stateBytes);

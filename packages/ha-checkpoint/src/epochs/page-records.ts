@@ -106,22 +106,24 @@ function wordsOf(content: Uint8Array): Uint32Array {
   return new Uint32Array(content.buffer, content.byteOffset, content.length >> 2);
 }
 
-export interface PageRecord {
-  readonly page: number;
-  /** The page as it is now; it belongs to whoever receives it. */
-  readonly content: Uint8Array;
+/** Who receives pages. */
+export interface PageSink {
+  /** A buffer for the next page, with anything in it. */
+  room(): Uint8Array;
+  /** Fills the buffer with the page as it was before the record. */
+  before(page: number, content: Uint8Array): void;
+  /** The page as it is now, in the buffer that was asked for last. */
+  take(page: number, content: Uint8Array): void;
 }
 
 /**
- * Reads records, each against `before(page)`, whose result is changed and handed on. Returns a complaint about bytes that
- * are no records; what was handed on before that is not to be used.
+ * Reads records. Returns a complaint about bytes that are no records; what was handed on before that is not to be used.
  */
 export function readPageRecords(
   bytes: Uint8Array,
   pageBytes: number,
   pageCount: number,
-  before: (page: number) => Uint8Array,
-  each: (record: PageRecord) => void,
+  sink: PageSink,
 ): string | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length;) {
@@ -130,20 +132,20 @@ export function readPageRecords(
     const kind = view.getUint8(at + 4);
     at += headBytes;
     if (page >= pageCount) return `page ${page}, but memory has ${pageCount}`;
-    if (kind === kinds.zero) each({ page, content: new Uint8Array(pageBytes) });
+    const content = sink.room();
+    if (kind === kinds.zero) content.fill(0);
     else if (kind === kinds.whole) {
       if (at + pageBytes > bytes.length) return "a page is cut short";
-      // Not `slice`, which copies nothing when these are a Buffer of Node's.
-      each({ page, content: new Uint8Array(bytes.subarray(at, at + pageBytes)) });
+      content.set(bytes.subarray(at, at + pageBytes));
       at += pageBytes;
     } else if (kind === kinds.diff) {
       const length = at + 4 <= bytes.length ? view.getUint32(at, true) : -1;
       if (length < 0 || at + 4 + length > bytes.length) return "a diff is cut short";
-      const content = before(page);
+      sink.before(page, content);
       if (!applyDiff(bytes.subarray(at + 4, at + 4 + length), content)) return "a diff that goes past its page";
-      each({ page, content });
       at += 4 + length;
     } else return `a page record of the unknown kind ${kind}`;
+    sink.take(page, content);
   }
   return undefined;
 }
