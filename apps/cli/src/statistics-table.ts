@@ -92,6 +92,7 @@ export function statisticsTable(statistics: EmulatorStatistics): string {
     ["  compiled", integer(translation.regions), `${integer(translation.hotRegions)} of them hot`],
     ["guest instructions", integer(translation.guestInstructions), "translated"],
     ["modules", integer(translation.modules), `${integer(translation.wasmBytes)} bytes of WebAssembly`],
+    ["  kept", integer(translation.keptModules), "beside them, compiled in earlier runs"],
     ["slots linked", integer(slots.linked), `${integer(slots.resolves)} resolves`],
     ["flags recorded", integer(flags.recorded), "places in translated code"],
     ["  fused", integer(flags.fused)],

@@ -28,9 +28,11 @@ export type {
   EntryCodeAt,
   ServiceHandler,
 } from "./engine/context.ts";
+export { keepModules } from "./engine/keep-modules.ts";
 export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
 export { type CodePlace, placeOf, prepareCode } from "./engine/prepare.ts";
+export { type ByteStore, type CodeCodec, ModuleArchive, type ModuleArchiveContents } from "./engine/module-archive.ts";
 export { CELL_BYTES } from "./threaded/record.ts";
 export { UnitArchive, type UnitParts } from "./threaded/unit-archive.ts";
 export {

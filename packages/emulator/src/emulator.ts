@@ -7,7 +7,7 @@
  *                └──> LinuxKernel   processes, files, signals ──observed by──> hooks
  * ```
  */
-import type { UnitArchive } from "@doppel/dbt-core";
+import type { ModuleArchive, UnitArchive } from "@doppel/dbt-core";
 import {
   allSyscalls,
   assembleFilesystem,
@@ -72,6 +72,7 @@ export interface EmulatorOptions {
    * without other `bindings`.
    */
   readonly archive?: UnitArchive;
+  readonly modules?: ModuleArchive;
   /** The table of system calls, to change or add rows of; default `allSyscalls`. */
   readonly syscalls?: readonly SyscallDefinition[];
 }
@@ -110,6 +111,7 @@ export function createEmulator(
     ...(cpu === undefined ? {} : { cpu }),
     ...(options.guards === undefined ? {} : { guards: options.guards }),
     ...(options.archive === undefined ? {} : { archive: options.archive }),
+    ...(options.modules === undefined ? {} : { modules: options.modules }),
     ...(profile === undefined ? {} : { codeName: (...code) => profile.codeName(...code) }),
     native: {
       functions,

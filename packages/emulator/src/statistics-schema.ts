@@ -10,6 +10,7 @@ export const statisticsSchema: z.ZodType<EmulatorStatistics> = z.strictObject({
     threadedRegions: count,
     threadedBytes: count,
     keptRegions: count,
+    keptModules: count,
     regions: count,
     hotRegions: count,
     guestInstructions: count,

@@ -14,6 +14,8 @@ export interface EmulatorStatistics {
     readonly threadedBytes: number;
     /** Those of them that had been made before, by an earlier run as a rule. */
     readonly keptRegions: number;
+    /** Modules that an earlier run compiled with care, taken over. */
+    readonly keptModules: number;
     /** Regions compiled. */
     readonly regions: number;
     /** Those of them that were translated again, with care, since they ran often. */
@@ -124,6 +126,7 @@ export function collectStatistics({ engine, kernel, usage, startedMs }: Statisti
       threadedRegions: translated.threadedRegions,
       threadedBytes: translated.threadedBytes,
       keptRegions: translated.keptRegions,
+      keptModules: translated.keptModules,
       regions: translated.regions,
       hotRegions: translated.hotRegions,
       guestInstructions: translated.instructions,

@@ -3,11 +3,12 @@
  *
  * `PROGRAMS=100000 pnpm vitest run packages/emulator/src/toy-random.test.ts` runs a long campaign.
  */
-import { RegionBuilder, UnitArchive } from "@doppel/dbt-core";
+import { ModuleArchive, RegionBuilder, UnitArchive } from "@doppel/dbt-core";
 import { PhysicalMemory, SoftTlb } from "@doppel/guard-memory";
 import { CodeHeap } from "@doppel/trampolines";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { MemoryStore } from "./testing/memory-store.ts";
 import { tiers } from "./testing/tiers.ts";
 import { play } from "./testing/toy-programs.ts";
 
@@ -47,6 +48,30 @@ test(
     // Nearly all: where pages change their policy, it may be at another time.
     expect(used).toBeGreaterThan(10 * added);
     expect(used).toBeGreaterThan(programs);
+  },
+);
+
+test(
+  "random programs do what their instructions say in modules that earlier ones left",
+  { timeout: 60_000 + programs * 50 },
+  () => {
+    let [used, added] = [0, 0];
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const store = new MemoryStore();
+        const modules = new ModuleArchive(store);
+        play(seed, { compileAfter: 0, promoteAfter: 0, modules });
+        const later = new ModuleArchive(store);
+        later.load(modules.contents());
+        play(seed, { compileAfter: 2, promoteAfter: 2, keptAfter: 1, modules: later });
+        added += modules.added;
+        used += later.used;
+      }),
+      { numRuns: Math.ceil(programs / 4), endOnFailure: true },
+    );
+    expect(added).toBeGreaterThan(programs / 4);
+    // Programs change their code: what is there at the end of a run need not be what the next one begins with.
+    expect(used).toBeGreaterThan(programs / 4);
   },
 );
 

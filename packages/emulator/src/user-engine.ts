@@ -8,6 +8,7 @@ import {
   FAULT_NON_CANONICAL,
   Header,
   RESERVED_SLOTS,
+  type ModuleArchive,
   type UnitArchive,
 } from "@doppel/dbt-core";
 import {
@@ -92,6 +93,8 @@ export interface UserEngineOptions {
   readonly codeName?: (space: AddressSpacePort, address: number, hot: boolean) => string;
   /** Threaded code kept from run to run. */
   readonly archive?: UnitArchive;
+  /** Modules compiled with care, kept from run to run. */
+  readonly modules?: ModuleArchive;
 }
 
 /** No processor has this name; the message says which there are. */
@@ -167,7 +170,10 @@ export class UserEngine implements ExecutionEngine {
         ? {}
         : { codeName: ({ pointer }, address, hot) => codeName(this.contextAt(pointer).space, address, hot) }),
       translationBudget: TRANSLATION_BUDGET,
-      ...(options.archive === undefined ? {} : { translator: { archive: options.archive } }),
+      translator: {
+        ...(options.archive === undefined ? {} : { archive: options.archive }),
+        ...(options.modules === undefined ? {} : { modules: options.modules }),
+      },
       helpers: implementations,
       service: (context, code) => {
         // The mode is the processor's to know: what MXCSR says may have changed.

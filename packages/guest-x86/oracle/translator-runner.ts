@@ -76,6 +76,7 @@ const alone: TranslatorOptions = {
   compileAfter: 0,
   batchAfter: 0,
   promoteAfter: 2 ** 31 - 1,
+  keptAfter: 0,
 };
 const options: Readonly<Record<Tier, TranslatorOptions>> = {
   threaded: { ...alone, compileAfter: 2 ** 31 - 1 },

@@ -22,6 +22,8 @@ export interface HeapModule<Module> {
   readonly count: number;
   /** Size, in whatever unit the heap's bound is in. */
   readonly size: number;
+  /** The slots that it asks for by name: its own first one, then links; undefined where it has their numbers in it. */
+  readonly slots: readonly number[] | undefined;
   /** Its fragments that are not discarded. */
   readonly live: Set<Fragment<Module>>;
 }
@@ -202,9 +204,16 @@ export class CodeHeap<Module> {
     return first;
   }
 
-  addModule(module: Module | undefined, firstSlot: number, count: number, size = 0): HeapModule<Module> {
+  addModule(
+    module: Module | undefined,
+    firstSlot: number,
+    count: number,
+    size = 0,
+    slots?: readonly number[],
+  ): HeapModule<Module> {
     this.statistics.modules++;
-    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, live: new Set() };
+    const live: Set<Fragment<Module>> = new Set();
+    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, slots, live };
     this.modules.set(container.id, container);
     this.size += size;
     return container;

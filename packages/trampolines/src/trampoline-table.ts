@@ -57,12 +57,15 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   }
 
   /** Whether the module's fragments were in this table already; `instantiate` puts them there if not. */
-  ensure(container: HeapModule<Module>, instantiate: (module: Module) => void): boolean {
+  ensure(
+    container: HeapModule<Module>,
+    instantiate: (module: Module, slots: readonly number[] | undefined) => void,
+  ): boolean {
     if (this.instantiated.has(container.id)) return true;
     this.growTo(this.heap.slotCount);
     this.instantiated.add(container.id);
     if (container.module === undefined) return false;
-    instantiate(container.module);
+    instantiate(container.module, container.slots);
     // Those of the batch that were discarded since must not be reached by their slots.
     if (container.live.size < container.count) this.trapDiscarded(container);
     this.statistics.instances++;

@@ -13,9 +13,10 @@ import { Wasm } from "./wasm-opcodes.ts";
 import { clear } from "../clear.ts";
 
 const SECTION = { custom: 0, type: 1, import: 2, function: 3, element: 9, code: 10 } as const;
-const KIND = { function: 0, table: 1, memory: 2 } as const;
+const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
+const IMMUTABLE = 0;
 const MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 
 /** Imported functions that every module may call, in index order: name, parameters, result. */
@@ -34,8 +35,11 @@ const FIXED_IMPORTS: readonly (readonly [string, readonly ValueType[], ValueType
   ["store16", ["i32", "i64", "v128", "i32"], "i32"],
 ];
 
-/** Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. */
-export const ImportModule = { engine: "e", helpers: "h", memory: "memory", table: "table" } as const;
+/**
+ * Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. A portable module's table slots
+ * are globals "0", "1" and so on from `s`: the first home slot, and then the link slots in the order of their first use.
+ */
+export const ImportModule = { engine: "e", helpers: "h", slots: "s", memory: "memory", table: "table" } as const;
 
 export class ModuleEmitter implements RegionImports {
   readonly regionType = 0;
@@ -65,6 +69,9 @@ export class ModuleEmitter implements RegionImports {
   private readonly typeOfHelper: readonly number[];
   private readonly helperImports: number[] = [];
   private readonly helperIndex: Int32Array;
+  /** The table slots that a portable module imports; a placeholder for its first home slot is in front. */
+  private readonly slots: number[] = [];
+  isPortable = false;
   regionCount = 0;
 
   /** @param memoryPages size and maximum of the imported memory, in 64 KiB pages */
@@ -90,7 +97,11 @@ export class ModuleEmitter implements RegionImports {
     this.fixedImports = this.out.toBytes();
   }
 
-  begin(): void {
+  /** `portable`: nothing of a table's layout is to be in the module, so that it is good for another table as well. */
+  begin(portable = false): void {
+    this.isPortable = portable;
+    clear(this.slots);
+    if (portable) this.slots.push(0);
     this.code.reset();
     this.hints.reset();
     clear(this.hintStarts);
@@ -108,6 +119,17 @@ export class ModuleEmitter implements RegionImports {
       this.helperIndex[index] = imported;
     }
     return imported;
+  }
+
+  slotGlobal(slot: number): number {
+    if (!this.isPortable) return -1;
+    const known = this.slots.indexOf(slot, 1);
+    return known > 0 ? known : this.slots.push(slot) - 1;
+  }
+
+  /** The link slots of a portable module, in the order of its globals from the second on. */
+  get linkSlots(): readonly number[] {
+    return this.slots.slice(1);
   }
 
   store(size: number): number {
@@ -165,7 +187,7 @@ export class ModuleEmitter implements RegionImports {
     this.regionCount++;
   }
 
-  /** The module's bytes. Region n is put into table slot `firstSlot + n`. */
+  /** The module's bytes. Region n is put into table slot `firstSlot + n`; a portable module's first slot is its first global. */
   finish(firstSlot: number): Uint8Array<ArrayBuffer> {
     const { out } = this;
     out.reset();
@@ -178,9 +200,10 @@ export class ModuleEmitter implements RegionImports {
     this.writeSection(SECTION.element, (writer) => {
       writer.u32(1);
       writer.u32(0);
-      writer.u8(0x41);
-      writer.s32(firstSlot);
-      writer.u8(0x0b);
+      writer.u8(this.isPortable ? Wasm.globalGet : Wasm.i32Const);
+      if (this.isPortable) writer.u32(0);
+      else writer.s32(firstSlot);
+      writer.u8(Wasm.end);
       writer.u32(this.regionCount);
       const firstFunction = FIXED_IMPORTS.length + this.helperImports.length;
       for (let index = 0; index < this.regionCount; index++) writer.u32(firstFunction + index);
@@ -214,13 +237,20 @@ export class ModuleEmitter implements RegionImports {
   }
 
   private writeImports(writer: ByteWriter): void {
-    writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length);
+    writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length + this.slots.length);
     writer.raw(this.fixedImports);
     for (const index of this.helperImports) {
       writer.name(ImportModule.helpers);
       writer.name(this.helpers[index].name);
       writer.u8(KIND.function);
       writer.u32(this.typeOfHelper[index]);
+    }
+    for (let index = 0; index < this.slots.length; index++) {
+      writer.name(ImportModule.slots);
+      writer.name(String(index));
+      writer.u8(KIND.global);
+      writer.u8(VALUE_TYPE_CODE.i32);
+      writer.u8(IMMUTABLE);
     }
   }
 }

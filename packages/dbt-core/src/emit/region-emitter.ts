@@ -298,12 +298,10 @@ export class RegionEmitter {
     out.u32(Parameter.context);
     this.context.pushAddress(offset);
     const slot = this.link.slotFor(offset);
-    out.u8(Wasm.i32Const);
-    out.s32(slot);
+    this.pushSlot(slot);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
-    out.u8(Wasm.i32Const);
-    out.s32(slot);
+    this.pushSlot(slot);
     out.u8(Wasm.returnCallIndirect);
     out.u32(this.imports.regionType);
     out.u32(0);
@@ -628,19 +626,25 @@ export class RegionEmitter {
     if (usual !== undefined && isCall) this.close();
   }
 
+  private pushSlot(slot: number): void {
+    const { out } = this;
+    const global = this.imports.slotGlobal(slot);
+    out.u8(global < 0 ? Wasm.i32Const : Wasm.globalGet);
+    if (global < 0) out.s32(slot);
+    else out.u32(global);
+  }
+
   private callSlot(offset: number, opcode: number): void {
     const { out } = this;
     const slot = this.link.slotFor(offset);
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     this.context.pushAddress(offset);
-    out.u8(Wasm.i32Const);
-    out.s32(slot);
+    this.pushSlot(slot);
     out.u8(Wasm.localGet);
     out.u32(Parameter.depth);
     if (opcode === Wasm.callIndirect) this.lessThisFrame();
-    out.u8(Wasm.i32Const);
-    out.s32(slot);
+    this.pushSlot(slot);
     out.u8(opcode);
     out.u32(this.imports.regionType);
     out.u32(0);

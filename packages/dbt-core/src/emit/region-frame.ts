@@ -29,6 +29,8 @@ export interface RegionImports {
   readonly jump: number;
   /** The function index of helper n; asking for it makes the module import it. */
   helper(index: number): number;
+  /** The global that holds the number of a table slot; -1 where its number itself is to be in the code. */
+  slotGlobal(slot: number): number;
 }
 
 /**

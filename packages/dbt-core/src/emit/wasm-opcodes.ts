@@ -33,6 +33,7 @@ export const Wasm = {
   f64Store: 0x39,
   i32Store8: 0x3a,
   i32Store16: 0x3b,
+  globalGet: 0x23,
   i32Const: 0x41,
   i64Const: 0x42,
   i32Eqz: 0x45,

@@ -86,6 +86,8 @@ export interface ModulePort {
   readonly module: WebAssembly.Module | undefined;
   /** Fragments that it holds. */
   readonly count: number;
+  /** Of a portable module: the slots that it imports. */
+  readonly slots: readonly number[] | undefined;
 }
 
 export interface HeapPort<F extends FragmentPort> {
@@ -93,7 +95,15 @@ export interface HeapPort<F extends FragmentPort> {
   at(page: number, offset: number): readonly F[];
   reserveHomeSlots(count: number): number;
   /** Undefined for threaded code, whose home slot is a stub. `size`: bytes of code, which the heap may bound. */
-  addModule(module: WebAssembly.Module | undefined, firstSlot: number, count: number, size: number): F["container"];
+  addModule(
+    module: WebAssembly.Module | undefined,
+    firstSlot: number,
+    count: number,
+    size: number,
+    slots?: readonly number[],
+  ): F["container"];
+  /** The modules that are there, numbered above `id`. */
+  modulesAfter(id: number): Iterable<F["container"]>;
   add(description: {
     homeSlot: number;
     container: F["container"];
@@ -130,7 +140,10 @@ export interface TablePort<F extends FragmentPort> {
   readonly table: WebAssembly.Table;
   setTrap(trapSlot: number, firstFree: number, copySlot: (to: number, from: number) => void): void;
   /** Whether the module was in this table already. */
-  ensure(container: F["container"], instantiate: (module: WebAssembly.Module) => void): boolean;
+  ensure(
+    container: F["container"],
+    instantiate: (module: WebAssembly.Module, slots: readonly number[] | undefined) => void,
+  ): boolean;
   growTo(slots: number): void;
   link(slot: number, fragment: F): void;
   /** Traps in these link slots again. */

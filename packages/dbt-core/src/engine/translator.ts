@@ -6,33 +6,26 @@
  */
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
+import { type Emitted, entriesOf, entryPairs, guardMasks, pagesBeyond, type PlacedPage } from "./emitted.ts";
+import { KeptCode } from "./kept-code.ts";
+import type { ModuleArchive } from "./module-archive.ts";
 import type { LinkTarget } from "../emit/region-frame.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
-import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
+import type { EntryCode } from "../port-entry-code.ts";
 import type { Frontend } from "../port-frontend.ts";
 import { RegionDiscovery } from "../region/discovery.ts";
 import { JumpProfile } from "./jump-profile.ts";
 import { ThreadedAssembler } from "../threaded/assembler.ts";
-import { ENTRY_BYTES, EntryField, UnitField } from "../threaded/record.ts";
+import { EntryField } from "../threaded/record.ts";
 import type { UnitArchive } from "../threaded/unit-archive.ts";
 import { UnitStore } from "../threaded/unit-store.ts";
-import {
-  type EntryPort,
-  type FragmentPort,
-  type HeapPort,
-  isForMode,
-  type MemoryPort,
-  type SourceRange,
-} from "./ports.ts";
+import { type EntryPort, type FragmentPort, type HeapPort, isForMode, type MemoryPort } from "./ports.ts";
 
 const PAGE_BYTES = 4096;
 const NO_FAULT = Number.NEGATIVE_INFINITY;
-const GRANULE_SHIFT = 6;
 /** Entries until code is compiled that never is. */
 const NEVER = 0x7fff_ffff;
-const NARROW = 2;
-const ZONE_MODES: number = 2 ** 31;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 
@@ -69,6 +62,10 @@ export interface TranslatorOptions {
    * code that an earlier run did not know of may be missed where a region jumps to it within itself.
    */
   readonly archive?: UnitArchive;
+  /** The same of modules compiled with care. */
+  readonly modules?: ModuleArchive;
+  /** Entries of threaded code until a module is used that is kept for the place. */
+  readonly keptAfter: number;
 }
 
 export const defaultTranslatorOptions: TranslatorOptions = {
@@ -80,6 +77,7 @@ export const defaultTranslatorOptions: TranslatorOptions = {
   compileAfter: 2000,
   batchAfter: 1000,
   promoteAfter: 2000,
+  keptAfter: 8,
 };
 
 /** One process's view of its code while a batch is translated. */
@@ -111,6 +109,8 @@ export interface TranslatorStatistics {
   threadedBytes: number;
   /** Those of them that had been made before, by an earlier run as a rule. */
   keptRegions: number;
+  /** Modules that an earlier run compiled with care. */
+  keptModules: number;
   /** Regions compiled. */
   regions: number;
   /** Those of them that were translated again, with care. */
@@ -122,19 +122,6 @@ export interface TranslatorStatistics {
   discoverMs: number;
   emitMs: number;
   compileMs: number;
-}
-
-interface Emitted {
-  page: number;
-  offset: number;
-  mode: number;
-  ignoredMode: number;
-  tier: number;
-  otherPages: { distance: number; page: number }[];
-  sources: { page: number; start: number; end: number }[];
-  checked: boolean;
-  linkSlots: number[];
-  counter: number;
 }
 
 /** An instruction that runs by itself, once. */
@@ -152,6 +139,7 @@ export class Translator<F extends FragmentPort> {
     threadedRegions: 0,
     threadedBytes: 0,
     keptRegions: 0,
+    keptModules: 0,
     regions: 0,
     hotRegions: 0,
     instructions: 0,
@@ -168,9 +156,11 @@ export class Translator<F extends FragmentPort> {
   private readonly emitter: ModuleEmitter;
   private readonly assembler: ThreadedAssembler;
   private readonly units: UnitStore;
-  private readonly words: Int32Array;
+  private readonly kept: KeptCode;
   private readonly jumps: JumpProfile;
-  private readonly options: TranslatorOptions;
+  readonly options: TranslatorOptions;
+  /** By link slot of the region that is translated: the guest offset where it leads. */
+  private readonly linkTargets: Map<number, number> = new Map();
   private readonly frontend: Frontend;
   /** Where the last failed translation faulted. */
   faultAddress = -1;
@@ -192,7 +182,8 @@ export class Translator<F extends FragmentPort> {
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
     this.assembler = new ThreadedAssembler(layout.cells);
     this.units = new UnitStore(memory);
-    this.words = new Int32Array(memory.bytes.buffer);
+    options.modules?.begin(JSON.stringify([layout, memory.bytes.length]));
+    this.kept = new KeptCode(memory, this.discovery, options);
   }
 
   /** The fragment for `address`, freshly translated, or undefined when its code cannot be fetched (`faultAddress`). */
@@ -241,28 +232,28 @@ export class Translator<F extends FragmentPort> {
     if (unit === 0) return undefined;
     const pages = discovery.sourcePages();
     const { ignoredMode } = this;
-    if (!checked && mode < ZONE_MODES) this.keep(archiveMode(view), page, offset, sources, pages);
+    const region = { page, offset, mode, ignoredMode, sources, checked, linkSlots };
+    const { bytes, length, relocations } = assembler;
+    this.kept.addUnit(view, region, { length, relocations, fields: this.freeFields() }, bytes);
     statistics.instructions += this.builder.instructionCount;
     statistics.emitMs += performance.now() - discovered;
-    return this.addThreaded(view, unit, assembler.length, {
-      entries: entriesOf(assembler.entries, unit, offset),
-      page,
-      offset,
-      mode,
-      ignoredMode,
-      otherPages: pages.filter((source) => source.distance !== 0),
-      sources,
-      checked,
-      linkSlots,
-    });
+    const otherPages = pages.filter((source) => source.distance !== 0);
+    const entries = entriesOf(assembler.entries, unit, offset);
+    return this.addThreaded(address, view, unit, length, { ...region, otherPages, entries });
   }
 
   private addThreaded(
-    { threadedSlot }: CodeView,
+    address: number,
+    view: CodeView,
     unit: number,
     length: number,
     fragment: Omit<Emitted, "tier" | "counter"> & { entries: EntryPort[] },
   ): F {
+    const { threadedSlot } = view;
+    // What there are modules for is to ask for them soon.
+    for (const { offset, data } of fragment.entries)
+      if (this.kept.hasModule(address - fragment.offset + offset, view))
+        this.memory.view.setInt32(data + EntryField.count, this.options.keptAfter, true);
     this.statistics.threadedRegions++;
     this.statistics.threadedBytes += length;
     return this.heap.add({
@@ -277,63 +268,52 @@ export class Translator<F extends FragmentPort> {
 
   /** What an earlier run made from the same bytes. */
   private recall(address: number, page: number, mode: number, view: CodeView): F | undefined {
-    const { memory, options } = this;
-    const { archive } = options;
-    if (archive === undefined || mode >= ZONE_MODES) return undefined;
-    const offset = address & PAGE_MASK;
-    const kept = archive.find(this.words, archiveMode(view), page, offset, (distance) =>
-      view.fetch(address + distance * PAGE_BYTES),
-    );
-    if (kept === undefined || kept.sources.some((source) => memory.isCheckedOnUse(source.page))) return undefined;
-    const { bytes } = archive;
-    const entries = entryPairs(bytes, kept.start, kept.length);
-    const unit = this.units.add(bytes, kept.length, kept.start);
+    const { memory } = this;
+    const kept = this.kept.unitAt(address, page, mode, view);
+    if (kept === undefined) return undefined;
+    const { bytes, start, length, relocations, fields, ignoredMode, sources } = kept;
+    const unit = this.units.add(bytes, length, start);
     if (unit === 0) return undefined;
+    const offset = address & PAGE_MASK;
     const linkSlots: number[] = [];
     const link = this.linkTarget(page, mode, offset, linkSlots);
-    const { relocations, fields } = kept;
     for (let index = 0; index < relocations.length; index += 2)
       memory.view.setInt32(unit + relocations[index], link.slotFor(relocations[index + 1]), true);
     for (let index = 0; index < fields.length; index += 2)
       memory.view.setInt32(unit + fields[index], fields[index + 1], true);
-    for (const source of kept.sources) memory.guard(source.page, source.start, source.end - source.start);
     this.statistics.keptRegions++;
-    return this.addThreaded(view, unit, kept.length, {
-      entries: entriesOf(entries, unit, offset),
-      page,
-      offset,
-      mode,
-      ignoredMode: kept.ignoredMode / NARROW,
-      otherPages: pagesBeyond(kept.sources),
-      sources: kept.sources.map((source) => ({ page: source.page, start: source.start, end: source.end })),
-      checked: false,
-      linkSlots,
-    });
+    const entries = entriesOf(entryPairs(bytes, start, length), unit, offset);
+    const otherPages = pagesBeyond(sources);
+    const region = { page, offset, mode, ignoredMode, otherPages, sources, checked: false, linkSlots };
+    return this.addThreaded(address, view, unit, length, { ...region, entries });
   }
 
-  /** The unit just assembled is kept for later runs. */
-  private keep(
-    mode: number,
-    page: number,
-    offset: number,
-    sources: readonly SourceRange[],
-    pages: readonly { readonly distance: number; readonly page: number }[],
-  ): void {
-    const { archive } = this.options;
-    if (archive === undefined) return;
-    // A page that is seen twice would be looked for at one of its places only.
-    if (new Set(pages.map((seen) => seen.page)).size < pages.length) return;
-    const { bytes, length, relocations } = this.assembler;
-    const fields = this.freeFields();
-    const bits = this.discovery.sourceBits(fields.filter((_, index) => index % 2 !== 0));
-    const placed = sources.map(({ page: at, start, end }) => {
-      const { distance } = pages.find((seen) => seen.page === at)!;
-      const first = (REGION_REACH.pagesBefore + distance) * PAGE_BYTES;
-      return { distance, page: at, start, end, bits: bits.subarray((first + start) / 32, (first + end) / 32) };
-    });
-    const ignoredMode = this.ignoredMode * NARROW;
-    const parts = { start: 0, length, ignoredMode, relocations, fields, sources: placed };
-    archive.add(this.words, mode, page, offset, parts, bytes);
+  /** A module that an earlier run made from the same bytes, with care. */
+  private recallModule(address: number, view: CodeView): F | undefined {
+    const { heap, statistics } = this;
+    const kept = this.kept.moduleAt(address, view);
+    if (kept === undefined) return undefined;
+    const started = performance.now();
+    const opened = this.options.modules?.open(kept.number);
+    statistics.compileMs += performance.now() - started;
+    if (opened === undefined) return undefined;
+    const page = view.fetch(address);
+    const mode = view.heapMode(page, address);
+    const offset = address & PAGE_MASK;
+    this.memory.noteTranslation(page, true);
+    const { ignoredMode, sources } = kept;
+    const linkSlots: number[] = [];
+    const link = this.linkTarget(page, mode, offset, linkSlots);
+    for (const target of kept.links) link.slotFor(target);
+    const region = { page, offset, mode, ignoredMode, sources, checked: false, linkSlots, counter: 0 };
+    const main: Emitted = { ...region, tier: TierNumber.hot, otherPages: pagesBeyond(sources) };
+    const batch = [main, ...kept.entries.map((entry) => this.otherEntry(address, entry, main, sources, view))];
+    const firstSlot = heap.reserveHomeSlots(batch.length);
+    const slots = [firstSlot, ...linkSlots];
+    const container = heap.addModule(opened.module, firstSlot, batch.length, opened.size, slots);
+    opened.adopt(container);
+    statistics.keptModules++;
+    return this.addBatch(batch, container, firstSlot);
   }
 
   /** Of the unit just assembled: fields that may hold something else without anything but their words being different. */
@@ -369,6 +349,8 @@ export class Translator<F extends FragmentPort> {
   }
 
   private compile(address: number, view: CodeView, tier: number, brief = false): F | undefined {
+    const recalled = this.recallModule(address, view);
+    if (recalled !== undefined) return recalled;
     const { statistics, options } = this;
     const cold = tier === TierNumber.cold;
     const { batchRegions } = cold ? options.cold : options.hot;
@@ -377,7 +359,9 @@ export class Translator<F extends FragmentPort> {
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
-    this.emitter.begin();
+    const isKept = !cold && batchRegions === 1 && options.modules !== undefined;
+    this.emitter.begin(isKept);
+    this.linkTargets.clear();
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
       const page = view.fetch(entry);
@@ -386,6 +370,7 @@ export class Translator<F extends FragmentPort> {
       const offset = entry & PAGE_MASK;
       if (head > 0 && this.heap.at(page, offset).some((known) => isForMode(known, mode) && known.tier >= tier))
         continue;
+      if (head > 0 && this.kept.hasModule(entry, view)) continue;
       const started = performance.now();
       this.memory.noteTranslation(page, !cold);
       const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder, {
@@ -419,7 +404,14 @@ export class Translator<F extends FragmentPort> {
         queue.push(target);
       }
     }
-    return this.finish(batch);
+    const { fragment, bytes } = this.finish(batch);
+    if (isKept) {
+      const { linkSlots } = this.emitter;
+      const links = linkSlots.map((slot) => this.linkTargets.get(slot)!);
+      const entries = batch.slice(1).map((other) => other.entry!);
+      this.kept.addModule(address, view, batch[0], { links, entries }, bytes, fragment.container);
+    }
+    return fragment;
   }
 
   /** Whether it is as good as time to compile what begins there; without threaded code nothing tells, and all is. */
@@ -480,13 +472,24 @@ export class Translator<F extends FragmentPort> {
       const known = this.heap.at(page, entry & PAGE_MASK);
       if (known.some((fragment) => isForMode(fragment, mode) && fragment.tier >= region.tier)) continue;
       this.emitter.addEntry(offset, index, view.narrow);
-      const moved = Math.floor(entry / PAGE_BYTES) - Math.floor(address / PAGE_BYTES);
-      const otherPages = this.discovery
-        .sourcePages()
-        .map((source) => ({ distance: source.distance - moved, page: source.page }))
-        .filter((source) => source.distance !== 0);
-      batch.push({ ...region, page, mode, offset: entry & PAGE_MASK, otherPages });
+      batch.push(this.otherEntry(address, offset, region, this.discovery.sourcePages(), view));
     }
+  }
+
+  /** A further way into a region, at a guest offset of it. */
+  private otherEntry(
+    address: number,
+    offset: number,
+    region: Emitted,
+    pages: readonly PlacedPage[],
+    view: CodeView,
+  ): Emitted {
+    const entry = address + offset;
+    const page = view.fetch(entry);
+    const moved = Math.floor(entry / PAGE_BYTES) - Math.floor(address / PAGE_BYTES);
+    const otherPages = pagesBeyond(pages.map((source) => ({ ...source, distance: source.distance - moved })));
+    const mode = view.heapMode(page, entry);
+    return { ...region, page, mode, offset: entry & PAGE_MASK, otherPages, entry: offset };
   }
 
   private emit(address: number, page: number, offset: number, mode: number, tier: number, view: CodeView): Emitted {
@@ -559,6 +562,7 @@ export class Translator<F extends FragmentPort> {
       ...notes,
       slotFor: (target) => {
         const slot = this.heap.linkSlot(page, mode, offset + target);
+        this.linkTargets.set(slot, target);
         if (!used.includes(slot)) used.push(slot);
         return slot;
       },
@@ -591,70 +595,25 @@ export class Translator<F extends FragmentPort> {
     return this.counters + 4 * --this.countersLeft;
   }
 
-  private finish(batch: readonly Emitted[]): F {
-    const { heap, statistics } = this;
+  private finish(batch: readonly Emitted[]): { fragment: F; bytes: Uint8Array<ArrayBuffer> } {
+    const { heap, statistics, emitter } = this;
     const firstSlot = heap.reserveHomeSlots(batch.length);
-    const bytes = this.emitter.finish(firstSlot);
+    const bytes = emitter.finish(firstSlot);
     const started = performance.now();
-    const container = heap.addModule(new WebAssembly.Module(bytes), firstSlot, batch.length, bytes.length);
+    const slots = emitter.isPortable ? [firstSlot, ...emitter.linkSlots] : undefined;
+    const container = heap.addModule(new WebAssembly.Module(bytes), firstSlot, batch.length, bytes.length, slots);
     statistics.compileMs += performance.now() - started;
     statistics.modules++;
     statistics.wasmBytes += bytes.length;
+    return { fragment: this.addBatch(batch, container, firstSlot), bytes };
+  }
+
+  private addBatch(batch: readonly Emitted[], container: F["container"], firstSlot: number): F {
     let first: F | undefined;
     batch.forEach((region, index) => {
-      const fragment = heap.add({ ...region, container, homeSlot: firstSlot + index });
+      const fragment = this.heap.add({ ...region, container, homeSlot: firstSlot + index });
       first ??= fragment;
     });
     return first!;
   }
-}
-
-/** What a unit depends on beside its bytes: the mode, and below it whether addresses are narrow. */
-function archiveMode({ mode, narrow }: CodeView): number {
-  return mode * NARROW + (narrow ? 1 : 0);
-}
-
-/** Pairs: the guest offset of a block that can be entered, and where in the unit its entry is. */
-function entryPairs(bytes: Uint8Array, unit: number, length: number): number[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + unit, length);
-  const pairs: number[] = [];
-  const count = view.getInt32(UnitField.entries, true);
-  for (let entry = length - count * ENTRY_BYTES; entry < length; entry += ENTRY_BYTES)
-    pairs.push(view.getInt32(entry + EntryField.offset, true), entry);
-  return pairs;
-}
-
-/** The pages other than the entry's, each once. */
-function pagesBeyond(
-  sources: readonly { readonly distance: number; readonly page: number }[],
-): { distance: number; page: number }[] {
-  const others: { distance: number; page: number }[] = [];
-  for (const { distance, page } of sources)
-    if (distance !== 0 && !others.some((other) => other.distance === distance)) others.push({ distance, page });
-  return others;
-}
-
-/** Those on the page of the region's own entry, which is the first. */
-function entriesOf(entries: readonly number[], unit: number, offset: number): EntryPort[] {
-  const list: EntryPort[] = [];
-  for (let index = 0; index < entries.length; index += 2) {
-    const place = offset + entries[index];
-    if (place >= 0 && place < PAGE_BYTES) list.push({ offset: place, data: unit + entries[index + 1] });
-  }
-  return list;
-}
-
-/** The guard bits of the sources that are checked on use, by page. */
-function guardMasks(sources: readonly SourceRange[], memory: MemoryPort): GuardMask[] {
-  const masks = new Map<number, { offset: number; low: number; high: number }>();
-  for (const { page, start, end } of sources) {
-    if (!memory.isCheckedOnUse(page)) continue;
-    let mask = masks.get(page);
-    if (mask === undefined) masks.set(page, (mask = { offset: memory.guardWordOffset(page), low: 0, high: 0 }));
-    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
-      if (granule < 32) mask.low |= 1 << granule;
-      else mask.high |= 1 << (granule - 32);
-    }
-  }
-  return [...masks.values()];
 }

@@ -1,5 +1,6 @@
 /** What an engine's context keeps for each view of guest memory (`EngineOptions.views`). */
 import type { SupportExports } from "../emit/support-module.ts";
+import { ImportModule } from "../emit/module-emitter.ts";
 import type { CodeLayout } from "../layout.ts";
 import type { FragmentPort, MemoryPort, TlbPort } from "./ports.ts";
 
@@ -50,6 +51,12 @@ export class View {
     this.exports = exports;
     this.imports = imports;
     this.threadedSlot = threadedSlot;
+  }
+
+  /** What a module imports here, which may ask for slots. */
+  importsWith(slots: readonly number[] | undefined): WebAssembly.Imports {
+    if (slots === undefined) return this.imports;
+    return { ...this.imports, [ImportModule.slots]: slots as unknown as WebAssembly.ModuleImports };
   }
 
   /**

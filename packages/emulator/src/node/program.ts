@@ -1,6 +1,7 @@
 /** A Linux program on this host: files, terminal, network, clock and randomness through Node, everything else emulated. */
 import { randomFillSync } from "node:crypto";
 import { getPriority } from "node:os";
+import { keepModules } from "@doppel/dbt-core";
 import { encodeStrings, isLoadFailure, type LoadFailure, type MountRequest, spawnProgram } from "@doppel/linux-user";
 import { nodeGuestHost } from "@doppel/linux-user/node";
 import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
@@ -77,7 +78,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
       : new TranslationCache({ ...translations, program: options.path });
   const emulator = createEmulator(nodeHost, host.filesystem, {
     firstPid: process.pid,
-    ...(cache === undefined ? {} : { archive: cache.archive }),
+    ...(cache === undefined ? {} : { archive: cache.archive, modules: cache.modules }),
     ...options,
   });
   const { kernel } = emulator;
@@ -116,7 +117,10 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
   host.attachConsole(spawned.process);
   const finished = Promise.all([spawned.exited, kernel.run()]).then(async ([status]) => {
     await host.finish();
-    cache?.save();
+    if (cache !== undefined) {
+      keepModules(emulator.engine.translator);
+      cache.save();
+    }
     return status;
   });
   return {

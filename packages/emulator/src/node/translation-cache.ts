@@ -1,5 +1,6 @@
 /**
- * Threaded code on disk, a file for each program that was started: what its processes, and those they became, ran through.
+ * Translations on disk, two files for each program that was started: of what its processes, and those they became, ran through.
+ * The one for threaded code is read as a whole; for the other, see `module-file.ts`.
  *
  * ```text
  *   magic     8 bytes
@@ -25,9 +26,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { UnitArchive } from "@doppel/dbt-core";
+import { type ModuleArchive, UnitArchive } from "@doppel/dbt-core";
+import { ModuleFile } from "./module-file.ts";
 
 const MAGIC = "dplunit2";
+const UNITS = ".units";
+const MODULES = ".modules";
 const CRC_AT = 8;
 const IDENTITY_AT = 12;
 /** Of all programs together: beyond that, what was not used for longest goes. */
@@ -49,6 +53,7 @@ export class TranslationCache {
   private readonly identity: string;
   private readonly file: string;
   private readonly head: Uint8Array<ArrayBuffer>;
+  private moduleFile: ModuleFile | undefined;
 
   /** Reads what earlier runs kept. */
   constructor({ directory, program, identity }: TranslationCacheOptions) {
@@ -66,7 +71,7 @@ export class TranslationCache {
 
   private fileOf(program: string): string {
     const name = crc32(`${program}\n${this.identity}`).toString(16).padStart(8, "0");
-    return join(this.directory, `${name}.units`);
+    return join(this.directory, `${name}${UNITS}`);
   }
 
   private read(): Int32Array | undefined {
@@ -90,11 +95,24 @@ export class TranslationCache {
     return new Int32Array(bytes.buffer, head.length);
   }
 
+  /** Of code that was compiled with care; read when it is asked for. */
+  get modules(): ModuleArchive {
+    this.moduleFile ??= new ModuleFile(this.modulePath, this.identity);
+    return this.moduleFile.archive;
+  }
+
+  private get modulePath(): string {
+    return `${this.file.slice(0, -UNITS.length)}${MODULES}`;
+  }
+
   /** Writes what this run added, if that is worth it. */
   save(): void {
-    const { archive } = this;
-    if (archive.added * WORTH_WRITING <= archive.added + archive.used) this.touch();
-    else this.write(this.file);
+    if (isWorthWriting(this.archive)) this.write(this.file);
+    else this.touch(this.file, this.archive);
+    const { moduleFile } = this;
+    if (moduleFile === undefined) return;
+    if (!isWorthWriting(moduleFile.archive)) this.touch(this.modulePath, moduleFile.archive);
+    else this.replace(this.modulePath, moduleFile.bytes, (file) => moduleFile.write(file));
   }
 
   /** Writes all there is for another program, which goes on where this one is. */
@@ -107,14 +125,19 @@ export class TranslationCache {
     const words = archive.contents();
     const contents = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     new DataView(head.buffer).setUint32(CRC_AT, crc32(contents, crc32(head.subarray(IDENTITY_AT))), true);
+    // Both, or what is short of it is found by its checksum.
+    this.replace(path, contents.length, (file) => writevSync(file, [head, contents]));
+  }
+
+  /** Puts a file of about so many bytes in the place of another. */
+  private replace(path: string, bytes: number, write: (file: number) => void): void {
     const temporary = `${path}.${process.pid}`;
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      this.makeRoom(contents.length);
+      this.makeRoom(bytes);
       const file = openSync(temporary, "wx", 0o600);
       try {
-        // Both, or what is short of it is found by its checksum.
-        writevSync(file, [head, contents]);
+        write(file);
       } finally {
         closeSync(file);
       }
@@ -126,11 +149,11 @@ export class TranslationCache {
   }
 
   /** It has been of use. */
-  private touch(): void {
-    if (this.archive.used === 0) return;
+  private touch(path: string, { used }: Usage): void {
+    if (used === 0) return;
     const now = new Date();
     try {
-      utimesSync(this.file, now, now);
+      utimesSync(path, now, now);
     } catch {
       // Somebody removed it, or it is not ours to change.
     }
@@ -148,6 +171,15 @@ export class TranslationCache {
       if (total > MAXIMUM_BYTES) rmSync(path, { force: true });
     }
   }
+}
+
+interface Usage {
+  readonly added: number;
+  readonly used: number;
+}
+
+function isWorthWriting({ added, used }: Usage): boolean {
+  return added * WORTH_WRITING > added + used;
 }
 
 /** Removes a file if there is one that can be. */

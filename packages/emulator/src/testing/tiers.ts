@@ -1,4 +1,4 @@
-import type { UnitArchive } from "@doppel/dbt-core";
+import type { ModuleArchive, UnitArchive } from "@doppel/dbt-core";
 import type { GuardPolicyChoice } from "@doppel/guard-memory";
 
 export const guardPolicies: readonly GuardPolicyChoice[] = ["fault on store", "check on use", "by page"];
@@ -10,6 +10,8 @@ export interface Tiers {
   /** When it is worth compiling beside what leads to it. */
   readonly batchAfter?: number;
   readonly archive?: UnitArchive;
+  readonly modules?: ModuleArchive;
+  readonly keptAfter?: number;
 }
 
 /** Ways to translate that must not differ: not to WebAssembly, in haste, with care at once, and one after the other. */

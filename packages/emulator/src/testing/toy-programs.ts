@@ -4,7 +4,7 @@
  * stop anywhere. A seed stands for a program.
  */
 import type { Tiers } from "./tiers.ts";
-import { EngineExit } from "@doppel/dbt-core";
+import { EngineExit, keepModules } from "@doppel/dbt-core";
 import { Code, Exit, REGISTER_OFFSET } from "./toy-frontend.ts";
 import { type ReferenceMapping, type Stop, ToyInterpreter } from "./toy-interpreter.ts";
 import { ToyHost, ToyProcess } from "./toy-machine.ts";
@@ -211,5 +211,6 @@ export function play(seed: number, translator: Tiers): number {
     );
     if (different >= 0) throw new Error(`${place}physical byte ${different} differs`);
   }
+  keepModules(host.engine);
   return stops;
 }
