@@ -25,7 +25,7 @@ export interface HeapModule<Module> {
   /** The slots that it asks for by name: its own first one, then links; undefined where it has their numbers in it. */
   readonly slots: readonly number[] | undefined;
   /** Its fragments that are not discarded. */
-  readonly live: Set<Fragment<Module>>;
+  readonly live: Fragment<Module>[];
 }
 
 export interface FragmentEntry {
@@ -113,6 +113,9 @@ export class CodeHeap<Module> {
   private readonly fragments: Map<number, Fragment<Module>[]> = new Map();
   private readonly bySourcePage: Map<number, Set<Fragment<Module>>> = new Map();
   private readonly linkSlots: Map<number, Map<number, number>> = new Map();
+  /** Where the last link slot asked for was from, and those from there: a region asks for all of its own at once. */
+  private askedFrom = -1;
+  private askedSlots: Map<number, number> = new Map();
   private readonly linkSlotOf: Map<number, LinkSlot> = new Map();
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
   private readonly modules: Map<number, HeapModule<Module>> = new Map();
@@ -212,8 +215,7 @@ export class CodeHeap<Module> {
     slots?: readonly number[],
   ): HeapModule<Module> {
     this.statistics.modules++;
-    const live: Set<Fragment<Module>> = new Set();
-    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, slots, live };
+    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, slots, live: [] };
     this.modules.set(container.id, container);
     this.size += size;
     return container;
@@ -228,7 +230,7 @@ export class CodeHeap<Module> {
       if (set === undefined) this.bySourcePage.set(source.page, (set = new Set()));
       set.add(fragment);
     }
-    fragment.container.live.add(fragment);
+    fragment.container.live.push(fragment);
     this.holdLinks(fragment.linkSlots);
     this.statistics.fragments++;
     return fragment;
@@ -255,8 +257,13 @@ export class CodeHeap<Module> {
   linkSlot(page: number, mode: number, distance: number): number {
     // Modes are of 32 bits, pages of 20: no two share a key.
     const from = page * 2 ** 32 + mode;
-    let slots = this.linkSlots.get(from);
-    if (slots === undefined) this.linkSlots.set(from, (slots = new Map()));
+    if (from !== this.askedFrom) {
+      let known = this.linkSlots.get(from);
+      if (known === undefined) this.linkSlots.set(from, (known = new Map()));
+      this.askedFrom = from;
+      this.askedSlots = known;
+    }
+    const slots = this.askedSlots;
     let slot = slots.get(distance);
     if (slot === undefined) {
       slot = this.freeLinkSlots.pop() ?? this.nextSlot++;
@@ -316,9 +323,10 @@ export class CodeHeap<Module> {
     const { container, linkSlots, counter } = fragment;
     if (counter !== 0) this.discardedCounters.push(counter);
     this.releaseLinks(linkSlots);
-    container.live.delete(fragment);
+    const { live } = container;
+    live.splice(live.indexOf(fragment), 1);
     // The others of its batch keep the module, whose instances put all of its fragments into tables.
-    if (container.live.size > 0) return;
+    if (live.length > 0) return;
     this.modules.delete(container.id);
     this.size -= container.size;
     this.discardedModules.push(container);
@@ -367,6 +375,7 @@ export class CodeHeap<Module> {
       this.statistics.slotsReclaimed += container.count;
     }
     this.discardedModules.length = 0;
+    this.askedFrom = -1;
     const unused = this.unusedLinkSlots.filter((slot) => this.linkSlotOf.get(slot)?.users === 0);
     this.unusedLinkSlots = [];
     for (const slot of new Set(unused)) {

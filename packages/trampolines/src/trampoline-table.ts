@@ -67,7 +67,7 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     if (container.module === undefined) return false;
     instantiate(container.module, container.slots);
     // Those of the batch that were discarded since must not be reached by their slots.
-    if (container.live.size < container.count) this.trapDiscarded(container);
+    if (container.live.length < container.count) this.trapDiscarded(container);
     this.statistics.instances++;
     return false;
   }

@@ -81,8 +81,8 @@ export class View {
 
   /** A link slot or a jump-cache entry, unless 0, leads to code that goes by these optional bits of the mode. */
   noteModal(slot: number, entry: number, bits: number): void {
-    if (slot > 0) note(this.modalLinks, slot, bits);
-    if (entry > 0) note(this.modalJumps, entry, bits);
+    if (slot > 0 && (bits !== 0 || this.modalLinks.size > 0)) note(this.modalLinks, slot, bits);
+    if (entry > 0 && (bits !== 0 || this.modalJumps.size > 0)) note(this.modalJumps, entry, bits);
   }
 
   /** Which of the virtual pages this is that the physical page was seen at. */
