@@ -7,6 +7,7 @@
  */
 import type { RegionDiscovery } from "../region/discovery.ts";
 import { REGION_REACH } from "../port-entry-code.ts";
+import { EntryField } from "../threaded/record.ts";
 import type { NewUnitSource, UnitArchive, UnitParts } from "../threaded/unit-archive.ts";
 import type { KeptModule, ModuleArchive } from "./module-archive.ts";
 import type { MemoryPort, ModulePort, SourceRange } from "./ports.ts";
@@ -40,6 +41,8 @@ export class KeptCode {
   private readonly discovery: RegionDiscovery;
   private readonly units: UnitArchive | undefined;
   private readonly modules: ModuleArchive | undefined;
+  /** By where units are in memory: where in the archive. */
+  private readonly origins: Map<number, number> = new Map();
 
   /** @param discovery of what is translated, for what it knows of the last region */
   constructor(memory: MemoryPort, discovery: RegionDiscovery, { archive, modules }: Archives) {
@@ -59,18 +62,32 @@ export class KeptCode {
     return { ...parts, ignoredMode: parts.ignoredMode / NARROW, bytes: units.bytes };
   }
 
+  /** `at`: where in memory the unit is. */
   addUnit(
     view: CodeView,
     region: TranslatedRegion,
+    at: number,
     unit: Pick<UnitParts, "length" | "relocations" | "fields">,
     bytes: Uint8Array,
   ): void {
     const { units } = this;
+    this.origins.delete(at);
     if (units === undefined || region.checked || region.mode >= ZONE_MODES) return;
     const sources = this.sources(region, unit.fields);
     if (sources === undefined) return;
     const parts = { ...unit, start: 0, ignoredMode: region.ignoredMode * NARROW, sources };
-    units.add(this.words, archiveMode(view), region.page, region.offset, parts, bytes);
+    this.noteOrigin(at, units.add(this.words, archiveMode(view), region.page, region.offset, parts, bytes));
+  }
+
+  /** The unit in memory is a copy of the one at this place in the archive; 0: it is not in there. */
+  noteOrigin(unit: number, start: number): void {
+    this.origins.set(unit, start);
+  }
+
+  /** The unit is compiled where its entry record `entry` leads: a later run is to do so after so many entries. */
+  setCount(unit: number, entry: number, count: number): void {
+    const start = this.origins.get(unit) ?? 0;
+    if (start !== 0) this.units?.setWord(start + entry - unit + EntryField.count, count);
   }
 
   /** Whether there is a module for the place. */

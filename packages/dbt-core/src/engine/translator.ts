@@ -53,6 +53,8 @@ export interface TranslatorOptions {
     };
   /** Entries and loops of threaded code until it is compiled; 0: nothing is threaded. */
   readonly compileAfter: number;
+  /** The same of code that was compiled in an earlier run, as the archive remembers; default: as often. */
+  readonly compileKnownAfter?: number;
   /** Entries and loops of threaded code until it is compiled in a batch with what leads to it. */
   readonly batchAfter: number;
   /** Entries and loops of a cold region until it is translated again. */
@@ -234,7 +236,7 @@ export class Translator<F extends FragmentPort> {
     const { ignoredMode } = this;
     const region = { page, offset, mode, ignoredMode, sources, checked, linkSlots };
     const { bytes, length, relocations } = assembler;
-    this.kept.addUnit(view, region, { length, relocations, fields: this.freeFields() }, bytes);
+    this.kept.addUnit(view, region, unit, { length, relocations, fields: this.freeFields() }, bytes);
     statistics.instructions += this.builder.instructionCount;
     statistics.emitMs += performance.now() - discovered;
     const otherPages = pages.filter((source) => source.distance !== 0);
@@ -281,6 +283,7 @@ export class Translator<F extends FragmentPort> {
       memory.view.setInt32(unit + relocations[index], link.slotFor(relocations[index + 1]), true);
     for (let index = 0; index < fields.length; index += 2)
       memory.view.setInt32(unit + fields[index], fields[index + 1], true);
+    this.kept.noteOrigin(unit, start);
     this.statistics.keptRegions++;
     const entries = entriesOf(entryPairs(bytes, start, length), unit, offset);
     const otherPages = pagesBeyond(sources);
@@ -314,6 +317,17 @@ export class Translator<F extends FragmentPort> {
     opened.adopt(container);
     statistics.keptModules++;
     return this.addBatch(batch, container, firstSlot);
+  }
+
+  /** What begins there is compiled: where the same code is met in a later run, that will be worth it sooner. */
+  private noteCompiled(page: number, offset: number, mode: number): void {
+    const { compileKnownAfter } = this.options;
+    if (compileKnownAfter === undefined) return;
+    for (const fragment of this.heap.at(page, offset)) {
+      const entry = fragment.entries?.find((known) => known.offset === offset);
+      if (fragment.data === undefined || entry === undefined || !isForMode(fragment, mode)) continue;
+      this.kept.setCount(fragment.data, entry.data, compileKnownAfter);
+    }
   }
 
   /** Of the unit just assembled: fields that may hold something else without anything but their words being different. */
@@ -394,6 +408,7 @@ export class Translator<F extends FragmentPort> {
       }
       const emitted = this.emit(entry, page, offset, mode, tier, view);
       batch.push(emitted);
+      if (cold) this.noteCompiled(page, offset, mode);
       this.emitEntries(entry, batch, view);
       statistics.emitMs += performance.now() - discovered;
       if (batchRegions === 1) break;

@@ -24,6 +24,8 @@
  *     the unit
  * ```
  *
+ * A unit's counts of entries are as its owner leaves them: code that was worth compiling may be so again (`setWord`).
+ *
  * Units do not depend on where they or the guest's code are, only on the translator and its options. Keeping archives of
  * different ones apart is the owner's business.
  */
@@ -81,6 +83,8 @@ export class UnitArchive {
   added = 0;
   /** Units found in this run. */
   used = 0;
+  /** Words of units changed in this run. */
+  changed = 0;
 
   constructor(maximumBytes: number = DEFAULT_MAXIMUM_BYTES) {
     this.maximumWords = maximumBytes >> 2;
@@ -163,7 +167,10 @@ export class UnitArchive {
     return { start: from * 4, length: words[record + Field.unit], ignoredMode, relocations, fields, sources };
   }
 
-  /** Keeps a unit made from `memory`, unless there are enough. */
+  /**
+   * Keeps a unit made from `memory`, unless there are enough. Returns its byte offset in `bytes`, for as long as no other archive is
+   * loaded; 0: it is not kept.
+   */
   add(
     memory: Int32Array,
     mode: number,
@@ -171,11 +178,11 @@ export class UnitArchive {
     offset: number,
     parts: UnitParts<NewUnitSource>,
     unit: Uint8Array,
-  ): void {
+  ): number {
     const { sources, relocations, fields, length, ignoredMode } = parts;
     let size = HEADER_WORDS + sources.length * SOURCE_WORDS + relocations.length + fields.length + ((length + 3) >> 2);
     for (const { start, end } of sources) size += ((end - start) / GROUP_BYTES) * (1 + GROUP_WORDS);
-    if (this.end + size > this.maximumWords) return;
+    if (this.end + size > this.maximumWords) return 0;
     if (this.end + size > this.words.length) this.grow(size);
     const { words } = this;
     const record = this.end;
@@ -208,6 +215,14 @@ export class UnitArchive {
     this.end = record + size;
     words[bucket] = record;
     this.added++;
+    return at * 4;
+  }
+
+  /** Changes a word of a kept unit, at a byte offset in `bytes`. */
+  setWord(at: number, value: number): void {
+    if (this.words[at >> 2] === value) return;
+    this.words[at >> 2] = value;
+    this.changed++;
   }
 
   private grow(size: number): void {

@@ -15,7 +15,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const open = (program = "/bin/true", identity = "one"): TranslationCache =>
   new TranslationCache({ directory: join(directory, "cache"), program, identity });
-const add = ({ archive }: TranslationCache): void =>
+const add = ({ archive }: TranslationCache): number =>
   archive.add(
     memory,
     6,

@@ -36,7 +36,7 @@ const CRC_AT = 8;
 const IDENTITY_AT = 12;
 /** Of all programs together: beyond that, what was not used for longest goes. */
 const MAXIMUM_BYTES: number = 2 ** 30;
-/** A file is written again when one in so many units of this run was new. */
+/** A file is written again when one in so many units of this run was new, or is known better. */
 const WORTH_WRITING = 50;
 
 export interface TranslationCacheOptions {
@@ -176,10 +176,11 @@ export class TranslationCache {
 interface Usage {
   readonly added: number;
   readonly used: number;
+  readonly changed?: number;
 }
 
-function isWorthWriting({ added, used }: Usage): boolean {
-  return added * WORTH_WRITING > added + used;
+function isWorthWriting({ added, used, changed = 0 }: Usage): boolean {
+  return (added + changed) * WORTH_WRITING > added + used;
 }
 
 /** Removes a file if there is one that can be. */
