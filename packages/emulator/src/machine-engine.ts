@@ -25,6 +25,16 @@ const CODE_BYTES: number = 72 * 2 ** 20;
 const TRANSLATION_BUDGET = 1_000;
 /** A kernel that starts patches itself in many places of each page, and then seldom. */
 const FAULTS_TO_CHECK = 32;
+/**
+ * A boot runs through much code a few times: most of what is entered a thousand times, though, is entered two thousand times as
+ * well. What runs a few thousand times is not worth its translation with care.
+ */
+const TIERS: Partial<TranslatorOptions> = {
+  compileAfter: 1000,
+  compileKnownAfter: 100,
+  batchAfter: 500,
+  promoteAfter: 20_000,
+};
 /** The views of memory: programs' and the supervisor's. */
 const SUPERVISOR_VIEW = 1;
 
@@ -72,6 +82,8 @@ export class MachineEngine {
       random: () => options.random(),
       // The flags are in the context block at the end of the instruction; it has cleared AC.
       userAccessEnds: () => this.processor.forgetUserPages(),
+      readPort: (_cpu, port, bytes) => this.processor.readPort(port, bytes),
+      writePort: (_cpu, port, bytes, value) => this.processor.writePort(port, bytes, value),
       interruptWaits: () => this.processor.interruptWaits(),
       call: (cpu, leaf) => this.guestCall?.(cpu, leaf) ?? false,
       cpuid: machineCpuid(level.cpuid, options.paravirtual === undefined ? {} : { paravirtual: options.paravirtual }),
@@ -85,7 +97,7 @@ export class MachineEngine {
       frontend: this.frontend,
       granuleShift: GRANULE_SHIFT,
       translationBudget: TRANSLATION_BUDGET,
-      ...(options.translator === undefined ? {} : { translator: options.translator }),
+      translator: { ...TIERS, ...options.translator },
       views: { count: 2, of: (mode) => ((mode & ModeBit.supervisor) === 0 ? 0 : SUPERVISOR_VIEW) },
       helpers,
       cuts: this.breakpoints,

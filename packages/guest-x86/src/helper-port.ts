@@ -19,6 +19,9 @@ export interface HelperPort {
   loadSegment?(cpu: number, segment: number, selector: number): number;
   /** Whether an interrupt waits for the interrupt flag. Absent: never. */
   interruptWaits?(cpu: number): boolean;
+  /** I/O of 1, 2 or 4 bytes, of a supervisor's code in a machine. Absent: nobody answers. */
+  readPort?(cpu: number, port: number, bytes: number): number;
+  writePort?(cpu: number, port: number, bytes: number, value: number): void;
   /** The supervisor's right to reach user pages has ended (AC is clear). Absent: nobody minds. */
   userAccessEnds?(cpu: number): void;
   /**

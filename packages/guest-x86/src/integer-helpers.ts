@@ -50,6 +50,9 @@ export const integerHelperDeclarations: readonly HelperDeclaration[] = [
   declare("tscAux", 0, "none", "none"),
   /** Whether an interrupt waits for the interrupt flag. */
   declare("interruptWaits", 0, "none", "none"),
+  /** Port, bytes, and what is written. */
+  declare("readPort", 2, "none", "none"),
+  declare("writePort", 3, "none", "none"),
   /** The supervisor's right to reach user pages has ended. */
   declare("userAccessEnds", 0, "none", "none"),
 ];
@@ -155,7 +158,7 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       if (destination === 0) return 0;
       refresh();
       const pattern = cpu + StateOffset.gpr + 8 * rax;
-      if (unit === 1) {
+      if (unit === 1 || isOneByte(view, pattern, unit)) {
         bytes.fill(bytes[pattern], destination, destination + length);
       } else {
         bytes.copyWithin(destination, pattern, pattern + unit);
@@ -231,6 +234,13 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       return 0;
     },
 
+    readPort: (cpu, at, length) => (port.readPort?.(cpu, at & 0xffff, length) ?? -1) | 0,
+
+    writePort: (cpu, at, length, value) => {
+      port.writePort?.(cpu, at & 0xffff, length, length === 4 ? value >>> 0 : value & (length === 2 ? 0xffff : 0xff));
+      return 0;
+    },
+
     userAccessEnds: (cpu) => {
       port.userAccessEnds?.(cpu);
       return 0;
@@ -243,6 +253,13 @@ export function createIntegerHelpers(port: HelperPort): Record<string, Helper> {
       return view.getInt32(cpu + StateOffset.tscAux, true);
     },
   };
+}
+
+/** Whether an item of 2, 4 or 8 bytes is one byte again and again, as the zeros are that most memory is filled with. */
+function isOneByte(view: DataView, at: number, unit: number): boolean {
+  const word = Math.imul(view.getUint8(at), 0x0101_0101);
+  if (unit === 2) return view.getUint16(at, true) === (word & 0xffff);
+  return view.getInt32(at, true) === word && (unit === 4 || view.getInt32(at + 4, true) === word);
 }
 
 /** PDEP: source bits, lowest first, to the places of the mask's ones. */

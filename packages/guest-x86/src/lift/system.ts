@@ -8,11 +8,11 @@
 import { blockKey, Op } from "@doppel/dbt-core";
 import { FlagBit } from "@doppel/lazy-flags";
 import { helperIndex } from "../helpers.ts";
-import { Segment } from "../decode/instruction.ts";
+import { type Instruction, OperandKind, Segment } from "../decode/instruction.ts";
 import { RFlags } from "../flags-word.ts";
 import { ExitCode, ModeBit, Slot } from "../state.ts";
 import { setZero } from "./atomic.ts";
-import type { Lifter } from "./context.ts";
+import type { LiftContext, Lifter } from "./context.ts";
 import { interruptWaits, leaveIf } from "./integer-move.ts";
 
 const cpuidHelper = helperIndex("cpuid");
@@ -20,6 +20,8 @@ const timestampHelper = helperIndex("timestamp");
 const highHalfHelper = helperIndex("highHalf");
 const randomHelper = helperIndex("random");
 const tscAuxHelper = helperIndex("tscAux");
+const readPortHelper = helperIndex("readPort");
+const writePortHelper = helperIndex("writePort");
 const userAccessEndsHelper = helperIndex("userAccessEnds");
 
 const nothing: Lifter = () => {};
@@ -111,6 +113,31 @@ const sti: Lifter = (context) => {
   } else {
     b.exit(ExitCode.interruptWindow, 1, blockKey(b.nextOffset));
   }
+};
+
+// Ports are the supervisor's, as the interrupt flag is: of programs the machine asks IOPL and the permission map.
+
+/** I/O moves at most 32 bits. */
+const portWidth = (width: number): number => Math.min(width, 32);
+
+function portNumber(context: LiftContext, instruction: Instruction, operand: 0 | 1): number {
+  return instruction.operands[operand].kind === OperandKind.imm
+    ? context.b.i32(instruction.immediateLow & 0xff)
+    : context.readRegister(Slot.rdx, 16);
+}
+
+const portIn: Lifter = (context, instruction) => {
+  if ((context.mode & ModeBit.supervisor) === 0) return context.privileged();
+  const width = portWidth(instruction.o0.width);
+  const port = portNumber(context, instruction, 1);
+  context.writeRegister(Slot.rax, width, context.helper2(readPortHelper, port, context.b.i32(width / 8)));
+};
+
+const portOut: Lifter = (context, instruction) => {
+  if ((context.mode & ModeBit.supervisor) === 0) return context.privileged();
+  const width = portWidth(instruction.o1.width);
+  const value = context.readRegister(Slot.rax, width);
+  context.helper3(writePortHelper, portNumber(context, instruction, 0), context.b.i32(width / 8), value);
 };
 
 // AC lets the supervisor reach user pages, where CR4.SMAP is set (SDM vol. 3, 4.6.1). The frontend keeps programs off.
@@ -206,8 +233,8 @@ export const system: Readonly<Record<string, Lifter>> = {
   mwait: privileged,
   sysret: privileged,
   sysexit: privileged,
-  in: privileged,
-  out: privileged,
+  in: portIn,
+  out: portOut,
   ins: privileged,
   outs: privileged,
 };

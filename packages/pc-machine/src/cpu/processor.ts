@@ -104,6 +104,9 @@ export interface ProcessorStatistics {
   readonly systemCalls: number;
   readonly deviceReads: number;
   readonly deviceWrites: number;
+  /** Of the supervisor; those of programs are among the instructions. */
+  readonly portReads: number;
+  readonly portWrites: number;
   /** By mnemonic: instructions that left translated code. */
   readonly instructions: ReadonlyMap<string, number>;
 }
@@ -129,6 +132,8 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     systemCalls: 0,
     deviceReads: 0,
     deviceWrites: 0,
+    portReads: 0,
+    portWrites: 0,
   };
   /** By mnemonic: instructions that left translated code. */
   private readonly executed: Uint32Array = new Uint32Array(mnemonicNames.length);
@@ -546,6 +551,21 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
     }
     // An interrupt that this caused is taken soon.
     if (this.attention) this.context.slices.drop();
+  }
+
+  /** I/O by translated code, of a supervisor. */
+  readPort(port: number, bytes: number): number {
+    this.counts.portReads++;
+    return this.bus.readPort(port, bytes);
+  }
+
+  writePort(port: number, bytes: number, value: number): void {
+    this.counts.portWrites++;
+    this.bus.writePort(port, bytes, value);
+    if (!this.registers.interruptsEnabled || !this.interrupts.pending()) return;
+    // An interrupt that this caused is taken soon.
+    this.attention = true;
+    this.context.slices.drop();
   }
 
   // Translations and the mode they depend on.
