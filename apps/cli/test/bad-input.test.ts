@@ -1,7 +1,9 @@
 // What is not a program, and programs that go wrong: one clear line or the guest's own death, never the host's.
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { need } from "./harness/requirements.ts";
 import { doppel, environment, repository, runBoth, runGuest, temporaryDirectory } from "./harness/run.ts";
@@ -231,12 +233,23 @@ describe("programs that go wrong", () => {
   });
 
   it.each([
-    { what: "the first process still runs", script: "yes >/dev/null & yes >/dev/null", status: 143 },
-    { what: "the first process has ended", script: "yes >/dev/null & exit 3", status: 3 },
-    { what: "the first process ends in its own way", script: "trap 'exit 4' TERM; yes >/dev/null & wait", status: 4 },
-  ])("the host's signal ends children too: $what", ({ script, status }) => {
+    { what: "the first process still runs", script: "yes >/dev/null & echo; yes >/dev/null", status: 143 },
+    { what: "the first process has ended", script: "yes >/dev/null & echo; exit 3", status: 3 },
+    {
+      what: "the first process ends in its own way",
+      script: "trap 'exit 4' TERM; yes >/dev/null & echo; wait",
+      status: 4,
+    },
+  ])("the host's signal ends children too: $what", async ({ script, status }) => {
     const [command, ...args] = doppel(["/bin/sh", "-c", script]);
-    const result = spawnSync(command, args, { timeout: 4000, killSignal: "SIGTERM", encoding: "utf8" });
-    expect({ status: result.status, stderr: result.stderr }).toEqual({ status, stderr: "" });
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let complaints = "";
+    child.stderr.on("data", (text: Buffer) => (complaints += text.toString()));
+    await once(child.stdout, "data");
+    // What is behind the line has begun by then.
+    await setTimeout(2000);
+    child.kill("SIGTERM");
+    const [found] = (await once(child, "close")) as [number | null];
+    expect({ status: found, stderr: complaints }).toEqual({ status, stderr: "" });
   });
 });
