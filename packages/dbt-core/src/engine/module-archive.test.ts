@@ -20,9 +20,9 @@ class Store implements ByteStore {
   full = false;
   read = (position: number, length: number): Uint8Array<ArrayBuffer> | undefined =>
     this.damaged ? undefined : Uint8Array.from(this.bytes.slice(position, position + length));
-  append(parts: readonly Uint8Array[]): number {
+  append(bytes: Uint8Array): number {
     const position = this.bytes.length;
-    for (const part of parts) this.bytes.push(...part);
+    this.bytes.push(...bytes);
     return this.full ? -1 : position;
   }
 }

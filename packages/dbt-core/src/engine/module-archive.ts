@@ -14,32 +14,33 @@
  * keeps bytes (`ByteStore`); by number, the archive knows where:
  *
  * ```text
- *   +0  position  i32      \
- *   +4  module    i32       } its WebAssembly, and behind it, if any, the machine code: how many bytes
- *   +8  code      i32      /
+ *   +0  position  i32      \ of its WebAssembly
+ *   +4  bytes     i32      /
+ *   +8  position  i32      \ of the machine code; no bytes: there is none
+ *   +12 bytes     i32      /
  * ```
  */
 import type { ModulePort } from "./ports.ts";
 import { type NewUnitSource, type PageAt, UnitArchive, type UnitParts } from "../threaded/unit-archive.ts";
 
-const PLACE_WORDS = 3;
+const PLACE_WORDS = 4;
 const NOWHERE = -1;
 /** For places alone; the modules are much larger. */
 const MAXIMUM_PLACE_BYTES: number = 32 * 2 ** 20;
 
 /** Where the owner of an archive keeps bytes. */
 export interface ByteStore {
-  /** What is there, or undefined when it is not what was put there. */
+  /** What is there, in a buffer of its own, or undefined when it is not what was put there. */
   read(position: number, length: number): Uint8Array<ArrayBuffer> | undefined;
   /** Keeps the bytes; returns where, or a negative number when there is no room. */
-  append(parts: readonly Uint8Array[]): number;
+  append(bytes: Uint8Array): number;
 }
 
 /** The machine code of modules, as far as the host gives it out. */
 export interface CodeCodec {
   /** What has been optimised of a module, if anything. `entry`: one of its functions, any. */
   encode(module: WebAssembly.Module, entry: () => CallableFunction): Uint8Array | undefined;
-  /** A module with its code; undefined when this host cannot take it. */
+  /** A module with its code, which has a buffer of its own; undefined when this host cannot take it. */
   decode(code: Uint8Array<ArrayBuffer>, module: Uint8Array<ArrayBuffer>): WebAssembly.Module | undefined;
 }
 
@@ -132,15 +133,15 @@ export class ModuleArchive {
   /** The module itself; undefined when it is damaged. */
   open(number: number): OpenedModule | undefined {
     const at = number * PLACE_WORDS;
-    const [position, size, codeSize] = this.modules.slice(at, at + PLACE_WORDS);
-    const all = this.store.read(position, size + codeSize);
-    if (all === undefined) {
+    const [position, size, codePosition, codeSize] = this.modules.slice(at, at + PLACE_WORDS);
+    const bytes = this.store.read(position, size);
+    if (bytes === undefined) {
       this.modules[at] = NOWHERE;
       return undefined;
     }
-    const bytes = all.slice(0, size);
     this.used++;
-    const ready = codeSize === 0 ? undefined : this.codec?.decode(all.slice(size), bytes);
+    const code = codeSize === 0 ? undefined : this.store.read(codePosition, codeSize);
+    const ready = code === undefined ? undefined : this.codec?.decode(code, bytes);
     if (ready !== undefined) return { module: ready, size, adopt: () => {} };
     const adopt = (container: ModulePort): void => void this.unsaved.set(container, { number, bytes });
     return { module: new WebAssembly.Module(bytes), size, adopt };
@@ -163,7 +164,7 @@ export class ModuleArchive {
     const before = this.places.added;
     this.places.add(memory, mode, page, offset, parts, new Uint8Array(words.buffer));
     if (this.places.added === before) return;
-    this.modules.push(NOWHERE, 0, 0);
+    this.modules.push(NOWHERE, 0, 0, 0);
     this.unsaved.set(container, { number, bytes });
   }
 
@@ -176,13 +177,18 @@ export class ModuleArchive {
       const { number, bytes } = unsaved;
       const at = number * PLACE_WORDS;
       const code = this.codec?.encode(container.module, () => entryOf(container));
-      if (code === undefined && this.modules[at] !== NOWHERE) continue;
-      const position = this.store.append(code === undefined ? [bytes] : [bytes, code]);
-      if (position < 0) continue;
-      this.modules[at] = position;
-      this.modules[at + 1] = bytes.length;
-      this.modules[at + 2] = code?.length ?? 0;
-      this.added++;
+      const isNew = this.modules[at] === NOWHERE;
+      if (isNew && !this.put(at, bytes)) continue;
+      if ((code !== undefined && this.put(at + 2, code)) || isNew) this.added++;
     }
+  }
+
+  /** Keeps bytes, whose place is then in two words from `at` on; false when there is no room. */
+  private put(at: number, bytes: Uint8Array): boolean {
+    const position = this.store.append(bytes);
+    if (position < 0) return false;
+    this.modules[at] = position;
+    this.modules[at + 1] = bytes.length;
+    return true;
   }
 }

@@ -24,7 +24,7 @@ export function machineCode(): CodeCodec | undefined {
   return {
     // Without any optimised code there is nothing to serialize, which V8 takes for an error of its own.
     encode: (module, entry) => (isOptimized(entry()) ? new Uint8Array(serialize(module)) : undefined),
-    decode: (code, module) => deserialize(code.slice().buffer, module),
+    decode: (code, module) => deserialize(code.buffer, module),
   };
 }
 

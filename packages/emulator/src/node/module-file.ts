@@ -15,16 +15,17 @@
  *
  * A piece is read when it is wanted. One that is damaged is as good as none, and so is a file whose head is.
  */
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, readvSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { type ByteStore, ModuleArchive } from "@doppel/dbt-core";
 import { machineCode } from "./machine-code.ts";
 
-const MAGIC = "dplmods1";
+const MAGIC = "dplmods2";
 const Head = { crc: 8, text: 12, places: 16, modules: 20, pieces: 24, end: 28 } as const;
 const PIECE_HEAD = 8;
-/** Of one program's pieces: beyond that none are added. */
+/** Of one program's pieces: beyond that none are added, and a file that is about as long is not read, so that one is begun anew. */
 const MAXIMUM_BYTES: number = 256 * 2 ** 20;
+const FULL_BYTES: number = 0.95 * MAXIMUM_BYTES;
 /** More than the archive ever has beside them. */
 const MAXIMUM_HEAD_BYTES: number = 64 * 2 ** 20;
 const COPY_BYTES: number = 2 ** 20;
@@ -60,8 +61,9 @@ export class ModuleFile implements ByteStore {
     const textBytes = view.getUint32(Head.text, true);
     const places = view.getUint32(Head.places, true);
     const modules = view.getUint32(Head.modules, true);
+    const pieces = view.getUint32(Head.pieces, true);
     const length = wholeWords(textBytes) + 4 * (places + modules);
-    const rest = length > MAXIMUM_HEAD_BYTES ? undefined : readAt(file, Head.end, length);
+    const rest = length > MAXIMUM_HEAD_BYTES || pieces > FULL_BYTES ? undefined : readAt(file, Head.end, length);
     if (rest === undefined) return false;
     if (view.getUint32(Head.crc, true) !== crc32(rest, crc32(fixed.subarray(Head.text)))) return false;
     const [identity, surroundings] = new TextDecoder().decode(rest.subarray(0, textBytes)).split("\0");
@@ -70,31 +72,27 @@ export class ModuleFile implements ByteStore {
     // The archive adds to its places, in an array of their own.
     this.archive.load({ surroundings, places: words.slice(0, places), modules: words.subarray(places) });
     this.start = Head.end + length;
-    this.size = view.getUint32(Head.pieces, true);
+    this.size = pieces;
     return true;
   }
 
   read(position: number, length: number): Uint8Array<ArrayBuffer> | undefined {
-    const piece = this.file < 0 ? undefined : readAt(this.file, this.start + position, PIECE_HEAD + length);
-    if (piece === undefined) return undefined;
-    const view = new DataView(piece.buffer);
-    const bytes = piece.subarray(PIECE_HEAD);
+    if (this.file < 0) return undefined;
+    const head = new Uint8Array(PIECE_HEAD);
+    const bytes = new Uint8Array(length);
+    if (readvSync(this.file, [head, bytes], this.start + position) < PIECE_HEAD + length) return undefined;
+    const view = new DataView(head.buffer);
     return view.getUint32(4, true) === length && view.getUint32(0, true) === crc32(bytes) ? bytes : undefined;
   }
 
-  append(parts: readonly Uint8Array[]): number {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+  append(bytes: Uint8Array): number {
     const position = this.size + this.freshBytes;
-    const piece = new Uint8Array(PIECE_HEAD + wholeWords(length));
+    const piece = new Uint8Array(PIECE_HEAD + wholeWords(bytes.length));
     if (position + piece.length > MAXIMUM_BYTES) return -1;
-    let at = PIECE_HEAD;
-    for (const part of parts) {
-      piece.set(part, at);
-      at += part.length;
-    }
+    piece.set(bytes, PIECE_HEAD);
     const view = new DataView(piece.buffer);
-    view.setUint32(0, crc32(piece.subarray(PIECE_HEAD, at)), true);
-    view.setUint32(4, length, true);
+    view.setUint32(0, crc32(bytes), true);
+    view.setUint32(4, bytes.length, true);
     this.fresh.push(piece);
     this.freshBytes += piece.length;
     return position;

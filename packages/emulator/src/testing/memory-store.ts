@@ -8,9 +8,12 @@ export class MemoryStore implements ByteStore {
     return position + length > this.bytes.length ? undefined : this.bytes.slice(position, position + length);
   }
 
-  append(parts: readonly Uint8Array[]): number {
+  append(bytes: Uint8Array): number {
     const position = this.bytes.length;
-    this.bytes = new Uint8Array([this.bytes, ...parts].flatMap((part) => [...part]));
+    const before = this.bytes;
+    this.bytes = new Uint8Array(position + bytes.length);
+    this.bytes.set(before);
+    this.bytes.set(bytes, position);
     return position;
   }
 }
