@@ -144,11 +144,15 @@ async function runTask(
   folder: string,
   repeat: number,
 ): Promise<TaskResult> {
-  const taking = contenders.flatMap(({ name, command }) => (command === undefined ? [] : [{ name, command }]));
+  const taking = contenders.flatMap(({ name, command, rehearsals = 0 }) =>
+    command === undefined ? [] : [{ name, command, rehearsals }],
+  );
   const book = new TaskBook(
     task.name,
     taking.map(({ name }) => name),
   );
+  for (const { command, rehearsals } of taking)
+    for (let run = 0; run < rehearsals; run++) await runOnce(task, command(program), folder);
   for (let round = 0; round < repeat; round++) {
     for (const index of turns(round, taking.length)) {
       const { name, command } = taking[index];

@@ -33,7 +33,8 @@ export const kernelSizes: Readonly<Record<string, KernelSize>> = {
 
 export const kernels: Suite = {
   name: "kernels",
-  title: "Computations of our own: static, `gcc -O2`",
+  title:
+    "Computations of our own: static, `gcc -O2` (doppel: from the third run on, with the translations of those before)",
   tasks: Object.entries(kernelSizes).map(([name, { second }]) => ({
     name,
     command: () => [join(binaries, name), String(second)],

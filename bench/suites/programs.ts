@@ -32,7 +32,7 @@ function compiler(): string | undefined {
 
 export const programs: Suite = {
   name: "programs",
-  title: "Debian's programs at work",
+  title: "Debian's programs at work (doppel: from the third run on, with the translations of those before)",
   prepare: (folder) => {
     writeInputs(folder);
     const openssl = findProgram("openssl");

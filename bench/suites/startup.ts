@@ -12,7 +12,7 @@ const task = (name: string, program: string, ...args: readonly string[]): Task =
 
 export const startup: Suite = {
   name: "startup",
-  title: "Programs that do next to nothing (doppel: not the first run, which keeps threaded code for those after it)",
+  title: "Programs that do next to nothing (doppel: from the third run on, with the translations of those before)",
   tasks: [
     task("true", "true"),
     task("ls", "ls", "/"),
