@@ -70,6 +70,9 @@ export interface TlbLayout {
   readonly writeTag: number;
   /** Bytes from a tag to what belongs to it. */
   readonly addend: number;
+  /** Bytes from a tag for writes to a word; its bit that says that the page may be written but for guarded granules. */
+  readonly state: number;
+  readonly byGranule: number;
   readonly pageShift: number;
 }
 
@@ -87,6 +90,8 @@ export interface CodeLayout {
   readonly cells: number;
   readonly tlb: TlbLayout;
   readonly jumpCache: JumpCacheLayout;
+  /** Byte offset in memory of the words with a guard bit for each granule of 64 bytes: 8 bytes a page. */
+  readonly guardWords: number;
 }
 
 /** Size codes of slow memory accesses: what is read or written at `info & 0xff`; `info >> 8` is the exit offset. */

@@ -40,6 +40,7 @@ export function inspectX86Region(options: InspectX86Options): InspectedX86Region
     layout: {
       cells: Header.guestStateEnd,
       tlb: { ...tlbShape, offset: tlbOffset },
+      guardWords: 0,
       jumpCache: { offset: tlbOffset + tlbShape.bytes, indexBits: 12 },
     },
     memory,

@@ -49,6 +49,45 @@ const pages: readonly bigint[] = [
 ];
 const pageOf = fc.constantFrom(...pages);
 
+describe("a page that is guarded", () => {
+  const PAGE = 7n;
+  const HOST = 0x5000;
+  const isByGranule = ({ view }: Checked): boolean => {
+    const { entryShift, writeTag, state, byGranule } = softTlbShape;
+    return (view.getInt32(BASE + (Number(PAGE) << entryShift) + writeTag + state, true) & byGranule) !== 0;
+  };
+
+  test("is written by granule, if it could be written", () => {
+    for (const rights of ["rw", "r"]) {
+      const one = new Checked();
+      one.fill(PAGE, HOST, rights);
+      one.tlb.dropWrites(HOST + PAGE_BYTES);
+      expect(isByGranule(one)).toBe(false);
+      one.tlb.dropWrites(HOST);
+      one.tlb.dropWrites(HOST);
+      expect(isByGranule(one)).toBe(rights === "rw");
+      expect(one.lookUp(PAGE << PAGE_SHIFT, 1, true)).toBeUndefined();
+      expect(one.lookUp(PAGE << PAGE_SHIFT, 1, false)).toBe(HOST);
+    }
+  });
+
+  test("is not once all rights to write are taken, or when another page has its entry", () => {
+    const address = Number(PAGE << PAGE_SHIFT);
+    for (const take of [
+      ({ tlb }: Checked) => tlb.flushWrites(),
+      ({ tlb }: Checked) => tlb.flush(),
+      (one: Checked) => one.fill(PAGE + ENTRIES, HOST, "rw"),
+    ]) {
+      const one = new Checked();
+      one.tlb.fill(address, 0, HOST, true, true, false, true);
+      expect(one.lookUp(PAGE << PAGE_SHIFT, 1, true)).toBeUndefined();
+      expect(isByGranule(one)).toBe(true);
+      take(one);
+      expect(isByGranule(one)).toBe(false);
+    }
+  });
+});
+
 describe("a look-up", () => {
   test("hits exactly the accesses that are wholly on a page that was filled in", () => {
     const one = new Checked();

@@ -7,13 +7,15 @@
  *                                 12  host i32     byte offset of the physical page in WebAssembly memory
  * then, for writes                 0  tag i64      the same for writes
  *                                  8  addend i32   the same
- *                                 12  state i32    not 0: listed as used, perhaps as local, and perhaps kept
+ *                                 12  state i32    not 0: listed as used, perhaps as local, and perhaps kept; and
+ *                                                  whether what is read may be written but for guarded granules
  * ```
  * Reads and writes lie apart, and each look-up stays within 16 bytes: what waits for memory is mostly reads, and
  * twice as many pages of these fit into the host's first cache.
  *
  * A look-up takes the exclusive or of tag and address and compares with the page size: one check for the right page and
- * for all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there.
+ * for all bytes being on it. Whatever needs attention (no permission, code on the page, a device) has no tag there. Of a page with code
+ * the state says whether nothing but that is in the way of stores, so that who misses need only ask for the granule.
  */
 import { PAGE_SHIFT } from "./guard-bits.ts";
 
@@ -33,6 +35,7 @@ const STATE_WORD = 3;
 const USED = 1;
 const LOCAL = 2;
 const GLOBAL = 4;
+const BY_GRANULE = 8;
 const PAGES_OF_64_BITS: number = 2 ** (64 - PAGE_SHIFT);
 
 /** What code emitters need to know; offsets from the context pointer are the composer's. */
@@ -43,6 +46,9 @@ export interface SoftTlbShape {
   readonly writeTag: number;
   /** Bytes behind a tag. */
   readonly addend: number;
+  /** Bytes behind a tag for writes: the state, and its bit that says that granules which are not guarded may be written. */
+  readonly state: number;
+  readonly byGranule: number;
   readonly pageShift: number;
   readonly bytes: number;
 }
@@ -54,6 +60,8 @@ function shapeOf(indexBits: number): SoftTlbShape {
     readTag: 0,
     writeTag: 1 << (indexBits + ENTRY_SHIFT),
     addend: ADDEND_WORD * 4,
+    state: STATE_WORD * 4,
+    byGranule: BY_GRANULE,
     pageShift: PAGE_SHIFT,
     bytes: KINDS << (indexBits + ENTRY_SHIFT),
   };
@@ -102,7 +110,16 @@ export class SoftTlb {
     return this.base + (index << (ENTRY_SHIFT - 2));
   }
 
-  fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global = false): void {
+  /** `guarded`: some granules of the page are; if it is writable, it is so by granule. */
+  fill(
+    low: number,
+    high: number,
+    host: number,
+    readable: boolean,
+    writable: boolean,
+    global = false,
+    guarded = false,
+  ): void {
     const { words } = this;
     const index = (low >>> PAGE_SHIFT) & this.mask;
     const entry = this.entry(index);
@@ -111,14 +128,15 @@ export class SoftTlb {
     const state = words[write + STATE_WORD];
     if (state === 0) this.used[this.usedCount++] = index;
     if (!global && (state & LOCAL) === 0) this.local[this.localCount++] = index;
-    words[write + STATE_WORD] = USED | (global ? (state & LOCAL) | GLOBAL : LOCAL);
+    const granules = writable && guarded ? BY_GRANULE : 0;
+    words[write + STATE_WORD] = USED | granules | (global ? (state & LOCAL) | GLOBAL : LOCAL);
     if (readable) {
       words[entry] = tag;
       words[entry + 1] = high;
     } else {
       this.invalidate(entry);
     }
-    if (writable) {
+    if (writable && !guarded) {
       words[write] = tag;
       words[write + 1] = high;
     } else {
@@ -158,8 +176,12 @@ export class SoftTlb {
 
   /** Takes the right to write without asking from all entries; what may be read stays. */
   flushWrites(): void {
-    const { used, usedCount } = this;
-    for (let at = 0; at < usedCount; at++) this.invalidate(this.entry(used[at]) + this.writes);
+    const { used, usedCount, words } = this;
+    for (let at = 0; at < usedCount; at++) {
+      const write = this.entry(used[at]) + this.writes;
+      this.invalidate(write);
+      words[write + STATE_WORD] &= ~BY_GRANULE;
+    }
   }
 
   /** Drops all entries but the global ones; costs nothing for these. */
@@ -198,12 +220,16 @@ export class SoftTlb {
     }
   }
 
-  /** Takes the right to write without asking from every entry of a physical page. */
+  /** The physical page is guarded from now on: who may write it without asking has to ask for the granule. */
   dropWrites(host: number): void {
     const { words, used, usedCount } = this;
     for (let at = 0; at < usedCount; at++) {
       const entry = this.entry(used[at]);
-      if (words[entry + HOST_WORD] === (host | 0)) this.invalidate(entry + this.writes);
+      if (words[entry + HOST_WORD] !== (host | 0)) continue;
+      const write = entry + this.writes;
+      const isWritable = words[write] === words[entry] && words[write + 1] === words[entry + 1];
+      if (isWritable) words[write + STATE_WORD] |= BY_GRANULE;
+      this.invalidate(write);
     }
   }
 }

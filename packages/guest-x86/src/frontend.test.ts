@@ -40,7 +40,18 @@ function lift(
 }
 
 const layout = {
-  tlb: { offset: 4096, indexBits: 8, entryShift: 5, readTag: 0, writeTag: 16, addend: 8, pageShift: 12 },
+  tlb: {
+    offset: 4096,
+    indexBits: 8,
+    entryShift: 5,
+    readTag: 0,
+    writeTag: 16,
+    addend: 8,
+    state: 12,
+    byGranule: 8,
+    pageShift: 12,
+  },
+  guardWords: 0,
   cells: 0,
   jumpCache: { offset: 65536, indexBits: 8 },
 };

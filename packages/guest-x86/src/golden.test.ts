@@ -28,8 +28,11 @@ const layout: CodeLayout = {
     readTag: 0,
     writeTag: 16 << 14,
     addend: 8,
+    state: 12,
+    byGranule: 8,
     pageShift: 12,
   },
+  guardWords: 0,
   cells: 0,
   jumpCache: { offset: Header.guestStateEnd + (32 << 14), indexBits: 12 },
 };

@@ -8,7 +8,8 @@
  *   promote   like trap, for a region that has become hot
  *   compile   like trap, for threaded code that is worth compiling
  *   load, storeN   the soft-TLB check out of line, for code that runs seldom
- *   slow*     turn 64-bit parameters into halves for the JavaScript slow paths
+ *   slow*     turn 64-bit parameters into halves for the JavaScript slow paths; stores beside code, on pages with guarded
+ *             granules, are done here
  */
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import { type CodeLayout, EngineExit, Header } from "../layout.ts";
@@ -24,6 +25,10 @@ const I64_OR = 0x84;
 const I64_EQ = 0x51;
 const I32_XOR = 0x73;
 const I32_SHL = 0x74;
+const I32_EQ = 0x46;
+const I32_EQZ = 0x45;
+const I64_EQZ = 0x50;
+const V128_LOAD = [0xfd, 0x00, 0x00];
 const TABLE_COPY = [0xfc, 0x0e, 0x00, 0x00];
 
 /** Like trap, by another import. */
@@ -94,6 +99,12 @@ const STORES: readonly (readonly [string, number, ValueType, readonly number[]])
   ["store16", 16, "v128", [0xfd, 0x0b, 0, 0]],
 ];
 
+const STORE_OF_SIZE: Readonly<Record<number, readonly number[]>> = Object.fromEntries(
+  STORES.map(([, size, , store]) => [size, store]),
+);
+/** The i64 number of a place's granule, of 64 bytes, counted from anywhere 64 of them begin. */
+const granuleOf = (place: readonly number[]): number[] => [...place, i32Const, 6, I32_SHR_U, Wasm.i64ExtendI32U];
+
 /** Halves of the i64 in local n. */
 const low = (local: number): number[] => [localGet, local, Wasm.i32WrapI64];
 const high = (local: number): number[] => [localGet, local, i64Const, 32, I64_SHR_U, Wasm.i32WrapI64];
@@ -136,6 +147,79 @@ function functions(layout: CodeLayout): SupportFunction[] {
     Wasm.i32Add,
   ];
   const jump = firstDefined;
+  const slowStore = firstDefined + 5;
+  const slowStoreVector = firstDefined + 6;
+  const sizeIn = (info: number): number[] => [localGet, info, i32Const, ...s32(0xff), Wasm.i32And];
+  /**
+   * `if` the page may be read here and written but for guarded granules, has some of these, and none of them is touched: local 6 is
+   * then the place in memory. Local 4 is the TLB entry, 5 the page's guard word. A page without guards is for the slow path, which
+   * fills in the entry.
+   */
+  const ifBesideCode = (info: number): number[] => [
+    ...lookUp(tlb.readTag, 4),
+    i32Const,
+    ...s32((1 << tlb.pageShift) + 1),
+    ...sizeIn(info),
+    Wasm.i32Sub,
+    Wasm.i64ExtendI32U,
+    Wasm.i64LtU,
+    Wasm.if,
+    0x7f,
+    localGet,
+    4,
+    i32Load,
+    2,
+    ...u32(tlb.offset + tlb.writeTag + tlb.state),
+    i32Const,
+    ...s32(tlb.byGranule),
+    Wasm.i32And,
+    Wasm.if,
+    0x7f,
+    // The guard word of the host's page; its granules' bits are counted from the address, as shifts take the low six bits.
+    ...host(tlb.readTag, 4),
+    localTee,
+    6,
+    i32Const,
+    ...s32(tlb.pageShift),
+    I32_SHR_U,
+    i32Const,
+    3,
+    I32_SHL,
+    i64Load,
+    3,
+    ...u32(layout.guardWords),
+    localTee,
+    5,
+    I64_EQZ,
+    I32_EQZ,
+    localGet,
+    5,
+    ...granuleOf([localGet, 6]),
+    I64_SHR_U,
+    localGet,
+    5,
+    ...granuleOf([localGet, 6, ...sizeIn(info), Wasm.i32Add, i32Const, 1, Wasm.i32Sub]),
+    I64_SHR_U,
+    I64_OR,
+    Wasm.i32WrapI64,
+    i32Const,
+    ...s32(-1),
+    I32_XOR,
+    Wasm.i32And,
+    i32Const,
+    1,
+    Wasm.i32And,
+    Wasm.else,
+    i32Const,
+    0,
+    end,
+    Wasm.else,
+    i32Const,
+    0,
+    end,
+    Wasm.if,
+    0x40,
+  ];
   const spend = [
     localGet,
     0,
@@ -296,15 +380,75 @@ function functions(layout: CodeLayout): SupportFunction[] {
       name: "slowStore",
       parameters: ["i32", "i64", "i64", "i32"],
       result: "i32",
-      locals: [],
-      code: [localGet, 0, ...low(1), ...high(1), ...low(2), ...high(2), localGet, 3, Wasm.call, 2],
+      locals: ["i32", "i64", "i32"],
+      code: [
+        ...ifBesideCode(3),
+        // Where it is, and the value; then the size decides.
+        ...[8, 4, 2].flatMap((size) => [
+          ...sizeIn(3),
+          i32Const,
+          size,
+          I32_EQ,
+          Wasm.if,
+          0x40,
+          localGet,
+          6,
+          localGet,
+          2,
+          ...STORE_OF_SIZE[size],
+          i32Const,
+          0,
+          Wasm.return,
+          end,
+        ]),
+        localGet,
+        6,
+        localGet,
+        2,
+        ...STORE_OF_SIZE[1],
+        i32Const,
+        0,
+        Wasm.return,
+        end,
+        localGet,
+        0,
+        ...low(1),
+        ...high(1),
+        ...low(2),
+        ...high(2),
+        localGet,
+        3,
+        Wasm.call,
+        2,
+      ],
     },
     {
       name: "slowStoreVector",
       parameters: ["i32", "i64", "i32"],
       result: "i32",
-      locals: [],
-      code: [localGet, 0, ...low(1), ...high(1), localGet, 2, Wasm.call, 3],
+      locals: ["i64", "i32", "i64", "i32"],
+      code: [
+        ...ifBesideCode(2),
+        localGet,
+        6,
+        localGet,
+        0,
+        ...V128_LOAD,
+        ...u32(Header.storeValue),
+        ...STORE_OF_SIZE[16],
+        i32Const,
+        0,
+        Wasm.return,
+        end,
+        localGet,
+        0,
+        ...low(1),
+        ...high(1),
+        localGet,
+        2,
+        Wasm.call,
+        3,
+      ],
     },
     {
       name: "load",
@@ -369,14 +513,14 @@ function functions(layout: CodeLayout): SupportFunction[] {
               ...u32(Header.storeValue),
               localGet,
               0,
-              ...low(1),
-              ...high(1),
+              localGet,
+              1,
               localGet,
               3,
               Wasm.call,
-              3,
+              slowStoreVector,
             ]
-          : [localGet, 0, ...low(1), ...high(1), ...low(2), ...high(2), localGet, 3, Wasm.call, 2]),
+          : [localGet, 0, localGet, 1, localGet, 2, localGet, 3, Wasm.call, slowStore]),
         end,
       ],
     })),

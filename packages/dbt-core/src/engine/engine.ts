@@ -81,6 +81,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
         cells: Header.guestStateEnd,
         tlb: { ...shape, offset },
         jumpCache: { offset: offset + shape.bytes, indexBits: JUMP_CACHE_BITS },
+        guardWords: options.memory.guardWordOffset(0),
       };
     });
     this.blockPages = Math.ceil((Header.guestStateEnd + CELL_BYTES + this.layouts.length * viewBytes) / PAGE_BYTES);
@@ -489,8 +490,9 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const answer = this.space.translate(high * TWO_32 + (low >>> 0), access);
     if (answer < 0) return answer;
     const page = (answer >>> SPACE_PAGE_SHIFT) & SPACE_PAGE_MASK;
-    const writable = (answer & SPACE_WRITABLE) !== 0 && !this.engine.options.memory.isGuarded(page);
-    this.current.tlb.fill(low, high, page * PAGE_BYTES, true, writable, (answer & SPACE_GLOBAL) !== 0);
+    const writable = (answer & SPACE_WRITABLE) !== 0;
+    const guarded = this.engine.options.memory.isGuarded(page);
+    this.current.tlb.fill(low, high, page * PAGE_BYTES, true, writable, (answer & SPACE_GLOBAL) !== 0, guarded);
     return page;
   }
 
@@ -625,8 +627,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   private dropsCode(page: number, offset: number, length: number): boolean {
-    const { memory } = this.engine.options;
-    return memory.isGuarded(page) && memory.checkStore(page, offset, length);
+    return this.engine.options.memory.checkStore(page, offset, length);
   }
 
   private writePart(low: number, high: number, page: number, size: number, from: number): void {

@@ -31,7 +31,16 @@ export interface MemoryPort {
 export interface TlbPort {
   /** Byte offset of the page that may be read (written) at an address; 0 where it does not know one. */
   find(low: number, high: number, write: boolean): number;
-  fill(low: number, high: number, host: number, readable: boolean, writable: boolean, global: boolean): void;
+  /** `guarded`: some granules of the page are; if it is writable, those may not be written without asking. */
+  fill(
+    low: number,
+    high: number,
+    host: number,
+    readable: boolean,
+    writable: boolean,
+    global: boolean,
+    guarded: boolean,
+  ): void;
   flush(): void;
   /** Takes the right to write without asking from all entries. */
   flushWrites(): void;

@@ -30,8 +30,11 @@ const layout: CodeLayout = {
     readTag: 0,
     writeTag: 16,
     addend: 8,
+    state: 12,
+    byGranule: 8,
     pageShift: 12,
   },
+  guardWords: 0,
   jumpCache: { offset: 4096 + CELL_BYTES + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
 };
 const forms = ["cold", "hot", "threaded"] as const;

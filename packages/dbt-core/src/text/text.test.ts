@@ -9,7 +9,18 @@ const helpers: HelperDeclaration[] = [
   { name: "ask", parameters: ["i32"], result: "i32", reads: "none", writes: "none", exits: false },
 ];
 const layout = {
-  tlb: { offset: 4096, indexBits: 14, entryShift: 5, readTag: 0, writeTag: 16, addend: 8, pageShift: 12 },
+  tlb: {
+    offset: 4096,
+    indexBits: 14,
+    entryShift: 5,
+    readTag: 0,
+    writeTag: 16,
+    addend: 8,
+    state: 12,
+    byGranule: 8,
+    pageShift: 12,
+  },
+  guardWords: 0,
   cells: 0,
   jumpCache: { offset: 36864, indexBits: 12 },
 };
