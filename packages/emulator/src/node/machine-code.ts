@@ -12,8 +12,16 @@ import type { CodeCodec } from "@doppel/dbt-core";
 /** Those of which it is known what these functions take: anything else ends the process. */
 const KNOWN_VERSIONS: readonly RegExp[] = [/^13\.6\./];
 
-/** Undefined where V8 is of a version that is not known. */
+/**
+ * An option of Node's, not of V8's, that V8 does not look for when it takes code back: with it there is nothing behind a memory's
+ * end that would catch code which was made to rely on that.
+ */
+const NO_TRAP_HANDLER = /disable-wasm-trap-handler/;
+
+/** Undefined where V8 is of a version that is not known, or may be given code that it cannot run safely. */
 export function machineCode(): CodeCodec | undefined {
+  const nodeOptions = [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""];
+  if (nodeOptions.some((option) => NO_TRAP_HANDLER.test(option))) return undefined;
   if (!KNOWN_VERSIONS.some((known) => known.test(process.versions.v8))) return undefined;
   const serialize = native("SerializeWasmModule(a)") as (module: WebAssembly.Module) => ArrayBuffer;
   const deserialize = native("DeserializeWasmModule(a, b)") as (
