@@ -41,7 +41,7 @@ export interface Checkpointable {
   standing(page: number): Standing;
   /** Copies a page to the start of `into`. */
   readPage(page: number, into: Uint8Array): void;
-  /** Overwrites a page of a standby's machine. */
+  /** Overwrites a page of a standby's machine with a copy of `content`, whose buffer is used again afterwards. */
   writePage(page: number, content: Uint8Array): void;
 
   saveState(): Uint8Array;

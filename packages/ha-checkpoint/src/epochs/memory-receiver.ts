@@ -169,9 +169,10 @@ export class MemoryReceiver {
         if (epoch === undefined || this.#direct) return this.#write(page, content);
         const earlier = epoch.pages.get(page);
         if (earlier === undefined) this.#stagedPages++;
-        else this.#buffers.give(earlier);
         overflow ||= this.#stagedPages > stagedPages;
-        if (!overflow) epoch.pages.set(page, content);
+        if (overflow) return;
+        epoch.pages.set(page, content);
+        if (earlier !== undefined) this.#buffers.give(earlier);
       },
     });
     return complaint ?? (overflow ? `more than ${stagedPages} pages of epochs that are not committed` : undefined);
