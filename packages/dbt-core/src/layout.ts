@@ -77,11 +77,12 @@ export interface TlbLayout {
 }
 
 /**
- * Direct-mapped cache from guest-virtual code addresses to table indices: { address i64, index i32, unit i32 }; the unit of
- * threaded code is 0 for what is compiled.
+ * From guest-virtual code addresses to table indices, in sets of two ways (`engine/jump-cache.ts`), each { address i64, index i32,
+ * unit i32 }; the unit of threaded code is 0 for what is compiled.
  */
 export interface JumpCacheLayout {
   readonly offset: number;
+  /** Of the number of sets. */
   readonly indexBits: number;
 }
 

@@ -30,7 +30,8 @@ import {
   type ServiceHandler,
 } from "./context.ts";
 import { Slices } from "./slices.ts";
-import { JUMP_CACHE_BITS, JUMP_CACHE_ENTRY, View } from "./view.ts";
+import { JUMP_CACHE_BITS, JUMP_CACHE_BYTES } from "./jump-cache.ts";
+import { View } from "./view.ts";
 import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
 import { entryAt, SlotEntries } from "../threaded/slot-entries.ts";
@@ -73,8 +74,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   constructor(options: EngineOptions<F>) {
     this.options = options;
     const { shape } = options.tlb;
-    const jumpCacheBytes = JUMP_CACHE_ENTRY << JUMP_CACHE_BITS;
-    const viewBytes = shape.bytes + jumpCacheBytes;
+    const viewBytes = shape.bytes + JUMP_CACHE_BYTES;
     this.layouts = Array.from({ length: options.views?.count ?? 1 }, (_, view) => {
       const offset = Header.guestStateEnd + CELL_BYTES + view * viewBytes;
       return {
@@ -204,7 +204,6 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.table.table.set(TRAP_SLOT, exports.trap);
     this.table.table.set(LEAVE_SLOT, exports.leave);
     this.table.setTrap(TRAP_SLOT, RESERVED_SLOTS, exports.copySlot);
-    for (const view of this.views) view.flushJumpCache(true);
   }
 
   private createView(layout: CodeLayout, index: number): View {
@@ -336,17 +335,16 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.engine.options.heap.holdLinks(linkSlots);
     this.table.growTo(this.engine.options.heap.slotCount);
     if (module !== undefined) void new WebAssembly.Instance(module, this.current.imports);
-    this.lone = lone;
-    this.stepEntry = this.current.cacheJump(low, high, module === undefined ? this.threadedSlot : STEP_SLOT, entry);
+    this.lone = { ...lone, low, high };
+    this.current.jumps.add(low, high, module === undefined ? this.threadedSlot : STEP_SLOT, entry, 0);
   }
 
-  /** An instruction that is to run alone, and its jump-cache entry. */
-  private lone: LoneInstruction | undefined;
-  private stepEntry = 0;
+  /** An instruction that is to run alone, and its address. */
+  private lone: (LoneInstruction & { readonly low: number; readonly high: number }) | undefined;
 
   private forgetStep(): void {
     if (this.lone === undefined) return;
-    this.current.forgetJump(this.stepEntry);
+    this.current.jumps.remove(this.lone.low, this.lone.high);
     this.engine.options.heap.releaseLinks(this.lone.linkSlots);
     this.engine.translator.releaseOne(this.lone);
     this.lone = undefined;
@@ -354,7 +352,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
 
   /** Home slots that it remembers may be others' from now on. */
   flushJumpCaches(): void {
-    for (const view of this.views) view.flushJumpCache();
+    for (const view of this.views) view.jumps.flush();
   }
 
   /** Goes on where a helper said. */
@@ -454,9 +452,10 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
       if (fragment.otherPages.length > 0 || engine.options.heap.leavesPage(slot)) current.mappedLinks.add(slot);
     }
     const entry = entryAt(fragment, low & PAGE_MASK);
+    const optionalBits = engine.optionalModeBits & ~fragment.ignoredMode;
     const bySlot = slot > 0 && (entry === 0 || this.slotEntries.set(slot, entry));
-    const cached = bySlot ? 0 : current.cacheJump(low, high, fragment.homeSlot, entry);
-    current.noteModal(slot, cached, engine.optionalModeBits & ~fragment.ignoredMode);
+    if (!bySlot) current.jumps.add(low, high, fragment.homeSlot, entry, optionalBits);
+    if (slot > 0) current.noteModal(slot, optionalBits);
     return fragment.homeSlot;
   }
 
@@ -686,7 +685,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.linkDrops++;
     this.table.unlink([...view.mappedLinks]);
     view.mappedLinks.clear();
-    view.flushJumpCache();
+    view.jumps.flush();
     view.codePages.clear();
     view.seenAt.clear();
     view.hasLocalCode = false;

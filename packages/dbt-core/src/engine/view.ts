@@ -2,10 +2,8 @@
 import type { SupportExports } from "../emit/support-module.ts";
 import { ImportModule } from "../emit/module-emitter.ts";
 import type { CodeLayout } from "../layout.ts";
+import { JumpCache } from "./jump-cache.ts";
 import type { FragmentPort, MemoryPort, TlbPort } from "./ports.ts";
-
-export const JUMP_CACHE_BITS = 13;
-export const JUMP_CACHE_ENTRY = 16;
 
 interface ViewParts {
   readonly memory: Pick<MemoryPort, "bytes" | "view">;
@@ -26,14 +24,10 @@ export class View {
   readonly imports: WebAssembly.Imports;
   /** The table slot where its threaded code is entered, or 0. */
   readonly threadedSlot: number;
-  private readonly memory: Pick<MemoryPort, "bytes" | "view">;
-  /** Byte offset of the jump cache in memory. */
-  private readonly jumpCache: number;
-  private jumpCacheUsed = false;
+  readonly jumps: JumpCache;
   private lastMode = -1;
-  /** Link slots and jump-cache entries that lead to code which goes by optional bits of the mode, and by which. */
+  /** Link slots that lead to code which goes by optional bits of the mode, and by which. */
   private readonly modalLinks: Map<number, number> = new Map();
-  private readonly modalJumps: Map<number, number> = new Map();
   /** Virtual pages that code was linked from, to know which remaps concern links. */
   readonly codePages: Set<number> = new Set();
   /** Some of that code is not global. */
@@ -44,8 +38,7 @@ export class View {
   readonly seenAt: Map<number, number[]> = new Map();
 
   constructor({ memory, pointer, tlb, layout, exports, imports, threadedSlot }: ViewParts) {
-    this.memory = memory;
-    this.jumpCache = pointer + layout.jumpCache.offset;
+    this.jumps = new JumpCache(memory, pointer + layout.jumpCache.offset);
     this.tlb = tlb;
     this.layout = layout;
     this.exports = exports;
@@ -67,9 +60,9 @@ export class View {
     const changed = mode ^ this.lastMode;
     if (changed === 0) return [];
     this.lastMode = mode;
-    if ((changed & ~optionalBits) !== 0) this.flushJumpCache();
+    if ((changed & ~optionalBits) !== 0) this.jumps.flush();
     if ((changed & optionalBits) === 0) return [];
-    for (const entry of takeModal(this.modalJumps, changed)) this.forgetJump(entry);
+    this.jumps.removeModal(changed);
     return takeModal(this.modalLinks, changed);
   }
 
@@ -79,10 +72,10 @@ export class View {
     for (const { distance } of otherPages) this.codePages.add(virtualPage + distance);
   }
 
-  /** A link slot or a jump-cache entry, unless 0, leads to code that goes by these optional bits of the mode. */
-  noteModal(slot: number, entry: number, bits: number): void {
-    if (slot > 0 && (bits !== 0 || this.modalLinks.size > 0)) note(this.modalLinks, slot, bits);
-    if (entry > 0 && (bits !== 0 || this.modalJumps.size > 0)) note(this.modalJumps, entry, bits);
+  /** A link slot leads to code that goes by these optional bits of the mode. */
+  noteModal(slot: number, bits: number): void {
+    if (bits !== 0) this.modalLinks.set(slot, bits);
+    else if (this.modalLinks.size > 0) this.modalLinks.delete(slot);
   }
 
   /** Which of the virtual pages this is that the physical page was seen at. */
@@ -91,36 +84,6 @@ export class View {
     if (places === undefined) this.seenAt.set(page, (places = []));
     const alias = places.indexOf(virtualPage);
     return alias < 0 ? places.push(virtualPage) - 1 : alias;
-  }
-
-  /** Jumps to the address go through the slot, threaded code at `unit`; returns the entry. */
-  cacheJump(low: number, high: number, slot: number, unit = 0): number {
-    const shifted = (low >>> 12) | (high << 20);
-    const index = (low ^ shifted) & ((1 << JUMP_CACHE_BITS) - 1);
-    const entry = this.jumpCache + index * JUMP_CACHE_ENTRY;
-    const { view } = this.memory;
-    view.setInt32(entry, low, true);
-    view.setInt32(entry + 4, high, true);
-    view.setInt32(entry + 8, slot, true);
-    view.setInt32(entry + 12, unit, true);
-    this.jumpCacheUsed = true;
-    return entry;
-  }
-
-  forgetJump(entry: number): void {
-    const index = (entry - this.jumpCache) / JUMP_CACHE_ENTRY;
-    this.memory.view.setInt32(entry, index ^ ELSEWHERE, true);
-    this.memory.view.setInt32(entry + 4, 0, true);
-  }
-
-  /**
-   * Every entry empty: an address that hashes elsewhere. (A discarded fragment stays in: its home slot holds a trap, or
-   * its threaded code a record, which asks again.)
-   */
-  flushJumpCache(force = false): void {
-    if (!this.jumpCacheUsed && !force) return;
-    this.memory.bytes.set(emptyJumpCache, this.jumpCache);
-    this.jumpCacheUsed = false;
   }
 
   /** Whether code was linked from any of these virtual pages. */
@@ -135,24 +98,10 @@ export class View {
   }
 }
 
-function note(modal: Map<number, number>, key: number, bits: number): void {
-  if (bits !== 0) modal.set(key, bits);
-  else modal.delete(key);
-}
-
 /** Removes and returns what goes by any of the bits. */
 function takeModal(modal: Map<number, number>, bits: number): number[] {
   const taken: number[] = [];
   for (const [key, used] of modal) if ((used & bits) !== 0) taken.push(key);
   for (const key of taken) modal.delete(key);
   return taken;
-}
-
-/** Entry n is for an address that hashes to another: this bit of it counts once, however many bits an index has. */
-const ELSEWHERE = 1 << 11;
-const emptyJumpCache: Uint8Array = new Uint8Array(JUMP_CACHE_ENTRY << JUMP_CACHE_BITS);
-{
-  const entries = new DataView(emptyJumpCache.buffer);
-  for (let index = 0; index < 1 << JUMP_CACHE_BITS; index++)
-    entries.setInt32(index * JUMP_CACHE_ENTRY, index ^ ELSEWHERE, true);
 }

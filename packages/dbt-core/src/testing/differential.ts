@@ -35,11 +35,12 @@ const layout: CodeLayout = {
     pageShift: 12,
   },
   guardWords: 0,
-  jumpCache: { offset: 4096 + CELL_BYTES + (TLB_ENTRY << TLB_BITS), indexBits: 3 },
+  jumpCache: { offset: 4096 + CELL_BYTES + (TLB_ENTRY << TLB_BITS), indexBits: 2 },
 };
 const forms = ["cold", "hot", "threaded"] as const;
 type Form = (typeof forms)[number];
-const JUMP_CACHE_ENTRY = 16;
+const JUMP_CACHE_WAY = 16;
+const JUMP_CACHE_SET = 32;
 
 /** More host stack than any frame takes: a region has room for so many calls, and a callee for one less. */
 const CALL_ROOM = 2 ** 18;
@@ -153,8 +154,8 @@ class EmittedMachine {
   }
 
   private jumpCacheEntry(low: number, high: number): number {
-    const index = (low ^ ((low >>> 12) | (high << 20))) & 7;
-    return Place.context + layout.jumpCache.offset + index * JUMP_CACHE_ENTRY;
+    const index = (low ^ ((low >>> 12) | (high << 20))) & 3;
+    return Place.context + layout.jumpCache.offset + index * JUMP_CACHE_SET + (low & 1) * JUMP_CACHE_WAY;
   }
 
   begin(seed: number, script: readonly bigint[]): void {
@@ -195,7 +196,8 @@ class EmittedMachine {
       }
     }
     for (let index = 0; index < 1 << layout.jumpCache.indexBits; index++) {
-      view.setBigInt64(Place.context + layout.jumpCache.offset + index * JUMP_CACHE_ENTRY, BigInt(index ^ 1), true);
+      const set = Place.context + layout.jumpCache.offset + index * JUMP_CACHE_SET;
+      for (const way of [set, set + JUMP_CACHE_WAY]) view.setBigInt64(way, BigInt(index ^ 1), true);
     }
   }
 

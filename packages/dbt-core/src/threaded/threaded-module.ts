@@ -72,16 +72,19 @@ function writeEnter(out: ByteWriter, { jumpCache }: CodeLayout): void {
   // entry = slot entries[slot]
   out.raw(Uint8Array.of(Wasm.localGet, entry, Wasm.localGet, 2, Wasm.i32Const, 2, I32_SHL, Wasm.i32Add));
   out.raw(Uint8Array.of(Wasm.i32Load, 2, 0, Wasm.localSet, entry, Wasm.else));
-  // entry = place of the address in the jump cache; entry = is the address there ? entry.unit : 0
+  // entry = set of the address in the jump cache; entry = a way is for the address ? way.unit : 0
   out.raw(Uint8Array.of(Wasm.localGet, 1, Wasm.i32WrapI64, Wasm.localGet, 1, Wasm.i64Const, 12, I64_SHR_U));
   out.raw(Uint8Array.of(Wasm.i32WrapI64, I32_XOR, Wasm.i32Const));
   out.s32((1 << jumpCache.indexBits) - 1);
-  out.raw(Uint8Array.of(Wasm.i32And, Wasm.i32Const, 4, I32_SHL, Wasm.localGet, 0, Wasm.i32Add, Wasm.localTee, entry));
-  out.raw(Uint8Array.of(Wasm.i64Load, 3));
-  out.u32(jumpCache.offset);
-  out.raw(Uint8Array.of(Wasm.localGet, 1, I64_EQ, Wasm.if, I32, Wasm.localGet, entry, Wasm.i32Load, 2));
-  out.u32(jumpCache.offset + 12);
-  out.raw(Uint8Array.of(Wasm.else, Wasm.i32Const, 0, Wasm.end, Wasm.localSet, entry, Wasm.end));
+  out.raw(Uint8Array.of(Wasm.i32And, Wasm.i32Const, 5, I32_SHL, Wasm.localGet, 0, Wasm.i32Add, Wasm.localSet, entry));
+  for (const way of [0, 16]) {
+    out.raw(Uint8Array.of(Wasm.localGet, entry, Wasm.i64Load, 3));
+    out.u32(jumpCache.offset + way);
+    out.raw(Uint8Array.of(Wasm.localGet, 1, I64_EQ, Wasm.if, I32, Wasm.localGet, entry, Wasm.i32Load, 2));
+    out.u32(jumpCache.offset + way + 12);
+    out.u8(Wasm.else);
+  }
+  out.raw(Uint8Array.of(Wasm.i32Const, 0, Wasm.end, Wasm.end, Wasm.localSet, entry, Wasm.end));
   out.raw(Uint8Array.of(Wasm.localGet, entry, Wasm.i32Eqz, Wasm.if, EMPTY));
   out.raw(Uint8Array.of(...parameters, Wasm.returnCall, Callee.trap, Wasm.end));
   // if --entry.count < 0
