@@ -64,7 +64,8 @@ Ctrl-A x ends, Ctrl-A s saves, Ctrl-A Ctrl-A is one for the guest.
 `;
 
 const MEBIBYTE = 2 ** 20;
-/** What a shell has for a command that SIGTERM ended. */
+/** What a shell has for a command that a signal ended. */
+const BROKEN_PIPE = 128 + 13;
 const TERMINATED = 128 + 15;
 
 function readFile(path: string): Uint8Array {
@@ -178,12 +179,13 @@ export async function run(args: readonly string[]): Promise<number> {
       machine.resume();
     }
   };
-  lines.terminal?.open({ x: quit, s: () => void saveAndEnd() });
   let status = 0;
-  const terminate = (): void => {
-    status = TERMINATED;
+  const endWith = (reason: number): void => {
+    status = reason;
     quit();
   };
+  const terminate = (): void => endWith(TERMINATED);
+  lines.terminal?.open({ x: quit, s: () => void saveAndEnd() }, () => endWith(BROKEN_PIPE));
   process.once("SIGTERM", terminate);
   try {
     const ended = machine.run();

@@ -113,6 +113,12 @@ it("a machine is asked, saved and ended at its control socket", async () => {
   expect(text(file("serial"))).toBe(prints);
 });
 
+it("a machine whose terminal has gone ends as by SIGPIPE", () => {
+  const script = '{ "$@"; echo "ended with $?" >&2; } | true';
+  const { stderr } = spawnSync("sh", ["-c", script, "sh", ...vm("--kernel", busy)], { encoding: "utf8" });
+  expect(stderr).toBe("ended with 141\n");
+});
+
 it("--translations: a kernel's second start finds what the first translated", () => {
   using folder = temporaryDirectory();
   const start = (): { serial: string; kept: number; threaded: number } => {

@@ -12,11 +12,15 @@ export class TerminalLine {
   readonly line: HostLine = new HostLine();
   private isEscaped = false;
 
-  /** From here on the terminal is the machine's. */
-  open(commands: TerminalCommands): void {
+  /** From here on the terminal is the machine's. `gone` hears when nobody reads its output any more. */
+  open(commands: TerminalCommands, gone: () => void): void {
     const { stdin, stdout } = process;
     if (stdin.isTTY) stdin.setRawMode(true);
     this.line.connect(stdout);
+    stdout.on("error", () => {
+      this.line.connect(undefined);
+      gone();
+    });
     this.line.onThrottle = (isFull) => (isFull ? stdin.pause() : stdin.resume());
     stdin.on("data", (bytes: Buffer) => this.line.give(this.withoutCommands(bytes, commands)));
     // Without input the machine runs on.
