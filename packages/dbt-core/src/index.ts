@@ -29,19 +29,15 @@ export type {
   ServiceHandler,
 } from "./engine/context.ts";
 export { keepModules } from "./engine/keep-modules.ts";
-export { Engine, RESERVED_SLOTS } from "./engine/engine.ts";
+export { RESERVED_SLOTS } from "./engine/code-table.ts";
+export { Engine } from "./engine/engine.ts";
 export * from "./engine/ports.ts";
 export { type CodePlace, placeOf, prepareCode } from "./engine/prepare.ts";
 export { type ByteStore, type CodeCodec, ModuleArchive, type ModuleArchiveContents } from "./engine/module-archive.ts";
 export { CELL_BYTES } from "./threaded/record.ts";
 export { UnitArchive, type UnitParts } from "./threaded/unit-archive.ts";
-export {
-  type CodeView,
-  TierNumber,
-  Translator,
-  type TranslatorOptions,
-  type TranslatorStatistics,
-} from "./engine/translator.ts";
+export { TierNumber } from "./engine/tier.ts";
+export { type CodeView, Translator, type TranslatorOptions, type TranslatorStatistics } from "./engine/translator.ts";
 export { ImportModule, ModuleEmitter } from "./emit/module-emitter.ts";
 export { RegionEmitter } from "./emit/region-emitter.ts";
 export { type CodeLayout, EngineExit, Header, type TlbLayout } from "./layout.ts";

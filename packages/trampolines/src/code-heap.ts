@@ -118,6 +118,8 @@ export class CodeHeap<Module> {
   private askedSlots: Map<number, number> = new Map();
   private readonly linkSlotOf: Map<number, LinkSlot> = new Map();
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
+  /** Those of them that are no process's for now. */
+  private readonly idle: Set<TableOfProcess<Module>> = new Set();
   private readonly modules: Map<number, HeapModule<Module>> = new Map();
   /** Discarded since the last `reclaim`. */
   private readonly discardedModules: HeapModule<Module>[] = [];
@@ -161,9 +163,9 @@ export class CodeHeap<Module> {
     return free;
   }
 
-  /** Tables that fragments can be linked in. */
+  /** Tables of processes. */
   get tableCount(): number {
-    return this.tables.size;
+    return this.tables.size - this.idle.size;
   }
 
   attach(table: TableOfProcess<Module>): void {
@@ -171,6 +173,11 @@ export class CodeHeap<Module> {
   }
   detach(table: TableOfProcess<Module>): void {
     this.tables.delete(table);
+    this.idle.delete(table);
+  }
+  setIdle(table: TableOfProcess<Module>, idle: boolean): void {
+    if (idle) this.idle.add(table);
+    else this.idle.delete(table);
   }
 
   private static entryKey(page: number, offset: number): number {

@@ -26,6 +26,8 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   private trapSlot = -1;
   private readonly heap: CodeHeap<Module>;
   private readonly instantiated: Set<number> = new Set();
+  /** Those that the process which has the table now has asked for. */
+  private readonly used: Set<number> = new Set();
   /**
    * The fragment that each linked slot leads to. The slots of one fragment are a ring: `next` and `before` of each, and one
    * of them by fragment.
@@ -42,6 +44,21 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     heap.attach(this);
   }
 
+  /** A process begins to run through it. */
+  occupy(): void {
+    this.heap.setIdle(this, false);
+  }
+
+  /**
+   * That process has ended: all link slots hold traps. Home slots keep what was instantiated, for the process that takes the table
+   * next.
+   */
+  vacate(): void {
+    this.unlinkAll();
+    this.used.clear();
+    this.heap.setIdle(this, true);
+  }
+
   /** Fills every slot from `firstFree` with the stub at `trapSlot`. */
   setTrap(trapSlot: number, firstFree: number, copySlot: CopySlot): void {
     this.trapSlot = trapSlot;
@@ -56,13 +73,15 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     this.table.grow(wanted - this.table.length, this.table.get(this.trapSlot));
   }
 
-  /** Whether the module's fragments were in this table already; `instantiate` puts them there if not. */
+  /** Whether the process has had the module before. If not, its fragments are in the table now: by `instantiate`, if need be. */
   ensure(
     container: HeapModule<Module>,
     instantiate: (module: Module, slots: readonly number[] | undefined) => void,
   ): boolean {
-    if (this.instantiated.has(container.id)) return true;
+    if (this.used.has(container.id)) return true;
+    this.used.add(container.id);
     this.growTo(this.heap.slotCount);
+    if (this.instantiated.has(container.id)) return false;
     this.instantiated.add(container.id);
     if (container.module === undefined) return false;
     instantiate(container.module, container.slots);
@@ -129,6 +148,7 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
 
   forget(container: HeapModule<Module>): void {
     this.instantiated.delete(container.id);
+    this.used.delete(container.id);
   }
 
   private forgetSlot(slot: number): void {
@@ -156,14 +176,18 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
 
   /** Traps in all link slots again. */
   unlinkAll(): void {
-    for (let slot = 0; slot < this.fragmentAt.length; slot++)
-      if (this.fragmentAt[slot] !== undefined) this.copySlot(slot, this.trapSlot);
-    this.fragmentAt.length = 0;
+    const { fragmentAt } = this;
+    for (let slot = 0; slot < fragmentAt.length; slot++) {
+      if (fragmentAt[slot] === undefined) continue;
+      this.copySlot(slot, this.trapSlot);
+      fragmentAt[slot] = undefined;
+    }
     this.slotOf.clear();
   }
 
   dispose(): void {
     this.heap.detach(this);
+    this.used.clear();
     this.slotOf.clear();
     this.fragmentAt.length = 0;
   }

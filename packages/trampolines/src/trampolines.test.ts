@@ -273,6 +273,26 @@ describe("tables", () => {
     expect(process.through(slot)).toBe(0);
   });
 
+  test("T8 a table that is left behind has traps in all link slots, and what it was filled with for the next process", () => {
+    const heap = new CodeHeap<WebAssembly.Module>(RESERVED);
+    const process = new Process(heap);
+    const [one, two] = [addFragment(heap, 1), addFragment(heap, 2, { offset: 50 })];
+    const [toOne, toTwo] = [0, 1].map((distance) => heap.linkSlot(1, 0, distance));
+    process.link(toOne, one);
+    process.link(toTwo, two);
+    process.table.vacate();
+    expect([heap.tableCount, process.through(toOne), process.through(toTwo)]).toEqual([0, 0, 0]);
+    // Nobody has it, and yet code that is discarded goes from it as well.
+    heap.discard(two);
+    expect(process.through(two.homeSlot)).toBe(0);
+    process.table.occupy();
+    let instantiated = 0;
+    expect(process.table.ensure(one.container, () => instantiated++)).toBe(false);
+    expect(process.table.ensure(one.container, () => instantiated++)).toBe(true);
+    process.table.link(toOne, one);
+    expect([heap.tableCount, instantiated, process.through(toOne), process.through(toTwo)]).toEqual([1, 0, 1, 0]);
+  });
+
   test("T8 a table that is disposed of is out of the heap's reach", () => {
     const heap = new CodeHeap<WebAssembly.Module>(RESERVED);
     const process = new Process(heap);

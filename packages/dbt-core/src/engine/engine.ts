@@ -4,8 +4,7 @@
  * Translated code never returns for a translation: a trap stub or a jump-cache miss calls `resolve`, which answers
  * with a table slot. It returns only with a reason in the context header.
  */
-import { ImportModule } from "../emit/module-emitter.ts";
-import { type SupportExports, supportModule } from "../emit/support-module.ts";
+import type { SupportExports } from "../emit/support-module.ts";
 import { type CodeLayout, EngineExit, Header, type TlbLayout } from "../layout.ts";
 import { isCanonical, isCanonicalHigh } from "./addresses.ts";
 import type { EntryCode } from "../port-entry-code.ts";
@@ -22,34 +21,27 @@ import {
   type TablePort,
 } from "./ports.ts";
 import {
-  type CodeUse,
-  type Context,
-  type EngineOptions,
-  type EngineStatistics,
-  noStatistics,
-  type ServiceHandler,
-} from "./context.ts";
+  type CodeTable,
+  CodeTables,
+  codeModules,
+  LEAVE_SLOT,
+  STEP_SLOT,
+  type TableOwner,
+  type ViewCode,
+} from "./code-table.ts";
+import { type CodeUse, type Context, type EngineOptions, type EngineStatistics, noStatistics } from "./context.ts";
 import { Slices } from "./slices.ts";
 import { JUMP_CACHE_BITS, JUMP_CACHE_BYTES } from "./jump-cache.ts";
 import { View } from "./view.ts";
-import { enterThreaded } from "../threaded/instance.ts";
 import { CELL_BYTES } from "../threaded/record.ts";
 import { entryAt, SlotEntries } from "../threaded/slot-entries.ts";
-import { threadedModule } from "../threaded/threaded-module.ts";
-import { type CodeView, type LoneInstruction, TierNumber, Translator, defaultTranslatorOptions } from "./translator.ts";
+import { TierNumber } from "./tier.ts";
+import { type CodeView, type LoneInstruction, Translator, defaultTranslatorOptions } from "./translator.ts";
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGE_MASK = PAGE_BYTES - 1;
 const TWO_32 = 2 ** 32;
-/** Table slots of the stubs. Slot 0 is nobody's: it means "by the jump cache" to the resolver. */
-const TRAP_SLOT = 1;
-const LEAVE_SLOT = 2;
-/** Holds an instruction that runs alone. */
-const STEP_SLOT = 3;
-/** Holds what enters threaded code; of the next view, in the next slot. */
-export const THREADED_SLOT = 4;
-export const RESERVED_SLOTS = 8;
 /** Bytes of the host's stack for guest calls nested as wasm calls. V8's is about a megabyte, and helpers need some. */
 const CALL_STACK_BYTES = 600_000;
 /** Frontends' modes have 7 bits. */
@@ -65,10 +57,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   readonly options: EngineOptions<F>;
   readonly blockPages: number;
   readonly optionalModeBits: number;
-  /** Of each view: its functions that are not made from guest code. */
-  readonly support: readonly WebAssembly.Module[];
-  /** Of each view: the handlers of threaded code. None when nothing is threaded. */
-  readonly threaded: readonly WebAssembly.Module[];
+  readonly tables: CodeTables<F>;
   private readonly contexts: Map<number, EngineContext<F>> = new Map();
 
   constructor(options: EngineOptions<F>) {
@@ -90,10 +79,7 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     const translatorOptions = { ...defaultTranslatorOptions, ...options.translator };
     this.translator = new Translator(frontend, this.layouts[0], memory, heap, translatorOptions);
     const memoryPages = memory.bytes.length / 65536;
-    this.support = this.layouts.map((layout) => new WebAssembly.Module(supportModule(layout, memoryPages)));
-    const isThreaded = translatorOptions.compileAfter > 0 && this.layouts.length <= RESERVED_SLOTS - THREADED_SLOT;
-    const threaded = isThreaded ? this.layouts : [];
-    this.threaded = threaded.map((layout) => new WebAssembly.Module(threadedModule(layout, memoryPages)));
+    this.tables = new CodeTables(codeModules(this.layouts, memoryPages, translatorOptions.compileAfter > 0), options);
     memory.setGuardHit((page, offset, length, store) => this.discardMadeFrom(page, offset, length, store));
     memory.onPageGuarded((host) => {
       for (const context of this.contexts.values()) context.dropWrites(host);
@@ -169,13 +155,14 @@ export class Engine<F extends FragmentPort = FragmentPort> {
   }
 }
 
-class EngineContext<F extends FragmentPort> implements Context, CodeView {
+class EngineContext<F extends FragmentPort> implements Context, CodeView, TableOwner {
   readonly pointer: number;
   mode = 0;
   narrow = false;
   readonly codeUse: CodeUse = { linked: 0, traps: 0, translated: 0, ready: 0 };
   private readonly engine: Engine<F>;
   private readonly space: SpacePort;
+  private readonly code: CodeTable<F>;
   private readonly table: TablePort<F>;
   private readonly views: readonly View[];
   /** The view of the code that runs, or ran last. */
@@ -192,56 +179,21 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.engine = engine;
     this.space = space;
     this.pointer = pointer;
-    const { memory, createTable } = engine.options;
+    const { memory } = engine.options;
     this.view = memory.view;
     this.bytes = memory.bytes;
-    this.table = createTable();
+    this.code = engine.tables.take(this);
+    this.table = this.code.table;
     this.slotEntries = new SlotEntries(memory, pointer);
     this.slices = new Slices(memory.view, pointer);
-    this.views = engine.layouts.map((layout, index) => this.createView(layout, index));
+    this.views = engine.layouts.map((layout, index) => this.createView(layout, this.code.views[index]));
     this.current = this.views[0];
-    const { exports } = this.current;
-    this.table.table.set(TRAP_SLOT, exports.trap);
-    this.table.table.set(LEAVE_SLOT, exports.leave);
-    this.table.setTrap(TRAP_SLOT, RESERVED_SLOTS, exports.copySlot);
   }
 
-  private createView(layout: CodeLayout, index: number): View {
-    const { support, threaded } = this.engine;
-    const { memory, tlb, helpers, service, frontend } = this.engine.options;
-    const environment = { memory: memory.memory, table: this.table.table };
-    const instance = new WebAssembly.Instance(support[index], {
-      e: environment,
-      j: {
-        resolve: (_context: number, low: number, high: number, slot: number) =>
-          this.resolve(low, high, slot, TierNumber.threaded),
-        compile: (_context: number, low: number, high: number, slot: number) =>
-          this.resolve(low, high, slot, TierNumber.cold),
-        promote: (_context: number, low: number, high: number, slot: number) =>
-          this.resolve(low, high, slot, TierNumber.hot),
-        slowLoad: (_context: number, low: number, high: number, info: number) => this.slowLoad(low, high, info),
-        slowStore: (_context: number, low: number, high: number, valueLow: number, valueHigh: number, info: number) =>
-          this.slowStore(low, high, valueLow, valueHigh, info),
-        slowStoreVector: (_context: number, low: number, high: number, info: number) =>
-          this.slowStoreVector(low, high, info),
-      },
-    });
-    const exports = instance.exports as unknown as SupportExports;
-    const imports = {
-      [ImportModule.engine]: {
-        ...environment,
-        ...exports,
-        service: (_context: number, code: number) => this.service(code, service),
-      },
-      [ImportModule.helpers]: helpers,
-    };
-    const threadedSlot = index < threaded.length ? THREADED_SLOT + index : 0;
-    if (threadedSlot > 0) {
-      const surroundings = { view: memory.view, helpers: frontend.helpers, imports, support: exports };
-      this.table.table.set(threadedSlot, enterThreaded(threaded[index], surroundings));
-    }
+  private createView(layout: CodeLayout, code: ViewCode): View {
+    const { memory, tlb } = this.engine.options;
     const ownTlb = tlb.create(this.pointer + layout.tlb.offset);
-    return new View({ memory, pointer: this.pointer, tlb: ownTlb, layout, exports, imports, threadedSlot });
+    return new View({ memory, pointer: this.pointer, tlb: ownTlb, layout, code });
   }
 
   get tlb(): TlbLayout {
@@ -249,7 +201,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   get threadedSlot(): number {
-    return this.current.threadedSlot;
+    return this.current.code.threadedSlot;
   }
 
   dropWrites(host: number): void {
@@ -266,7 +218,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   run(budget: number): number {
-    const { exports } = this.selectView();
+    const { exports } = this.selectView().code;
     this.slices.begin(budget);
     for (let alone = false; ;) {
       this.engine.collectGarbage();
@@ -284,7 +236,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   step(): number {
-    const { exports } = this.selectView();
+    const { exports } = this.selectView().code;
     for (;;) {
       // What cannot be fetched faults when it runs.
       this.prepareStep();
@@ -334,7 +286,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     const { module, entry, linkSlots } = lone;
     this.engine.options.heap.holdLinks(linkSlots);
     this.table.growTo(this.engine.options.heap.slotCount);
-    if (module !== undefined) void new WebAssembly.Instance(module, this.current.imports);
+    if (module !== undefined) void new WebAssembly.Instance(module, this.current.code.imports);
     this.lone = { ...lone, low, high };
     this.current.jumps.add(low, high, module === undefined ? this.threadedSlot : STEP_SLOT, entry, 0);
   }
@@ -375,7 +327,8 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     if (cost > 0) this.view.setInt32(at, this.view.getInt32(at, true) - cost, true);
   }
 
-  private service(code: number, handler: ServiceHandler | undefined): number {
+  service(code: number): number {
+    const handler = this.engine.options.service;
     this.codeChanged = false;
     // Regions on the stack may be about code that is not there any more: then leave, whatever the handler says.
     if (handler !== undefined && !handler(this, code) && !this.codeChanged) return 0;
@@ -410,7 +363,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   codeName: CodeView["codeName"] = (address, hot) => this.engine.options.codeName?.(this, address, hot);
 
   /** The home slot of a fragment for the address, of at least the given tier; links `slot`, or the jump cache, to it. */
-  private resolve(low: number, high: number, slot: number, tier: number): number {
+  resolve(low: number, high: number, slot: number, tier: number): number {
     const { engine } = this;
     engine.statistics.resolves++;
     const address = high * TWO_32 + (low >>> 0);
@@ -541,7 +494,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     view.setInt32(pointer + Header.exitPayload + 4, high, true);
   }
 
-  private slowLoad(low: number, high: number, info: number): number {
+  slowLoad(low: number, high: number, info: number): number {
     this.engine.statistics.tlbMisses++;
     const size = info & 0xff;
     const page = this.look(low, high, 0);
@@ -580,7 +533,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
     this.space.readDevice!(size, to);
   }
 
-  private slowStore(low: number, high: number, valueLow: number, valueHigh: number, info: number): number {
+  slowStore(low: number, high: number, valueLow: number, valueHigh: number, info: number): number {
     const at = this.pointer + Header.storeValue;
     this.view.setInt32(at, valueLow, true);
     this.view.setInt32(at + 4, valueHigh, true);
@@ -588,7 +541,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   /** Writes the bytes at the header's store value. 0: done; 1: leave (fault, or translated code was in the way). */
-  private slowStoreVector(low: number, high: number, info: number): number {
+  slowStoreVector(low: number, high: number, info: number): number {
     this.engine.statistics.slowStores++;
     const size = info & 0xff;
     const inPage = low & PAGE_MASK;
@@ -692,7 +645,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView {
   }
 
   dispose(): void {
-    this.table.dispose();
+    this.engine.tables.release(this.code, this.engine.running > 0);
     this.slotEntries.dispose();
     this.engine.removeContext(this);
   }

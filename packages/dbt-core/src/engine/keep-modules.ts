@@ -16,7 +16,7 @@ function functionOf<F extends FragmentPort>(engine: Engine<F>): (container: Modu
   const nothing = (): number => 0;
   const surroundings = { memory: memory.memory, table: new WebAssembly.Table({ initial: 1, element: "anyfunc" }) };
   const callbacks = new Proxy({}, { get: () => nothing });
-  const { exports } = new WebAssembly.Instance(engine.support[0], { e: surroundings, j: callbacks });
+  const { exports } = new WebAssembly.Instance(engine.tables.modules.support[0], { e: surroundings, j: callbacks });
   const functions = { ...(exports as unknown as SupportExports), service: nothing };
   return ({ module, count, slots = [] }) => {
     const table = new WebAssembly.Table({ initial: count, element: "anyfunc" });

@@ -148,7 +148,7 @@ export interface HeapPort<F extends FragmentPort> {
 export interface TablePort<F extends FragmentPort> {
   readonly table: WebAssembly.Table;
   setTrap(trapSlot: number, firstFree: number, copySlot: (to: number, from: number) => void): void;
-  /** Whether the module was in this table already. */
+  /** Whether the process has had the module before. */
   ensure(
     container: F["container"],
     instantiate: (module: WebAssembly.Module, slots: readonly number[] | undefined) => void,
@@ -157,6 +157,10 @@ export interface TablePort<F extends FragmentPort> {
   link(slot: number, fragment: F): void;
   /** Traps in these link slots again. */
   unlink(slots: readonly number[]): void;
+  /** A process begins to run through it. */
+  occupy(): void;
+  /** That process has ended: traps in all link slots. What was instantiated stays for the one that takes the table next. */
+  vacate(): void;
   dispose(): void;
 }
 

@@ -2,9 +2,11 @@
  * Translation ahead of time: of places that another engine, with the same memory, has found worth it. What is there has to be
  * right whatever is asked for, since it is translated from the bytes here and found by them; a wrong place is wasted, no more.
  */
-import { type Engine, MODES, THREADED_SLOT } from "./engine.ts";
+import { threadedSlotOf } from "./code-table.ts";
+import { type Engine, MODES } from "./engine.ts";
 import { type FragmentPort, isForMode } from "./ports.ts";
-import { type CodeView, TierNumber } from "./translator.ts";
+import { TierNumber } from "./tier.ts";
+import type { CodeView } from "./translator.ts";
 
 const PAGE_BYTES = 4096;
 /** Any page will do: translations know distances, not addresses. */
@@ -51,7 +53,7 @@ export function prepareCode<F extends PlacedFragment>(engine: Engine<F>, place: 
     mode,
     narrow,
     tlb: layout.tlb,
-    threadedSlot: index < engine.threaded.length ? THREADED_SLOT + index : 0,
+    threadedSlot: threadedSlotOf(engine.tables.modules.threaded, index),
     fetch: (address) => pages.get(Math.floor(address / PAGE_BYTES)) ?? -1,
     heapMode: () => mode,
     entryCode: () => undefined,

@@ -9,6 +9,7 @@ import type { GuardMask } from "../emit/region-emitter.ts";
 import { type Emitted, entriesOf, entryPairs, guardMasks, pagesBeyond, type PlacedPage } from "./emitted.ts";
 import { KeptCode } from "./kept-code.ts";
 import type { ModuleArchive } from "./module-archive.ts";
+import { TierNumber } from "./tier.ts";
 import type { LinkTarget } from "../emit/region-frame.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
@@ -28,9 +29,6 @@ const NO_FAULT = Number.NEGATIVE_INFINITY;
 const NEVER = 0x7fff_ffff;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
-
-/** How code is translated: not to WebAssembly at first, then in haste, with care once it is hot. */
-export const TierNumber = { threaded: 0, cold: 1, hot: 2 } as const;
 
 export interface Tier {
   /** Regions in a batch at most. */

@@ -1,7 +1,7 @@
 /** What an engine's context keeps for each view of guest memory (`EngineOptions.views`). */
-import type { SupportExports } from "../emit/support-module.ts";
 import { ImportModule } from "../emit/module-emitter.ts";
 import type { CodeLayout } from "../layout.ts";
+import type { ViewCode } from "./code-table.ts";
 import { JumpCache } from "./jump-cache.ts";
 import type { FragmentPort, MemoryPort, TlbPort } from "./ports.ts";
 
@@ -11,19 +11,14 @@ interface ViewParts {
   readonly pointer: number;
   readonly tlb: TlbPort;
   readonly layout: CodeLayout;
-  readonly exports: SupportExports;
-  readonly imports: WebAssembly.Imports;
-  readonly threadedSlot: number;
+  readonly code: ViewCode;
 }
 
 /** Guest memory as code of some modes sees it; see `EngineOptions.views`. */
 export class View {
   readonly tlb: TlbPort;
   readonly layout: CodeLayout;
-  readonly exports: SupportExports;
-  readonly imports: WebAssembly.Imports;
-  /** The table slot where its threaded code is entered, or 0. */
-  readonly threadedSlot: number;
+  readonly code: ViewCode;
   readonly jumps: JumpCache;
   private lastMode = -1;
   /** Link slots that lead to code which goes by optional bits of the mode, and by which. */
@@ -37,19 +32,18 @@ export class View {
   /** Where physical code pages are seen: their aliases get translations of their own. */
   readonly seenAt: Map<number, number[]> = new Map();
 
-  constructor({ memory, pointer, tlb, layout, exports, imports, threadedSlot }: ViewParts) {
+  constructor({ memory, pointer, tlb, layout, code }: ViewParts) {
     this.jumps = new JumpCache(memory, pointer + layout.jumpCache.offset);
     this.tlb = tlb;
     this.layout = layout;
-    this.exports = exports;
-    this.imports = imports;
-    this.threadedSlot = threadedSlot;
+    this.code = code;
   }
 
   /** What a module imports here, which may ask for slots. */
   importsWith(slots: readonly number[] | undefined): WebAssembly.Imports {
-    if (slots === undefined) return this.imports;
-    return { ...this.imports, [ImportModule.slots]: slots as unknown as WebAssembly.ModuleImports };
+    const { imports } = this.code;
+    if (slots === undefined) return imports;
+    return { ...imports, [ImportModule.slots]: slots as unknown as WebAssembly.ModuleImports };
   }
 
   /**

@@ -55,11 +55,7 @@ export class ToyHost {
       helpers: {},
       granuleShift: GRANULE_SHIFT,
       tlb: { shape: softTlbShape, create: (offset) => new SoftTlb(memory.words, offset) },
-      createTable: () => {
-        const table = new TrampolineTable(heap);
-        this.tables.push(table);
-        return table;
-      },
+      createTable: () => new NotedTable(heap, this.tables),
       translator,
       translationBudget,
       service: (context, code) => this.service(context, code),
@@ -78,6 +74,21 @@ export class ToyHost {
   deviceWrite(page: number, offset: number, bytes: ArrayLike<number>): void {
     this.memory.noteWrite(page, offset, bytes.length);
     this.memory.bytes.set(bytes, this.memory.pageOffset(page) + offset);
+  }
+}
+
+/** Notes, at the end of a list, that a process has begun to run through it. */
+class NotedTable extends TrampolineTable<WebAssembly.Module> {
+  private readonly occupied: TrampolineTable<WebAssembly.Module>[];
+
+  constructor(heap: CodeHeap<WebAssembly.Module>, occupied: TrampolineTable<WebAssembly.Module>[]) {
+    super(heap);
+    this.occupied = occupied;
+  }
+
+  override occupy(): void {
+    super.occupy();
+    this.occupied.push(this);
   }
 }
 
