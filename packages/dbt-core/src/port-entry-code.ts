@@ -5,13 +5,18 @@
  * the place, too, where a guest function returns to that was called from outside the translator. It is part of the
  * region: found in the code heap by the address, linked like any other, discarded when its source bytes change.
  */
-import { blockKey, type RegionBuilder } from "./ir/region.ts";
+import { blockKey, keyOffset, type RegionBuilder } from "./ir/region.ts";
 
 export interface EntryCode {
   /** Guest bytes from the entry on that it stands for; they are guarded like those that were decoded. */
   readonly sourceBytes: number;
-  /** It saves little at each use: threaded code, which cannot have any, does without. */
+  /** It saves little at each use: threaded code does without. */
   readonly onceCompiled?: boolean;
+  /**
+   * 24 bits that tell it from all other entry code, in this run and in others: threaded code that begins with it may be kept and
+   * found by these. Absent: it is not kept.
+   */
+  readonly identity?: number;
   /**
    * Appends blocks to an empty region: the first is where it begins. Their keys are `entryBlock(n)`, or part 3 of an
    * instruction, which no guest instruction has.
@@ -46,4 +51,19 @@ const OUT_OF_REACH = -(2 ** 28);
 /** Key of the nth block of entry code. */
 export function entryBlock(index: number): number {
   return blockKey(OUT_OF_REACH + index);
+}
+
+function isEntryBlock(key: number): boolean {
+  return key < blockKey(OUT_OF_REACH / 2);
+}
+
+/**
+ * The guest offset at which a block can be entered from outside a region that begins with block `first`: a block of whole instructions,
+ * not a later part of one; and of entry code its beginning, in place of the guest's own.
+ */
+export function offsetOfEntry(key: number, first: number): number | undefined {
+  if (key === first) return isEntryBlock(key) ? 0 : keyOffset(key);
+  const isAhead = isEntryBlock(first) || first % 4 !== 0;
+  const isWhole = key % 4 === 0 && !isEntryBlock(key) && !(isAhead && key === GUEST_CODE);
+  return isWhole ? keyOffset(key) : undefined;
 }

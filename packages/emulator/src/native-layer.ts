@@ -231,6 +231,7 @@ export class NativeLayer implements BindingSet {
     const register = binding.atLeast && binding.prototype.registerOf(binding.atLeast.parameter);
     return nativeEntry(this.frontend, context.mode, {
       id: this.idOf.get(binding)!,
+      name: binding.name,
       sourceBytes: resume ? size - RESUME_DISTANCE : size,
       ...(binding.callees === undefined ? {} : { resumeAt: resume ? 0 : RESUME_DISTANCE }),
       ...(long && binding.wasm !== undefined

@@ -68,6 +68,8 @@ const RESUME_PART = 3;
 export interface NativeEntry {
   /** What the helper is told. */
   readonly id: number;
+  /** Of the binding: nobody else's. */
+  readonly name: string;
   /** Bytes of the guest function, from the address this is entry code for. */
   readonly sourceBytes: number;
   /** Calls in which this general register is less (unsigned, below 2 ** 31) are the guest's function's. */
@@ -92,8 +94,16 @@ export function nativeEntry(frontend: Frontend, mode: number, entry: NativeEntry
   return {
     sourceBytes: entry.sourceBytes,
     onceCompiled,
+    identity: identityOf(entry),
     lift: (builder) => liftEntry(frontend, helper, mode, entry, builder),
   };
+}
+
+/** 24 bits of a hash of all that its code depends on (FNV-1a), not zero. */
+function identityOf(entry: NativeEntry): number {
+  let hash = 0x811c9dc5;
+  for (const character of JSON.stringify(entry)) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
+  return (hash >>> 8) | 1;
 }
 
 function liftEntry(frontend: Frontend, helper: number, mode: number, entry: NativeEntry, b: RegionBuilder): void {

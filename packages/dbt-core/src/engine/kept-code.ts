@@ -2,11 +2,11 @@
  * What a translator takes over from earlier runs and leaves to later ones: units of threaded code, and modules compiled with care.
  *
  * Both are found by the bytes they were made from. Not kept is what depends on anything else: code that tests its guard bits,
- * whose places are in it; code near breakpoints; code with somebody's own ahead of it; and modules with names in them, for
- * profiles.
+ * whose places are in it; code near breakpoints; code with somebody's own ahead of it that has no name of its own, and modules with
+ * any; and modules with names in them, for profiles.
  */
 import type { RegionDiscovery } from "../region/discovery.ts";
-import { REGION_REACH } from "../port-entry-code.ts";
+import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import { EntryField } from "../threaded/record.ts";
 import type { NewUnitSource, UnitArchive, UnitParts } from "../threaded/unit-archive.ts";
 import type { KeptModule, ModuleArchive } from "./module-archive.ts";
@@ -17,6 +17,7 @@ const PAGE_BYTES = 4096;
 /** Addresses may be negative: their offset in the page is not a remainder. */
 const PAGE_MASK: number = PAGE_BYTES - 1;
 const NARROW = 2;
+const ENTRY_CODE_SHIFT = 8;
 /** Heap modes from here on are those of zones. */
 const ZONE_MODES: number = 2 ** 31;
 
@@ -54,10 +55,22 @@ export class KeptCode {
   }
 
   /** A unit that was made from the same bytes, which are guarded now. */
-  unitAt(address: number, page: number, mode: number, view: CodeView): (UnitParts & { bytes: Uint8Array }) | undefined {
+  unitAt(
+    address: number,
+    page: number,
+    mode: number,
+    view: CodeView,
+    entryCode: EntryCode | undefined,
+  ): (UnitParts & { bytes: Uint8Array }) | undefined {
     const { units } = this;
-    if (units === undefined || mode >= ZONE_MODES) return undefined;
-    const parts = units.find(this.words, archiveMode(view), page, address & PAGE_MASK, pagesFrom(address, view));
+    if (units === undefined || mode >= ZONE_MODES || !isKnown(entryCode)) return undefined;
+    const parts = units.find(
+      this.words,
+      archiveMode(view, entryCode),
+      page,
+      address & PAGE_MASK,
+      pagesFrom(address, view),
+    );
     if (parts === undefined || !this.guard(parts.sources)) return undefined;
     return { ...parts, ignoredMode: parts.ignoredMode / NARROW, bytes: units.bytes };
   }
@@ -69,14 +82,15 @@ export class KeptCode {
     at: number,
     unit: Pick<UnitParts, "length" | "relocations" | "fields">,
     bytes: Uint8Array,
+    entryCode: EntryCode | undefined,
   ): void {
     const { units } = this;
     this.origins.delete(at);
-    if (units === undefined || region.checked || region.mode >= ZONE_MODES) return;
+    if (units === undefined || region.checked || region.mode >= ZONE_MODES || !isKnown(entryCode)) return;
     const sources = this.sources(region, unit.fields);
     if (sources === undefined) return;
     const parts = { ...unit, start: 0, ignoredMode: region.ignoredMode * NARROW, sources };
-    this.noteOrigin(at, units.add(this.words, archiveMode(view), region.page, region.offset, parts, bytes));
+    this.noteOrigin(at, units.add(this.words, archiveMode(view, entryCode), region.page, region.offset, parts, bytes));
   }
 
   /** The unit in memory is a copy of the one at this place in the archive; 0: it is not in there. */
@@ -159,9 +173,13 @@ export class KeptCode {
   }
 }
 
-/** What a translation depends on beside its bytes: the mode, and below it whether addresses are narrow. */
-function archiveMode({ mode, narrow }: CodeView): number {
-  return mode * NARROW + (narrow ? 1 : 0);
+/** What a translation depends on beside its bytes: whether addresses are narrow, 7 bits of the mode, and what is ahead of it. */
+function archiveMode({ mode, narrow }: CodeView, entryCode?: EntryCode): number {
+  return mode * NARROW + (narrow ? 1 : 0) + ((entryCode?.identity ?? 0) << ENTRY_CODE_SHIFT);
+}
+
+function isKnown(entryCode: EntryCode | undefined): boolean {
+  return entryCode === undefined || entryCode.identity !== undefined;
 }
 
 function pagesFrom(address: number, view: CodeView): (distance: number) => number {

@@ -201,12 +201,12 @@ export class Translator<F extends FragmentPort> {
     if (page < 0 || view.threadedSlot === 0 || this.options.compileAfter === 0) return undefined;
     const { statistics, discovery, assembler } = this;
     const ahead = view.entryCode(page, address);
-    if (ahead !== undefined && ahead.onceCompiled !== true) return undefined;
+    const entryCode = ahead?.onceCompiled === true ? undefined : ahead;
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
     const started = performance.now();
     this.memory.noteTranslation(page, false);
-    const kept = this.recall(address, page, mode, view);
+    const kept = this.recall(address, page, mode, view, entryCode);
     if (kept !== undefined) {
       statistics.emitMs += performance.now() - started;
       return kept;
@@ -215,6 +215,7 @@ export class Translator<F extends FragmentPort> {
       limit: this.options.threaded.regionInstructions,
       isEntry: (target) => this.isEntry(target, view, TierNumber.threaded),
       isCut: view.isCut,
+      entryCode,
       threaded: true,
     });
     const discovered = performance.now();
@@ -234,7 +235,8 @@ export class Translator<F extends FragmentPort> {
     const { ignoredMode } = this;
     const region = { page, offset, mode, ignoredMode, sources, checked, linkSlots };
     const { bytes, length, relocations } = assembler;
-    this.kept.addUnit(view, region, unit, { length, relocations, fields: this.freeFields() }, bytes);
+    const parts = { length, relocations, fields: this.freeFields() };
+    this.kept.addUnit(view, region, unit, parts, bytes, entryCode);
     statistics.instructions += this.builder.instructionCount;
     statistics.emitMs += performance.now() - discovered;
     const otherPages = pages.filter((source) => source.distance !== 0);
@@ -267,9 +269,15 @@ export class Translator<F extends FragmentPort> {
   }
 
   /** What an earlier run made from the same bytes. */
-  private recall(address: number, page: number, mode: number, view: CodeView): F | undefined {
+  private recall(
+    address: number,
+    page: number,
+    mode: number,
+    view: CodeView,
+    entryCode: EntryCode | undefined,
+  ): F | undefined {
     const { memory } = this;
-    const kept = this.kept.unitAt(address, page, mode, view);
+    const kept = this.kept.unitAt(address, page, mode, view, entryCode);
     if (kept === undefined) return undefined;
     const { bytes, start, length, relocations, fields, ignoredMode, sources } = kept;
     const unit = this.units.add(bytes, length, start);

@@ -7,6 +7,7 @@
  */
 import { Op } from "../ir/op.ts";
 import { operations } from "../ir/operations.ts";
+import { offsetOfEntry } from "../port-entry-code.ts";
 import { type Block, keyOffset, type RegionBuilder, type StateSet, Terminator } from "../ir/region.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
 import { leadsBack, type LinkTarget } from "../emit/region-frame.ts";
@@ -174,15 +175,15 @@ export class ThreadedAssembler {
     }
   }
 
-  /** A block of whole instructions can be entered; a later part of one cannot. */
   private entry(block: number): void {
-    const { key } = this.region.blocks[block];
-    if (key % 4 !== 0) return;
+    const { blocks } = this.region;
+    const offset = offsetOfEntry(blocks[block].key, blocks[0].key);
+    if (offset === undefined) return;
     const record = this.record(Handler.entry + this.narrow);
-    this.word(record, EntryField.offset, keyOffset(key));
+    this.word(record, EntryField.offset, offset);
     this.fixups.push(record + EntryField.block, record, block);
     this.word(record, EntryField.count, this.count);
-    this.entries.push(keyOffset(key), record);
+    this.entries.push(offset, record);
   }
 
   // Records.
