@@ -12,6 +12,7 @@ import type { CodeLayout } from "../layout.ts";
 import { enterThreaded } from "../threaded/instance.ts";
 import { threadedModule } from "../threaded/threaded-module.ts";
 import type { EngineOptions } from "./context.ts";
+import type { ModuleArchive } from "./module-archive.ts";
 import type { FragmentPort, TablePort } from "./ports.ts";
 import { TierNumber } from "./tier.ts";
 
@@ -104,13 +105,26 @@ export interface CodeModules {
   readonly threaded: readonly WebAssembly.Module[];
 }
 
-export function codeModules(layouts: readonly CodeLayout[], memoryPages: number, withThreaded: boolean): CodeModules {
+/** Numbers of these modules in an archive. */
+export const OwnModule = { support: 0, threaded: 1, count: 2 } as const;
+
+/** @param archive where they are kept from run to run */
+export function codeModules(
+  layouts: readonly CodeLayout[],
+  memoryPages: number,
+  withThreaded: boolean,
+  archive: ModuleArchive | undefined,
+): CodeModules {
   const isThreaded = withThreaded && layouts.length <= RESERVED_SLOTS - THREADED_SLOT;
-  const compiled = (bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module => new WebAssembly.Module(bytes);
-  return {
-    support: layouts.map((layout) => compiled(supportModule(layout, memoryPages))),
-    threaded: isThreaded ? layouts.map((layout) => compiled(threadedModule(layout, memoryPages))) : [],
-  };
+  const open = (number: number, make: () => Uint8Array<ArrayBuffer>): WebAssembly.Module =>
+    archive?.openOwn(number, make) ?? new WebAssembly.Module(make());
+  const support = layouts.map((layout, view) =>
+    open(view * OwnModule.count + OwnModule.support, () => supportModule(layout, memoryPages)),
+  );
+  const threaded = (isThreaded ? layouts : []).map((layout, view) =>
+    open(view * OwnModule.count + OwnModule.threaded, () => threadedModule(layout, memoryPages)),
+  );
+  return { support, threaded };
 }
 
 export function threadedSlotOf(threaded: CodeModules["threaded"], view: number): number {

@@ -77,9 +77,11 @@ export class Engine<F extends FragmentPort = FragmentPort> {
     const { memory, heap, frontend } = options;
     this.optionalModeBits = frontend.optionalModeBits ?? 0;
     const translatorOptions = { ...defaultTranslatorOptions, ...options.translator };
+    translatorOptions.modules?.begin(JSON.stringify([this.layouts, memory.bytes.length]));
     this.translator = new Translator(frontend, this.layouts[0], memory, heap, translatorOptions);
     const memoryPages = memory.bytes.length / 65536;
-    this.tables = new CodeTables(codeModules(this.layouts, memoryPages, translatorOptions.compileAfter > 0), options);
+    const { compileAfter, modules } = translatorOptions;
+    this.tables = new CodeTables(codeModules(this.layouts, memoryPages, compileAfter > 0, modules), options);
     memory.setGuardHit((page, offset, length, store) => this.discardMadeFrom(page, offset, length, store));
     memory.onPageGuarded((host) => {
       for (const context of this.contexts.values()) context.dropWrites(host);

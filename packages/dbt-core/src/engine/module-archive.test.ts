@@ -121,3 +121,41 @@ test("a store that is full keeps no more, and what is gone when the run ends is 
   archive.save([], entry);
   expect(find(archive)).toBeUndefined();
 });
+
+test("modules that no guest code is in are kept by number, and again with more machine code when the archive changes anyway", () => {
+  const store = new Store();
+  let optimized = 0;
+  const code: CodeCodec = {
+    encode: (module) => (optimized === 0 ? undefined : new Uint8Array(optimized).fill(numberOf(module) + 100)),
+    decode: ([number]) => new WebAssembly.Module(moduleOf(number)),
+  };
+  let made = 0;
+  const open = (archive: ModuleArchive): number => {
+    archive.begin("");
+    const module = archive.openOwn(1, () => {
+      made++;
+      return moduleOf(7);
+    });
+    return numberOf(module);
+  };
+  const first = new ModuleArchive(store, code);
+  expect([open(first), made]).toEqual([7, 1]);
+  first.saveOwn(entry);
+  optimized = 2;
+  const second = reopened(first, store, code);
+  expect([open(second), made]).toEqual([7, 1]);
+  second.saveOwn(entry);
+  const third = reopened(second, store, code);
+  expect([open(third), made]).toEqual([107, 1]);
+  optimized = 3;
+  third.saveOwn(entry);
+  expect(third.added).toBe(0);
+  const bytes = moduleOf(1);
+  const container = containerOf(bytes, 1);
+  third.add(memory, 6, 1, 70, parts, bytes, container);
+  third.save([container], entry);
+  third.saveOwn(entry);
+  expect(third.added).toBe(2);
+  store.damaged = true;
+  expect([open(reopened(third, store, code)), made]).toEqual([7, 2]);
+});

@@ -24,6 +24,8 @@ import type { ModulePort } from "./ports.ts";
 import { type NewUnitSource, type PageAt, UnitArchive, type UnitParts } from "../threaded/unit-archive.ts";
 
 const PLACE_WORDS = 4;
+/** The first numbers are those of modules that are not made from guest code, each its maker's own. */
+const OWN_MODULES = 16;
 const NOWHERE = -1;
 /** For places alone; the modules are much larger. */
 const MAXIMUM_PLACE_BYTES: number = 32 * 2 ** 20;
@@ -72,6 +74,10 @@ interface UnsavedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+interface OwnModule extends UnsavedModule {
+  readonly module: WebAssembly.Module;
+}
+
 export interface ModuleArchiveContents {
   /** What modules depend on beside the translator and their bytes. */
   readonly surroundings: string;
@@ -83,8 +89,9 @@ export class ModuleArchive {
   private places: UnitArchive = new UnitArchive(MAXIMUM_PLACE_BYTES);
   private readonly store: ByteStore;
   private readonly codec: CodeCodec | undefined;
-  private modules: number[] = [];
+  private modules: number[] = noModules();
   private surroundings = "";
+  private readonly own: OwnModule[] = [];
   private readonly unsaved: WeakMap<ModulePort, UnsavedModule> = new WeakMap();
   /** Modules added in this run, and found in it. */
   added = 0;
@@ -112,7 +119,7 @@ export class ModuleArchive {
   begin(surroundings: string): void {
     if (surroundings !== this.surroundings) {
       this.places = new UnitArchive(MAXIMUM_PLACE_BYTES);
-      this.modules = [];
+      this.modules = noModules();
     }
     this.surroundings = surroundings;
   }
@@ -130,18 +137,35 @@ export class ModuleArchive {
     return { number, entries, links, sources, ignoredMode };
   }
 
+  /** A module that depends on nothing but the surroundings, by a number below `OWN_MODULES`. */
+  openOwn(number: number, make: () => Uint8Array<ArrayBuffer>): WebAssembly.Module {
+    const at = number * PLACE_WORDS;
+    const kept = this.modules[at] === NOWHERE ? undefined : this.store.read(this.modules[at], this.modules[at + 1]);
+    if (kept === undefined) this.modules.splice(at, PLACE_WORDS, NOWHERE, 0, 0, 0);
+    const bytes = kept ?? make();
+    const module = this.decoded(at, bytes) ?? new WebAssembly.Module(bytes);
+    this.own.push({ number, bytes, module });
+    return module;
+  }
+
+  /** With its machine code, if there is any that this host takes. */
+  private decoded(at: number, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module | undefined {
+    const [position, size] = this.modules.slice(at + 2, at + PLACE_WORDS);
+    const code = size === 0 ? undefined : this.store.read(position, size);
+    return code === undefined ? undefined : this.codec?.decode(code, bytes);
+  }
+
   /** The module itself; undefined when it is damaged. */
   open(number: number): OpenedModule | undefined {
     const at = number * PLACE_WORDS;
-    const [position, size, codePosition, codeSize] = this.modules.slice(at, at + PLACE_WORDS);
+    const [position, size] = this.modules.slice(at, at + 2);
     const bytes = this.store.read(position, size);
     if (bytes === undefined) {
       this.modules[at] = NOWHERE;
       return undefined;
     }
     this.used++;
-    const code = codeSize === 0 ? undefined : this.store.read(codePosition, codeSize);
-    const ready = code === undefined ? undefined : this.codec?.decode(code, bytes);
+    const ready = this.decoded(at, bytes);
     if (ready !== undefined) return { module: ready, size, adopt: () => {} };
     const adopt = (container: ModulePort): void => void this.unsaved.set(container, { number, bytes });
     return { module: new WebAssembly.Module(bytes), size, adopt };
@@ -183,6 +207,23 @@ export class ModuleArchive {
     }
   }
 
+  /**
+   * The same of those that are not made from guest code. More of them is optimised from run to run: they are kept again when the
+   * archive is to be written anyway.
+   */
+  saveOwn(entryOf: (number: number, module: WebAssembly.Module) => CallableFunction): void {
+    for (const { number, bytes, module } of this.own) {
+      const at = number * PLACE_WORDS;
+      const isNew = this.modules[at] === NOWHERE;
+      const codeSize = this.modules[at + 3];
+      if (codeSize > 0 && this.added === 0) continue;
+      const code = this.codec?.encode(module, () => entryOf(number, module));
+      if (isNew && !this.put(at, bytes)) continue;
+      const isBetter = code !== undefined && code.length > codeSize;
+      if ((isBetter && this.put(at + 2, code)) || isNew) this.added++;
+    }
+  }
+
   /** Keeps bytes, whose place is then in two words from `at` on; false when there is no room. */
   private put(at: number, bytes: Uint8Array): boolean {
     const position = this.store.append(bytes);
@@ -192,3 +233,6 @@ export class ModuleArchive {
     return true;
   }
 }
+
+const noModules = (): number[] =>
+  Array.from({ length: OWN_MODULES * PLACE_WORDS }, (_, word) => (word % PLACE_WORDS === 0 ? NOWHERE : 0));

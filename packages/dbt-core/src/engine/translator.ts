@@ -182,7 +182,6 @@ export class Translator<F extends FragmentPort> {
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
     this.assembler = new ThreadedAssembler(layout.cells);
     this.units = new UnitStore(memory);
-    options.modules?.begin(JSON.stringify([layout, memory.bytes.length]));
     this.kept = new KeptCode(memory, this.discovery, options);
   }
 
