@@ -24,7 +24,7 @@ export const TLB_INDEX_BITS = 10;
 /** 256 MiB of pages: programs that use more than that at once miss now and then. */
 const LARGEST_INDEX_BITS = 16;
 /** A TLB takes no more than this part of the memory it is for. */
-const MEMORY_TO_TLB = 512;
+const MEMORY_TO_TLB = 128;
 const ENTRY_SHIFT = 4;
 /** Entries for reads, and for writes. */
 const KINDS = 2;
