@@ -23,7 +23,7 @@ import { PAGE_SHIFT } from "./guard-bits.ts";
 export const TLB_INDEX_BITS = 10;
 /** 256 MiB of pages: programs that use more than that at once miss now and then. */
 const LARGEST_INDEX_BITS = 16;
-/** A TLB takes no more than this part of the memory it is for. */
+/** A TLB takes no more than this part of the memory it is for: it has at most one entry for each page. */
 const MEMORY_TO_TLB = 128;
 const ENTRY_SHIFT = 4;
 /** Entries for reads, and for writes. */

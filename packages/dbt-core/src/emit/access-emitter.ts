@@ -1,7 +1,8 @@
 /** Loads and stores of a region, alone or in groups (`AccessGroups`). In cold code each goes by itself, its check out of line. */
 import { Op } from "../ir/op.ts";
-import type { Block, RegionBuilder } from "../ir/region.ts";
+import type { RegionBuilder } from "../ir/region.ts";
 import { type AccessGroup, AccessGroups } from "./access-groups.ts";
+import type { FlowGraph } from "./flow-graph.ts";
 import type { MemoryEmitter } from "./memory-emitter.ts";
 import type { LocalPool } from "./region-frame.ts";
 import type { ValueEmitter } from "./value-emitter.ts";
@@ -13,6 +14,7 @@ export class AccessEmitter {
   private readonly locals: LocalPool;
   private readonly groups: AccessGroups = new AccessGroups();
   private region!: RegionBuilder;
+  private graph!: FlowGraph;
   private cold = false;
 
   constructor(values: ValueEmitter, memory: MemoryEmitter, locals: LocalPool) {
@@ -21,14 +23,18 @@ export class AccessEmitter {
     this.locals = locals;
   }
 
-  begin(region: RegionBuilder, cold: boolean): void {
+  begin(region: RegionBuilder, graph: FlowGraph, cold: boolean): void {
     this.region = region;
+    this.graph = graph;
     this.cold = cold;
+    if (!cold) this.groups.plan(region, graph);
   }
 
-  beginBlock(block: Block): void {
-    clear(this.memory.known);
-    if (!this.cold) this.groups.plan(this.region, block);
+  beginBlock(index: number): void {
+    const { known } = this.memory;
+    clear(known);
+    if (this.cold) return;
+    for (const { host } of this.groups.comingTo(this.graph, index)) known.push(host);
   }
 
   /** The load or store `node` of the instruction at guest offset `offset`; `faultDepth` labels out is its fault exit. */
@@ -61,7 +67,7 @@ export class AccessEmitter {
     if (first) {
       address = values.toLocal(x[node]);
       pushAddress = () => memory.get(address);
-      group.host = this.locals.temporary("i32");
+      group.host = group.goesOn ? this.locals.permanent("i32") : this.locals.temporary("i32");
       memory.known.push(group.host);
     } else {
       // Needed on the slow path only.
@@ -76,6 +82,6 @@ export class AccessEmitter {
     } else {
       memory.storeKnown(op[node], place, offset, value, faultDepth, pushAddress, first);
     }
-    if (node === group.nodes.at(-1)) memory.known.splice(memory.known.indexOf(group.host), 1);
+    if (!group.goesOn && node === group.nodes.at(-1)) memory.known.splice(memory.known.indexOf(group.host), 1);
   }
 }

@@ -108,7 +108,7 @@ export class RegionEmitter {
     this.locals.reset();
     this.values.begin(region, this.sets, code, this.cold);
     this.memory.begin(this.locals, code, imports, options.tlb);
-    this.accesses.begin(region, this.cold);
+    this.accesses.begin(region, this.graph, this.cold);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
     this.profile.begin(this.locals, code);
     this.result = this.locals.permanent("i64");
@@ -321,7 +321,7 @@ export class RegionEmitter {
     const block = this.region.blocks[index];
     this.values.beginBlock(this.sets.dirtyIn.low[index], this.sets.dirtyIn.high[index]);
     const { op, immediate, x } = this.region;
-    this.accesses.beginBlock(block);
+    this.accesses.beginBlock(index);
     let offset = keyOffset(block.key);
     for (let node = block.firstNode; node < block.endNode; node++) {
       const code = op[node];

@@ -54,15 +54,19 @@ export const Terminator = {
   dispatch: 9,
 } as const;
 
-/** Between the keys of a block and of its copy in the next inlined call. */
+/** Between the keys of a block and of its next copy. */
 const COPY_SPAN = 2 ** 46;
 
 /**
  * A block's name: the guest offset of its first instruction and, within an instruction lifted in parts, the part. A guest
- * function that is inlined where it is called has its blocks once more, as copy 1 and on.
+ * function that is inlined where it is called has its blocks once more, as copy 1 and on; so have rounds of a loop.
  */
 export function blockKey(offset: number, part = 0, copy = 0): number {
   return copy * COPY_SPAN + offset * 4 + part;
+}
+/** The key of the same block in another copy. */
+export function inCopy(key: number, copy: number): number {
+  return key + (copy - keyCopy(key)) * COPY_SPAN;
 }
 export function keyOffset(key: number): number {
   return Math.floor((key - keyCopy(key) * COPY_SPAN) / 4);
@@ -108,12 +112,19 @@ export interface Block {
   /** Guest offset of the terminating instruction, and an exit's payload. */
   offset: number;
   payload: number;
+  /** Which round of an unrolled loop it belongs to, counted from 0; -1: none. */
+  round: number;
 }
 
 /** Immediate of a select whose first operand is seldom wanted, so that only what works it out bears the cost. */
 export const SELDOM = 1;
 
 const NO_NODE = -1;
+
+/** How many of an operation's `x`, `y` and `z` are nodes. */
+const OPERAND_NODES: Uint8Array = Uint8Array.from(operations, ({ name, operands }) =>
+  name === "setState" || name.startsWith("helperResult") ? 1 : operands.length,
+);
 
 export class RegionBuilder {
   op: Uint16Array = new Uint16Array(4096);
@@ -184,6 +195,7 @@ export class RegionBuilder {
       next: 0,
       offset: keyOffset(key),
       payload: 0,
+      round: -1,
     };
     this.blocks.push(this.block);
   }
@@ -284,6 +296,31 @@ export class RegionBuilder {
     if (this.pendingCount === this.pendingSlot.length) throw new Error("an instruction sets too many state slots");
     this.pendingSlot[this.pendingCount] = slot;
     this.pendingValue[this.pendingCount++] = value;
+  }
+
+  /** The same block once more, by another key; it leads where the block leads. */
+  copyBlock(block: Block, key: number): Block {
+    const shift = this.nodeCount - block.firstNode;
+    for (let node = block.firstNode; node < block.endNode; node++) {
+      const op = this.op[node];
+      const operands = OPERAND_NODES[op];
+      let x = this.x[node];
+      if (op === Op.callHelper) {
+        const { callArguments } = this;
+        const first = callArguments.length;
+        for (let index = 0; index < this.y[node]; index++) callArguments.push(callArguments[x + index] + shift);
+        x = first;
+      } else if (operands > 0) {
+        x += shift;
+      }
+      const y = operands > 1 ? this.y[node] + shift : this.y[node];
+      const z = operands > 2 ? this.z[node] + shift : this.z[node];
+      this.push(op, x, y, z, this.immediate[node]);
+    }
+    const value = block.value === NO_NODE ? NO_NODE : block.value + shift;
+    const copy = { ...block, key, value, firstNode: block.firstNode + shift, endNode: this.nodeCount };
+    this.blocks.push(copy);
+    return copy;
   }
 
   // Values.

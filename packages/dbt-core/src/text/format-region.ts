@@ -29,7 +29,7 @@ function keyName(key: number): string {
   if (key === DISPATCH) return "dispatch";
   const part = ((key % 4) + 4) % 4;
   const copy = keyCopy(key);
-  return `${offsetName(keyOffset(key))}${part === 0 ? "" : `.${part}`}${copy === 0 ? "" : ` inlined ${copy}`}`;
+  return `${offsetName(keyOffset(key))}${part === 0 ? "" : `.${part}`}${copy === 0 ? "" : ` copy ${copy}`}`;
 }
 
 function wideText(region: RegionBuilder, at: number): string {

@@ -55,7 +55,7 @@ export interface InspectedRegion {
   readonly counts: RegionCounts;
 }
 
-/** The region at a guest-virtual address, or undefined when no code can be fetched there. */
+/** The region at a guest-virtual address, its loops shown once, or undefined when no code can be fetched there. */
 export function inspectRegion(address: number, options: InspectOptions): InspectedRegion | undefined {
   const { frontend, layout, memory, fetch, mode, narrowAddresses } = options;
   const builder = new RegionBuilder(frontend.slots, frontend.helpers);
