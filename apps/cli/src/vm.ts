@@ -9,9 +9,9 @@ import { parseOptions, systemMessage } from "./options.ts";
 import { printError } from "./output.ts";
 import { translationsIn } from "./translations.ts";
 import { UsageError } from "./usage-error.ts";
-import { type ControlServer, serveControl } from "./vm/control-server.ts";
+import type { ControlServer } from "./vm/control-server.ts";
 import { openDevices } from "./vm/devices.ts";
-import { type GdbServer, parseGdbOption, serveGdb } from "./vm/gdb-server.ts";
+import type { GdbServer } from "./vm/gdb-server.ts";
 import { consolePort, serialBackend } from "./vm/host-line.ts";
 import { openLines } from "./vm/lines.ts";
 import { machineStatistics } from "./vm/machine-statistics.ts";
@@ -110,7 +110,9 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new UsageError("vm: --memory is a number of MiB from 16 to 4000");
   const ramBytes = load !== undefined && values.memory === undefined ? await savedMemory(load) : mebibytes * MEBIBYTE;
   const image = kernel === undefined ? undefined : readFile(kernel);
-  const gdbOption = values.gdb === undefined ? undefined : parseGdbOption(values.gdb);
+  // What few machines have, and what that needs, is not read for the others.
+  const gdbModule = values.gdb === undefined ? undefined : await import("./vm/gdb-server.ts");
+  const gdbOption = gdbModule?.parseGdbOption(values.gdb ?? "");
   const lines = await openLines(values, say);
   const { serial, console } = lines;
   const devices = await openDevices({
@@ -149,8 +151,9 @@ export async function run(args: readonly string[]): Promise<number> {
       ...(cache === undefined ? {} : { translator: { archive: cache.archive } }),
     });
     if (load !== undefined) await loadMachine(machine, load);
-    if (gdbOption !== undefined) gdb = await serveGdb(gdbOption, { machine, kill: quit }, say);
+    if (gdbOption !== undefined) gdb = await gdbModule?.serveGdb(gdbOption, { machine, kill: quit }, say);
     if (values.control !== undefined) {
+      const { serveControl } = await import("./vm/control-server.ts");
       const isInDebugger = (): boolean => gdb?.isAttached() === true && !machine.isRunning;
       control = await serveControl(values.control, { machine, isInDebugger, quit, saved });
     }
