@@ -14,7 +14,6 @@ import {
   encodeStrings,
   FileTable,
   type GuestFilesystem,
-  type HostLoop,
   isLoadFailure,
   type KernelObserver,
   LinuxKernel,
@@ -25,6 +24,7 @@ import {
   type SyscallDefinition,
 } from "@doppel/linux-user";
 import { type BindPoint, defaultBindPoints, type NativeFunction, selectBindings, twins } from "@doppel/native-binding";
+import { type EmulatorHost, portableHost } from "./host.ts";
 import type { GuestProfile } from "./profile/guest-profile.ts";
 import { combineObservers, UsageObserver } from "./observers.ts";
 import { collectStatistics, type EmulatorStatistics } from "./statistics.ts";
@@ -34,16 +34,6 @@ import { type GuardChoice, UserEngine } from "./user-engine.ts";
 
 const MEBIBYTE = 2 ** 20;
 const DEFAULT_MEMORY_BYTES: number = 1024 * MEBIBYTE;
-
-/** What the machine around the emulator gives it. */
-export interface EmulatorHost {
-  /** Nanoseconds of a clock that never goes back. */
-  monotonicNs(): number;
-  /** Nanoseconds since 1970. */
-  realtimeNs(): bigint;
-  randomBytes(into: Uint8Array): void;
-  readonly loop: HostLoop;
-}
 
 export interface EmulatorOptions {
   /** Guest-physical memory, 16 MiB to 4 GiB; default 1 GiB. Reserved, not used, until the guest touches it. */
@@ -139,35 +129,6 @@ export function createEmulator(
   });
   return { engine, kernel, statistics: () => collectStatistics({ engine, kernel, usage, startedMs }) };
 }
-
-/** Time, randomness and timers of any JavaScript host. */
-export const portableHost: EmulatorHost = {
-  monotonicNs: () => performance.now() * 1e6,
-  realtimeNs: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
-  randomBytes: (into) => {
-    // As much as one call gives.
-    for (let done = 0; done < into.length; done += 65536) {
-      const piece = new Uint8Array(Math.min(65536, into.length - done));
-      into.set(crypto.getRandomValues(piece), done);
-    }
-  },
-  loop: {
-    defer: (callback) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.addEventListener("message", () => {
-        port1.close();
-        callback();
-      });
-      port1.start();
-      port2.postMessage(0);
-    },
-    after: (delayNs, callback) => {
-      // The longest timer there is; whoever waits longer is woken early and waits again.
-      const timer = setTimeout(callback, Math.min(delayNs / 1e6, 0x7fffffff));
-      return () => clearTimeout(timer);
-    },
-  },
-};
 
 export interface MemoryProgramOptions extends EmulatorOptions {
   /** Files of the guest, by absolute path, all of them executable. Nothing else of a host is visible. */

@@ -1,17 +1,17 @@
 export {
   createEmulator,
   type Emulator,
-  type EmulatorHost,
   type EmulatorOptions,
   type MemoryProgramOptions,
-  portableHost,
   type RunningProgram,
   startInMemory,
 } from "./emulator.ts";
+export { type EmulatorHost, portableHost } from "./host.ts";
 export { combineObservers } from "./observers.ts";
 export type { EmulatorStatistics } from "./statistics.ts";
 export { inputStream, outputStream } from "./streams.ts";
-export { type GuardChoice, UnknownCpuError, UserEngine, type UserEngineOptions } from "./user-engine.ts";
+export { UnknownCpuError } from "./processor-level.ts";
+export { type GuardChoice, UserEngine, type UserEngineOptions } from "./user-engine.ts";
 export { X86Cpu } from "./x86-cpu.ts";
 export { type NativeOptions } from "./native-layer.ts";
 export {

@@ -4,7 +4,7 @@
  */
 import { type Context, Engine, RESERVED_SLOTS, type TranslatorOptions } from "@doppel/dbt-core";
 import { GRANULE_SHIFT, PAGE_BYTES, PhysicalMemory, SoftTlb, softTlbShapeFor } from "@doppel/guard-memory";
-import { cpuidLevels, createHelpers, DEFAULT_CPUID_LEVEL, ModeBit, X86Frontend } from "@doppel/guest-x86";
+import { createHelpers, ModeBit, X86Frontend } from "@doppel/guest-x86";
 import {
   type BusAccess,
   GuestRam,
@@ -16,7 +16,7 @@ import {
 } from "@doppel/pc-machine";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { CodeBreakpoints } from "./code-breakpoints.ts";
-import { UnknownCpuError } from "./user-engine.ts";
+import { processorLevel } from "./processor-level.ts";
 
 /** For context blocks, threaded code and what is counted of regions, beside the guest's RAM. Untouched it costs nothing. */
 const OWN_BYTES: number = 96 * 2 ** 20;
@@ -68,9 +68,7 @@ export class MachineEngine {
 
   constructor(options: MachineEngineOptions) {
     const { ramBytes, timeStamps } = options;
-    const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
-    const level = cpuidLevels.find((candidate) => candidate.name === name);
-    if (level === undefined) throw new UnknownCpuError(name);
+    const level = processorLevel(options.cpu);
     this.memory = new PhysicalMemory(ramBytes + OWN_BYTES, { faultsToCheck: FAULTS_TO_CHECK });
     this.ram = new GuestRam(this.memory, this.memory.reserveHighest(ramBytes / PAGE_BYTES), ramBytes);
     this.heap = new CodeHeap(RESERVED_SLOTS, { maximumSize: CODE_BYTES });

@@ -26,7 +26,7 @@ import {
   type VirtioDevice,
   VirtioPci,
 } from "@doppel/pc-machine";
-import { type EmulatorHost, portableHost } from "./emulator.ts";
+import { type EmulatorHost, portableHost } from "./host.ts";
 import { MachineEngine } from "./machine-engine.ts";
 
 const MEBIBYTE = 2 ** 20;

@@ -13,7 +13,7 @@ import { type CodePlace, placeOf, prepareCode, TierNumber } from "@doppel/dbt-co
 import { ModeBit } from "@doppel/guest-x86";
 import type { Hints } from "@doppel/ha-checkpoint";
 import type { Fragment } from "@doppel/trampolines";
-import type { EmulatorHost } from "./emulator.ts";
+import type { EmulatorHost } from "./host.ts";
 import type { MachineEngine } from "./machine-engine.ts";
 
 /** In a piece. */

@@ -20,9 +20,7 @@ import {
   type GuardPolicyChoice,
 } from "@doppel/guard-memory";
 import {
-  cpuidLevels,
   createHelpers,
-  DEFAULT_CPUID_LEVEL,
   ExitCode,
   ExtendedState,
   faultsInStack,
@@ -43,6 +41,7 @@ import type {
   GuestMode,
 } from "@doppel/linux-user";
 import { type NativeOptions, NativeLayer } from "./native-layer.ts";
+import { processorLevel } from "./processor-level.ts";
 import { CodeHeap, type Fragment, TrampolineTable } from "@doppel/trampolines";
 import { X86Cpu } from "./x86-cpu.ts";
 
@@ -97,14 +96,6 @@ export interface UserEngineOptions {
   readonly modules?: ModuleArchive;
 }
 
-/** No processor has this name; the message says which there are. */
-export class UnknownCpuError extends RangeError {
-  constructor(name: string) {
-    super(`there is no processor ${name}; there are ${cpuidLevels.map((level) => level.name).join(", ")}`);
-    this.name = "UnknownCpuError";
-  }
-}
-
 export class UserEngine implements ExecutionEngine {
   readonly memory: PhysicalMemory;
   /** CPUID.1:EDX. */
@@ -119,9 +110,7 @@ export class UserEngine implements ExecutionEngine {
   readonly contexts: Map<number, UserContext> = new Map();
 
   constructor(options: UserEngineOptions) {
-    const name = options.cpu ?? DEFAULT_CPUID_LEVEL;
-    const level = cpuidLevels.find((candidate) => candidate.name === name);
-    if (level === undefined) throw new UnknownCpuError(name);
+    const level = processorLevel(options.cpu);
     this.hwcap = level.cpuid(1, 0).edx >>> 0;
     const { guards = "by page" } = options;
     this.memory = new PhysicalMemory(

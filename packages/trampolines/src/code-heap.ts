@@ -116,7 +116,8 @@ export class CodeHeap<Module> {
   /** Where the last link slot asked for was from, and those from there: a region asks for all of its own at once. */
   private askedFrom = -1;
   private askedSlots: Map<number, number> = new Map();
-  private readonly linkSlotOf: Map<number, LinkSlot> = new Map();
+  /** By slot. */
+  private readonly linkSlotOf: (LinkSlot | undefined)[] = [];
   private readonly tables: Set<TableOfProcess<Module>> = new Set();
   /** Those of them that are no process's for now. */
   private readonly idle: Set<TableOfProcess<Module>> = new Set();
@@ -275,7 +276,8 @@ export class CodeHeap<Module> {
     if (slot === undefined) {
       slot = this.freeLinkSlots.pop() ?? this.nextSlot++;
       slots.set(distance, slot);
-      this.linkSlotOf.set(slot, { from, distance, users: 0 });
+      while (this.linkSlotOf.length < slot) this.linkSlotOf.push(undefined);
+      this.linkSlotOf[slot] = { from, distance, users: 0 };
       this.statistics.linkSlots++;
     }
     return slot;
@@ -283,17 +285,17 @@ export class CodeHeap<Module> {
 
   /** Code that is no fragment goes through these link slots. */
   holdLinks(slots: readonly number[]): void {
-    for (const slot of slots) this.linkSlotOf.get(slot)!.users++;
+    for (const slot of slots) this.linkSlotOf[slot]!.users++;
   }
 
   /** It is gone. */
   releaseLinks(slots: readonly number[]): void {
-    for (const slot of slots) if (--this.linkSlotOf.get(slot)!.users === 0) this.unusedLinkSlots.push(slot);
+    for (const slot of slots) if (--this.linkSlotOf[slot]!.users === 0) this.unusedLinkSlots.push(slot);
   }
 
   /** Whether a link slot leads out of the page it is of: the same distance may then mean another place. */
   leavesPage(slot: number): boolean {
-    const { distance = 0 } = this.linkSlotOf.get(slot) ?? {};
+    const { distance = 0 } = this.linkSlotOf[slot] ?? {};
     return distance < 0 || distance >> PAGE_SHIFT !== 0;
   }
 
@@ -383,14 +385,14 @@ export class CodeHeap<Module> {
     }
     this.discardedModules.length = 0;
     this.askedFrom = -1;
-    const unused = this.unusedLinkSlots.filter((slot) => this.linkSlotOf.get(slot)?.users === 0);
+    const unused = this.unusedLinkSlots.filter((slot) => this.linkSlotOf[slot]?.users === 0);
     this.unusedLinkSlots = [];
     for (const slot of new Set(unused)) {
-      const { from, distance } = this.linkSlotOf.get(slot)!;
+      const { from, distance } = this.linkSlotOf[slot]!;
       const slots = this.linkSlots.get(from)!;
       slots.delete(distance);
       if (slots.size === 0) this.linkSlots.delete(from);
-      this.linkSlotOf.delete(slot);
+      this.linkSlotOf[slot] = undefined;
       this.freeLinkSlots.push(slot);
       this.statistics.slotsReclaimed++;
     }

@@ -584,7 +584,7 @@ export class Translator<F extends FragmentPort> {
       ...notes,
       slotFor: (target) => {
         const slot = this.heap.linkSlot(page, mode, offset + target);
-        this.linkTargets.set(slot, target);
+        if (this.emitter.isPortable) this.linkTargets.set(slot, target);
         if (!used.includes(slot)) used.push(slot);
         return slot;
       },

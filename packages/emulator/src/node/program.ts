@@ -1,13 +1,12 @@
 /** A Linux program on this host: files, terminal, network, clock and randomness through Node, everything else emulated. */
-import { randomFillSync } from "node:crypto";
 import { getPriority } from "node:os";
 import { keepModules } from "@doppel/dbt-core";
 import { encodeStrings, isLoadFailure, type LoadFailure, type MountRequest, spawnProgram } from "@doppel/linux-user";
 import { nodeGuestHost } from "@doppel/linux-user/node";
-import { createEmulator, type EmulatorHost, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
+import { createEmulator, type EmulatorOptions, type RunningProgram } from "../emulator.ts";
 import { systemDescription } from "../system-description.ts";
-import { setEngineFlags } from "./engine-flags.ts";
 import { inheritedLimits } from "./inherited-limits.ts";
+import { nodeHost } from "./node-host.ts";
 import { TranslationCache, type TranslationCacheOptions } from "./translation-cache.ts";
 
 export interface ProgramOptions extends EmulatorOptions {
@@ -32,29 +31,6 @@ export interface ProgramOptions extends EmulatorOptions {
   readonly translations?: Omit<TranslationCacheOptions, "program">;
 }
 
-setEngineFlags();
-
-const STARTED_NS: number = Math.round(performance.now() * 1e6);
-const realtimeOffsetNs: bigint =
-  BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n - process.hrtime.bigint();
-const realtimeNs = (): bigint => process.hrtime.bigint() + realtimeOffsetNs;
-
-/** Time, randomness and the event loop of Node. */
-export const nodeHost: EmulatorHost = {
-  // Twice for each system call: without a bigint.
-  monotonicNs: () => Math.round(performance.now() * 1e6) - STARTED_NS,
-  realtimeNs,
-  randomBytes: (into) => void randomFillSync(into),
-  loop: {
-    defer: (callback) => void setImmediate(callback),
-    after: (delayNs, callback) => {
-      // Node's longest timer; whoever waits longer is woken early and waits again.
-      const timer = setTimeout(callback, Math.min(delayNs / 1e6, 0x7fffffff));
-      return () => clearTimeout(timer);
-    },
-  },
-};
-
 const ENOENT = 2;
 const KIBIBYTE = 1024;
 
@@ -68,7 +44,7 @@ export function startProgram(options: ProgramOptions): RunningProgram | LoadFail
     root,
     mounts: options.mounts ?? [],
     network: options.network ?? true,
-    clock: { realtimeNs, monotonicNs: () => process.hrtime.bigint() },
+    clock: { realtimeNs: () => nodeHost.realtimeNs(), monotonicNs: () => process.hrtime.bigint() },
     system: systemDescription(options.cpu),
   });
   const { translations } = options;
