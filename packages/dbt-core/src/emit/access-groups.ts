@@ -62,8 +62,10 @@ export class AccessGroups {
 
   /** The end of the block that a round's block goes on from. */
   private before(graph: FlowGraph, index: number): BlockEnd | undefined {
-    const predecessors = graph.predecessors[index];
-    return this.region.blocks[index].round > 0 && predecessors.length === 1 ? this.ends[predecessors[0]] : undefined;
+    if (this.region.blocks[index].round < 0) return undefined;
+    const { position, predecessors } = graph;
+    const [only, ...others] = predecessors[index];
+    return only !== undefined && others.length === 0 && position[only] < position[index] ? this.ends[only] : undefined;
   }
 
   private planBlock(index: number, before: BlockEnd | undefined): void {

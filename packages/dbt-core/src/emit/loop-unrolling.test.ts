@@ -47,27 +47,62 @@ test("a region with unrolled loops does what it did", () => {
   expect(unrolled).toBeGreaterThan(40);
 });
 
-test("what leads back in one copy leads on to the next, and in the last to the first", () => {
+/** A loop of blocks 1 and 2, and what `region` adds. */
+function unrolledLoop(more: (region: RegionBuilder) => void): Map<number, readonly [number, number]> {
   const region = new RegionBuilder([], []);
   region.reset();
-  const [entry, header, rest, behind] = [0, 1, 2, 3].map((offset) => blockKey(offset));
-  region.beginBlock(entry);
-  region.jump(header);
-  region.beginBlock(header);
-  region.branch(region.i32(1), rest, behind);
-  region.beginBlock(rest);
-  region.jump(header);
-  region.beginBlock(behind);
+  region.beginBlock(blockKey(0));
+  region.jump(blockKey(1));
+  more(region);
+  region.beginBlock(blockKey(9));
   region.exit(64);
   unrollLoops(region);
-  const copy = (offset: number, number: number): number => blockKey(offset, 0, number);
-  const led = region.blocks.map(({ key, target, next }) => [key, target, next]);
-  expect(led.slice(1, 3)).toEqual([
-    [header, rest, behind],
-    [rest, copy(1, 1), 0],
-  ]);
-  expect(led.slice(-2)).toEqual([
-    [copy(1, 3), copy(2, 3), behind],
-    [copy(2, 3), header, 0],
-  ]);
+  return new Map(region.blocks.map(({ key, target, next }) => [key, [target, next]]));
+}
+
+const copy = (offset: number, number: number): number => blockKey(offset, 0, number);
+const [header, rest, behind] = [1, 2, 9].map((offset) => blockKey(offset));
+
+test("what leads back in one copy leads on to the next, and in the last to the first", () => {
+  const blocks = unrolledLoop((region) => {
+    region.beginBlock(header);
+    region.branch(region.i32(1), rest, behind);
+    region.beginBlock(rest);
+    region.jump(header);
+  });
+  expect(blocks.get(header)).toEqual([copy(2, 1), behind]);
+  expect(blocks.get(copy(2, 1))).toEqual([copy(1, 1), 0]);
+  expect(blocks.get(copy(1, 1))).toEqual([copy(2, 2), behind]);
+  expect(blocks.get(copy(1, 3))).toEqual([rest, behind]);
+  expect(blocks.get(rest)).toEqual([header, 0]);
+  expect(blocks.size).toBe(4 + 6);
+});
+
+test("a call on another way round is there once, and comes back in the last round", () => {
+  const blocks = unrolledLoop((region) => {
+    region.beginBlock(header);
+    region.branch(region.i32(1), rest, blockKey(3));
+    region.beginBlock(rest);
+    region.branch(region.i32(1), header, behind);
+    region.beginBlock(blockKey(3));
+    region.call(blockKey(50), rest);
+  });
+  expect(blocks.get(header)).toEqual([copy(2, 1), blockKey(3)]);
+  expect(blocks.get(copy(1, 3))).toEqual([rest, blockKey(3)]);
+  expect(blocks.get(blockKey(3))).toEqual([blockKey(50), rest]);
+  expect(blocks.get(rest)).toEqual([header, behind]);
+});
+
+test("a loop around another goes round once", () => {
+  const blocks = unrolledLoop((region) => {
+    region.beginBlock(header);
+    region.jump(rest);
+    region.beginBlock(rest);
+    region.branch(region.i32(1), rest, blockKey(3));
+    region.beginBlock(blockKey(3));
+    region.branch(region.i32(1), header, behind);
+  });
+  expect(blocks.has(copy(1, 1))).toBe(false);
+  expect(blocks.get(rest)).toEqual([copy(2, 1), blockKey(3)]);
+  expect(blocks.get(copy(2, 3))).toEqual([rest, blockKey(3)]);
 });

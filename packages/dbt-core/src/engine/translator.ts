@@ -4,6 +4,7 @@
  * A module can hold a batch: the region asked for, and those it calls or jumps to directly that will be asked for soon, as
  * their threaded code tells by how often it has been entered. What has run less seldom earns its translation.
  */
+import { separateEntry } from "../emit/loop-entry.ts";
 import { unrollLoops } from "../emit/loop-unrolling.ts";
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
@@ -524,7 +525,10 @@ export class Translator<F extends FragmentPort> {
       return distance === undefined ? undefined : from + distance;
     };
     const counter = tier === TierNumber.cold ? this.newCounter() : 0;
-    if (tier === TierNumber.hot) unrollLoops(this.builder);
+    if (tier === TierNumber.hot) {
+      separateEntry(this.builder);
+      unrollLoops(this.builder);
+    }
     this.emitter.addRegion(this.builder, this.linkTarget(page, mode, offset, linkSlots, { siteFor, usualTarget }), {
       narrowAddresses: view.narrow,
       counter,

@@ -1,6 +1,7 @@
 /** Random regions as threaded code and as emitted, cold and hot, in a real WebAssembly instance, against the interpreter. */
 import { ImportModule, ModuleEmitter } from "../emit/module-emitter.ts";
 import { FlowGraph } from "../emit/flow-graph.ts";
+import { separateEntry } from "../emit/loop-entry.ts";
 import { unrollLoops } from "../emit/loop-unrolling.ts";
 import { type SupportExports, supportModule } from "../emit/support-module.ts";
 import { OTHER_ENTRY } from "../emit/region-frame.ts";
@@ -279,7 +280,10 @@ export class DifferentialTest {
     for (let seed = first; seed < first + count; seed++) {
       const random = new Random(seed);
       const region = randomRegion(random, sizes);
-      if (seed % 2 === 0) unrollLoops(region);
+      if (seed % 2 === 0) {
+        separateEntry(region);
+        unrollLoops(region);
+      }
       const graph = new FlowGraph();
       graph.build(region);
       const links = new Map<number, number>();
