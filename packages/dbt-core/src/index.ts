@@ -42,5 +42,6 @@ export { ImportModule, ModuleEmitter } from "./emit/module-emitter.ts";
 export { RegionEmitter } from "./emit/region-emitter.ts";
 export { type CodeLayout, EngineExit, Header, type TlbLayout } from "./layout.ts";
 export { ByteWriter } from "./wasm/byte-writer.ts";
-export { type JumpDistances, RegionDiscovery } from "./region/discovery.ts";
+export { RegionDiscovery } from "./region/discovery.ts";
+export type { JumpDistances } from "./region/extent.ts";
 export { ModuleName } from "./wasm/name-section.ts";

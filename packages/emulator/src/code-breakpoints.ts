@@ -41,7 +41,7 @@ export class CodeBreakpoints implements CodeCuts {
   }
 
   isAt(address: number): boolean {
-    return this.addresses.has(address);
+    return this.addresses.size > 0 && this.addresses.has(address);
   }
 
   zoneOf(virtualPage: number): number {

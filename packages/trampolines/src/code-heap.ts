@@ -96,8 +96,11 @@ interface LinkSlot {
 }
 
 const PAGE_SHIFT = 12;
-/** Modules and slots; reclaiming costs a flush of every jump cache. */
-const GARBAGE_WORTH_COLLECTING = 64;
+/** Reclaiming costs a flush of every jump cache: so much garbage is worth it, in slots and fragments without a module. */
+const GARBAGE_WORTH_COLLECTING = 1024;
+/** For how many of these a module counts, which holds machine code. */
+const MODULE_WORTH = 16;
+const NONE: readonly never[] = [];
 
 export interface HeapStatistics {
   fragments: number;
@@ -111,7 +114,7 @@ export interface HeapStatistics {
 
 export class CodeHeap<Module> {
   private readonly fragments: Map<number, Fragment<Module>[]> = new Map();
-  private readonly bySourcePage: Map<number, Set<Fragment<Module>>> = new Map();
+  private readonly bySourcePage: Map<number, Fragment<Module>[]> = new Map();
   private readonly linkSlots: Map<number, Map<number, number>> = new Map();
   /** Where the last link slot asked for was from, and those from there: a region asks for all of its own at once. */
   private askedFrom = -1;
@@ -124,6 +127,8 @@ export class CodeHeap<Module> {
   private readonly modules: Map<number, HeapModule<Module>> = new Map();
   /** Discarded since the last `reclaim`. */
   private readonly discardedModules: HeapModule<Module>[] = [];
+  /** What they count for. */
+  private garbage = 0;
   private readonly discardedCounters: number[] = [];
   private unusedLinkSlots: number[] = [];
   /** First home slots of ranges that are free, by length; free link slots. */
@@ -190,7 +195,7 @@ export class CodeHeap<Module> {
    * pages, run in differing modes, or were translated again with more care.
    */
   at(page: number, offset: number): readonly Fragment<Module>[] {
-    return this.fragments.get(CodeHeap.entryKey(page, offset)) ?? [];
+    return this.fragments.get(CodeHeap.entryKey(page, offset)) ?? NONE;
   }
 
   /** The modules that are there, numbered above `id`; the oldest first. */
@@ -234,9 +239,9 @@ export class CodeHeap<Module> {
     if (fragment.entries === undefined) this.enter(fragment, fragment.offset);
     else for (const { offset } of fragment.entries) this.enter(fragment, offset);
     for (const source of fragment.sources) {
-      let set = this.bySourcePage.get(source.page);
-      if (set === undefined) this.bySourcePage.set(source.page, (set = new Set()));
-      set.add(fragment);
+      const list = this.bySourcePage.get(source.page);
+      if (list === undefined) this.bySourcePage.set(source.page, [fragment]);
+      else if (list[list.length - 1] !== fragment) list.push(fragment);
     }
     fragment.container.live.push(fragment);
     this.holdLinks(fragment.linkSlots);
@@ -301,11 +306,11 @@ export class CodeHeap<Module> {
 
   /** Fragments made from any granule that these bytes touch. */
   madeFrom(page: number, offset: number, length: number, granuleShift: number): Fragment<Module>[] {
-    const set = this.bySourcePage.get(page);
-    if (set === undefined) return [];
+    const list = this.bySourcePage.get(page);
+    if (list === undefined) return [];
     const first = offset >> granuleShift;
     const last = (offset + length - 1) >> granuleShift;
-    return [...set].filter((fragment) =>
+    return list.filter((fragment) =>
       fragment.sources.some(
         (source) =>
           source.page === page && source.start >> granuleShift <= last && (source.end - 1) >> granuleShift >= first,
@@ -320,9 +325,11 @@ export class CodeHeap<Module> {
     if (fragment.entries === undefined) this.leave(fragment, fragment.offset);
     else for (const { offset } of fragment.entries) this.leave(fragment, offset);
     for (const source of fragment.sources) {
-      const set = this.bySourcePage.get(source.page);
-      set?.delete(fragment);
-      if (set?.size === 0) this.bySourcePage.delete(source.page);
+      const list = this.bySourcePage.get(source.page);
+      const index = list?.indexOf(fragment) ?? -1;
+      if (list === undefined || index < 0) continue;
+      if (list.length === 1) this.bySourcePage.delete(source.page);
+      else list.splice(index, 1);
     }
     for (const table of this.tables) table.unlinkFragment(fragment);
     this.release(fragment);
@@ -339,6 +346,7 @@ export class CodeHeap<Module> {
     this.modules.delete(container.id);
     this.size -= container.size;
     this.discardedModules.push(container);
+    this.garbage += container.module === undefined ? 1 : MODULE_WORTH;
   }
 
   /**
@@ -366,7 +374,7 @@ export class CodeHeap<Module> {
 
   /** Whether `reclaim` has anything to do worth its while. */
   get hasGarbage(): boolean {
-    return this.discardedModules.length + this.unusedLinkSlots.length >= GARBAGE_WORTH_COLLECTING;
+    return this.garbage + this.unusedLinkSlots.length >= GARBAGE_WORTH_COLLECTING;
   }
 
   /**
@@ -384,6 +392,7 @@ export class CodeHeap<Module> {
       this.statistics.slotsReclaimed += container.count;
     }
     this.discardedModules.length = 0;
+    this.garbage = 0;
     this.askedFrom = -1;
     const unused = this.unusedLinkSlots.filter((slot) => this.linkSlotOf[slot]?.users === 0);
     this.unusedLinkSlots = [];

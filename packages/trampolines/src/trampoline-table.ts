@@ -30,10 +30,10 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   private readonly used: Set<number> = new Set();
   /**
    * The fragment that each linked slot leads to. The slots of one fragment are a ring: `next` and `before` of each, and one
-   * of them by fragment.
+   * of them by the fragment's number.
    */
   private readonly fragmentAt: (Fragment<Module> | undefined)[] = [];
-  private readonly slotOf: Map<Fragment<Module>, number> = new Map();
+  private readonly slotOf: Map<number, number> = new Map();
   private next: Int32Array = new Int32Array(GROWTH);
   private before: Int32Array = new Int32Array(GROWTH);
   readonly statistics: TableStatistics = { linked: 0, instances: 0 };
@@ -110,9 +110,9 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     const { next, before, fragmentAt } = this;
     while (fragmentAt.length < slot) fragmentAt.push(undefined);
     fragmentAt[slot] = fragment;
-    const other = this.slotOf.get(fragment);
+    const other = this.slotOf.get(fragment.id);
     if (other === undefined) {
-      this.slotOf.set(fragment, slot);
+      this.slotOf.set(fragment.id, slot);
       next[slot] = before[slot] = slot;
       return;
     }
@@ -135,7 +135,7 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     const { container } = fragment;
     const hasHome = container.module !== undefined && this.instantiated.has(container.id);
     if (hasHome) this.copySlot(fragment.homeSlot, this.trapSlot);
-    const first = this.slotOf.get(fragment);
+    const first = this.slotOf.get(fragment.id);
     if (first === undefined) return;
     let slot = first;
     do {
@@ -143,7 +143,7 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
       this.fragmentAt[slot] = undefined;
       slot = this.next[slot];
     } while (slot !== first);
-    this.slotOf.delete(fragment);
+    this.slotOf.delete(fragment.id);
   }
 
   forget(container: HeapModule<Module>): void {
@@ -158,12 +158,12 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     const { next, before } = this;
     const other = next[slot];
     if (other === slot) {
-      this.slotOf.delete(fragment);
+      this.slotOf.delete(fragment.id);
       return;
     }
     before[other] = before[slot];
     next[before[slot]] = other;
-    if (this.slotOf.get(fragment) === slot) this.slotOf.set(fragment, other);
+    if (this.slotOf.get(fragment.id) === slot) this.slotOf.set(fragment.id, other);
   }
 
   /** Traps in these link slots again. */

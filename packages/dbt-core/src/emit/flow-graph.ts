@@ -7,7 +7,7 @@
  */
 import { findDominators, isDominator } from "../region/dominators.ts";
 import { type Block, DISPATCH, NOWHERE, type RegionBuilder, Terminator } from "../ir/region.ts";
-import { clear } from "../clear.ts";
+import { clear, clearAll } from "../clear.ts";
 
 export class FlowGraph {
   /** Block indices in reverse postorder; unreachable blocks are absent. */
@@ -72,7 +72,7 @@ export class FlowGraph {
     this.isLoopHeader.fill(0, 0, count);
     this.isMerge.fill(0, 0, count);
     this.dispatchTargets = region.dispatchTargets;
-    this.redirected.clear();
+    clearAll(this.redirected);
     this.edgeSpan = count;
     do {
       this.position.fill(-1, 0, count);

@@ -639,11 +639,7 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView, TableO
     this.codeChanged = true;
     this.linkDrops++;
     this.table.unlink([...view.mappedLinks]);
-    view.mappedLinks.clear();
-    view.jumps.flush();
-    view.codePages.clear();
-    view.seenAt.clear();
-    view.hasLocalCode = false;
+    view.forgetCode();
   }
 
   dispose(): void {

@@ -11,6 +11,7 @@
  * would otherwise ask the resolver at each call. An empty way holds an address of another set. What is discarded stays in: its
  * home slot holds a trap, or its threaded code a record, which asks again.
  */
+import { clearAll } from "../clear.ts";
 import type { MemoryPort } from "./ports.ts";
 
 export const JUMP_CACHE_BITS = 12;
@@ -87,7 +88,7 @@ export class JumpCache {
 
   private clear(): void {
     this.memory.bytes.set(nothing, this.place);
-    this.modal.clear();
+    clearAll(this.modal);
     this.isUsed = false;
   }
 }

@@ -85,10 +85,14 @@ export class KeptCode {
     entryCode: EntryCode | undefined,
   ): void {
     const { units } = this;
-    this.origins.delete(at);
-    if (units === undefined || region.checked || region.mode >= ZONE_MODES || !isKnown(entryCode)) return;
-    const sources = this.sources(region, unit.fields);
-    if (sources === undefined) return;
+    if (units === undefined) return;
+    const isKept = !region.checked && region.mode < ZONE_MODES && isKnown(entryCode);
+    const sources = isKept ? this.sources(region, unit.fields) : undefined;
+    if (sources === undefined) {
+      // Another unit may have been there.
+      this.noteOrigin(at, 0);
+      return;
+    }
     const parts = { ...unit, start: 0, ignoredMode: region.ignoredMode * NARROW, sources };
     this.noteOrigin(at, units.add(this.words, archiveMode(view, entryCode), region.page, region.offset, parts, bytes));
   }
@@ -163,7 +167,7 @@ export class KeptCode {
   private sources({ sources }: TranslatedRegion, fields: readonly number[]): NewUnitSource[] | undefined {
     const pages = this.discovery.sourcePages();
     // A page that is seen twice would be looked for at one of its places only.
-    if (new Set(pages.map(({ page }) => page)).size < pages.length) return undefined;
+    if (pages.some(({ page }, index) => pages.findIndex((other) => other.page === page) < index)) return undefined;
     const bits = this.discovery.sourceBits(fields.filter((_, index) => index % 2 !== 0));
     return sources.map(({ page, start, end }) => {
       const { distance } = pages.find((seen) => seen.page === page)!;

@@ -4,6 +4,7 @@
  * A module can hold a batch: the region asked for, and those it calls or jumps to directly that will be asked for soon, as
  * their threaded code tells by how often it has been entered. What has run less seldom earns its translation.
  */
+import { clearAll } from "../clear.ts";
 import { separateEntry } from "../emit/loop-entry.ts";
 import { unrollLoops } from "../emit/loop-unrolling.ts";
 import { ModuleEmitter } from "../emit/module-emitter.ts";
@@ -214,7 +215,7 @@ export class Translator<F extends FragmentPort> {
     }
     const found = discovery.discover(address, view.mode, view.fetch, this.builder, {
       limit: this.options.threaded.regionInstructions,
-      isEntry: (target) => this.isEntry(target, view, TierNumber.threaded),
+      isEntry: (target, targetPage) => this.isEntry(target, targetPage, view, TierNumber.threaded),
       isCut: view.isCut,
       entryCode,
       threaded: true,
@@ -351,8 +352,7 @@ export class Translator<F extends FragmentPort> {
    * Whether a region of some tier is to end here. Code that runs seldom is not worth having twice; hot code is, for the loops it
    * may be part of. Entry code must be met.
    */
-  private isEntry(target: number, view: CodeView, tier: number): boolean {
-    const page = view.fetch(target);
+  private isEntry(target: number, page: number, view: CodeView, tier: number): boolean {
     if (tier < TierNumber.hot) {
       const fragments = this.heap.at(page, target & PAGE_MASK);
       if (fragments.length > 0) {
@@ -360,7 +360,7 @@ export class Translator<F extends FragmentPort> {
         if (fragments.some((known) => known.tier >= tier && isForMode(known, mode))) return true;
       }
     }
-    return page >= 0 && view.entryCode(page, target) !== undefined;
+    return view.entryCode(page, target) !== undefined;
   }
 
   /** Discarded code must not be entered any more, by whoever still knows the place. */
@@ -382,7 +382,7 @@ export class Translator<F extends FragmentPort> {
     const queued = new Set<number>(queue);
     const isKept = !cold && batchRegions === 1 && options.modules !== undefined;
     this.emitter.begin(isKept);
-    this.linkTargets.clear();
+    clearAll(this.linkTargets);
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
       const page = view.fetch(entry);
@@ -397,7 +397,7 @@ export class Translator<F extends FragmentPort> {
       const found = this.discovery.discover(entry, view.mode, view.fetch, this.builder, {
         limit: regionInstructions,
         transferCost: brief ? options.brief.transferCost : 0,
-        isEntry: (target) => this.isEntry(target, view, tier),
+        isEntry: (target, targetPage) => this.isEntry(target, targetPage, view, tier),
         entryCode: view.entryCode(page, entry),
         isCut: view.isCut,
         distances: cold ? undefined : (at) => this.dispatchDistances(at, entry, view),

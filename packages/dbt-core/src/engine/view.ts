@@ -1,4 +1,5 @@
 /** What an engine's context keeps for each view of guest memory (`EngineOptions.views`). */
+import { clearAll } from "../clear.ts";
 import { ImportModule } from "../emit/module-emitter.ts";
 import type { CodeLayout } from "../layout.ts";
 import type { ViewCode } from "./code-table.ts";
@@ -24,13 +25,19 @@ export class View {
   /** Link slots that lead to code which goes by optional bits of the mode, and by which. */
   private readonly modalLinks: Map<number, number> = new Map();
   /** Virtual pages that code was linked from, to know which remaps concern links. */
-  readonly codePages: Set<number> = new Set();
+  private readonly codePages: Set<number> = new Set();
   /** Some of that code is not global. */
   hasLocalCode = false;
   /** Links that hold only for as long as pages are mapped as they are. */
   readonly mappedLinks: Set<number> = new Set();
   /** Where physical code pages are seen: their aliases get translations of their own. */
-  readonly seenAt: Map<number, number[]> = new Map();
+  private readonly seenAt: Map<number, number[]> = new Map();
+  /** What `aliasOf` was asked last, and answered. */
+  private aliasedPage = -1;
+  private aliasedAt = 0;
+  private alias = 0;
+  /** The virtual page that code was linked from last. */
+  private lastCodePage: number = Number.NaN;
 
   constructor({ memory, pointer, tlb, layout, code }: ViewParts) {
     this.jumps = new JumpCache(memory, pointer + layout.jumpCache.offset);
@@ -62,7 +69,8 @@ export class View {
 
   /** Code from this virtual page on is led to, by a link slot or by the jump cache. */
   noteCode(virtualPage: number, { otherPages }: FragmentPort): void {
-    this.codePages.add(virtualPage);
+    if (virtualPage !== this.lastCodePage) this.codePages.add(virtualPage);
+    this.lastCodePage = virtualPage;
     for (const { distance } of otherPages) this.codePages.add(virtualPage + distance);
   }
 
@@ -74,10 +82,25 @@ export class View {
 
   /** Which of the virtual pages this is that the physical page was seen at. */
   aliasOf(page: number, virtualPage: number): number {
+    if (page === this.aliasedPage && virtualPage === this.aliasedAt) return this.alias;
     let places = this.seenAt.get(page);
     if (places === undefined) this.seenAt.set(page, (places = []));
-    const alias = places.indexOf(virtualPage);
-    return alias < 0 ? places.push(virtualPage) - 1 : alias;
+    const known = places.indexOf(virtualPage);
+    this.aliasedPage = page;
+    this.aliasedAt = virtualPage;
+    this.alias = known < 0 ? places.push(virtualPage) - 1 : known;
+    return this.alias;
+  }
+
+  /** Pages may be mapped otherwise from now on: nothing is linked, and the jump cache is empty. */
+  forgetCode(): void {
+    clearAll(this.mappedLinks);
+    this.jumps.flush();
+    clearAll(this.codePages);
+    this.lastCodePage = Number.NaN;
+    clearAll(this.seenAt);
+    this.aliasedPage = -1;
+    this.hasLocalCode = false;
   }
 
   /** Whether code was linked from any of these virtual pages. */

@@ -5,10 +5,12 @@
  * region therefore may span pages, and says which physical pages it was made from. Everything found is kept in arrays
  * indexed by place in the window (stamped with the region's number, so that nothing is cleared) or by block.
  */
+import { clear, clearAll } from "../clear.ts";
 import { type Block, blockKey, DISPATCH, type RegionBuilder, Terminator } from "../ir/region.ts";
 import { EngineExit } from "../layout.ts";
 import { type EntryCode, REGION_REACH } from "../port-entry-code.ts";
 import { Flow, type Frontend } from "../port-frontend.ts";
+import type { FetchPage, IsEntry, JumpDistances, RegionExtent } from "./extent.ts";
 import { CALLEE_INSTRUCTIONS, type DecodedCode, Inlining } from "./inlining.ts";
 import { loopJoins } from "./loop-joins.ts";
 import { leaveAfterOneRound } from "./one-round.ts";
@@ -23,15 +25,6 @@ const WINDOW_PAGES: number = PAGES_BEFORE + 1 + REGION_REACH.pagesBehind;
 const WINDOW_BYTES = WINDOW_PAGES * PAGE_BYTES;
 const ABSENT = -1;
 const UNKNOWN = -2;
-
-/** Gives the physical page a guest-virtual page's code is fetched from, or a negative fault. */
-export type FetchPage = (virtualAddress: number) => number;
-
-/** Whether a region begins at this address already. */
-export type IsEntry = (virtualAddress: number) => boolean;
-
-/** Distances from the indirect jump at this address to where it went lately, frequent ones first. */
-export type JumpDistances = (virtualAddress: number) => readonly number[];
 
 /** What discovery needs of memory. */
 export interface SourceMemory {
@@ -50,28 +43,9 @@ const JOIN_ROUNDS = 3;
 const DISPATCH_FACTOR = 4;
 const GRANULE_BYTES = 1 << GRANULE_SHIFT;
 const GRANULES_PER_PAGE = PAGE_BYTES >> GRANULE_SHIFT;
+/** Words that have a bit for each byte of a granule. */
+const GRANULE_WORDS: number = GRANULE_BYTES / 32;
 const LONGEST_INSTRUCTION = 15;
-
-/** What becomes part of a region. */
-export interface RegionExtent {
-  /** Guest instructions at most. */
-  readonly limit: number;
-  /** For how many instructions each jump, branch and call counts beside itself; default 0. */
-  readonly transferCost?: number;
-  /** It ends where a region begins already. */
-  readonly isEntry?: IsEntry | undefined;
-  readonly entryCode?: EntryCode | undefined;
-  /** It ends in front of these, wherever they are. */
-  readonly isCut?: IsEntry | undefined;
-  /** Where its indirect jumps went lately is taken in. */
-  readonly distances?: JumpDistances | undefined;
-  /** Guest instructions that inlined calls may add; default 0. */
-  readonly inlined?: number;
-  /** Where an indirect call usually goes, as a distance from it. */
-  readonly usualCallee?: ((virtualAddress: number) => number | undefined) | undefined;
-  /** For threaded code: taken branches lead out of it, and all its blocks may be entered from elsewhere. */
-  readonly threaded?: boolean;
-}
 
 export class RegionDiscovery implements DecodedCode {
   private readonly frontend: Frontend;
@@ -116,7 +90,7 @@ export class RegionDiscovery implements DecodedCode {
   private threaded = false;
   private isEntry: IsEntry | undefined = undefined;
   private entryCode: EntryCode | undefined = undefined;
-  private isCut: IsEntry | undefined = undefined;
+  private isCut: RegionExtent["isCut"];
   private distances: JumpDistances | undefined = undefined;
   private inlined = 0;
   private usualCallee: RegionExtent["usualCallee"];
@@ -151,11 +125,11 @@ export class RegionDiscovery implements DecodedCode {
     return this.lift(address, mode, fetch, builder);
   }
 
-  private begin({ limit, transferCost = 0, inlined = 0, threaded = false, ...extent }: RegionExtent): void {
-    this.instructionLimit = limit;
-    this.transferCost = transferCost;
-    this.inlined = inlined;
-    this.threaded = threaded;
+  private begin(extent: RegionExtent): void {
+    this.instructionLimit = extent.limit;
+    this.transferCost = extent.transferCost ?? 0;
+    this.inlined = extent.inlined ?? 0;
+    this.threaded = extent.threaded ?? false;
     this.isEntry = extent.isEntry;
     this.isCut = extent.isCut;
     this.entryCode = extent.entryCode;
@@ -172,14 +146,14 @@ export class RegionDiscovery implements DecodedCode {
     this.pages.fill(UNKNOWN);
     this.granuleState.fill(Granule.absent);
     this.recordCount = 0;
-    this.exits.length = 0;
-    this.dispatched.length = 0;
-    this.dispatching.clear();
-    this.entries.length = 0;
+    clear(this.exits);
+    clear(this.dispatched);
+    clearAll(this.dispatching);
+    clear(this.entries);
     this.faultAddress = -1;
     this.inlining.begin(this.inlined);
-    this.callees.length = 0;
-    this.calledFrom.clear();
+    clear(this.callees);
+    clearAll(this.calledFrom);
     this.decodeAll(this.entryPlace, mode);
     if (this.recordCount === 0) return false;
     this.decodeCallees(mode);
@@ -247,10 +221,20 @@ export class RegionDiscovery implements DecodedCode {
     return ranges;
   }
 
-  /** Until it is called again: a bit for each byte from `pagesBefore` on that the region was made from, but for these fields'. */
+  /**
+   * Until it is called again: a bit for each byte from `pagesBefore` on that the region was made from, but for these fields'. Words of
+   * granules that it was not made from may say anything.
+   */
   sourceBits(fields: readonly number[]): Uint32Array {
     const { bits } = this;
-    bits.fill(0);
+    const entryCodeEnd = this.entryCodeEnd();
+    let first = this.entryPlace;
+    let last = Math.max(this.entryPlace, entryCodeEnd - 1);
+    for (let record = 0; record < this.recordCount; record++) {
+      first = Math.min(first, this.places[record]);
+      last = Math.max(last, this.places[record] + this.lengths[record] - 1);
+    }
+    bits.fill(0, (first >> GRANULE_SHIFT) * GRANULE_WORDS, ((last >> GRANULE_SHIFT) + 1) * GRANULE_WORDS);
     for (let record = 0; record < this.recordCount; record++) {
       // What is no instruction is given out as one byte that stops, whatever it took to find out.
       const isNone = this.lengths[record] === 1 && this.frontend.flow(record) === Flow.stop;
@@ -258,10 +242,9 @@ export class RegionDiscovery implements DecodedCode {
       for (let place = this.places[record]; place < end; place++) bits[place >> 5] |= 1 << (place & 31);
     }
     for (const offset of fields) {
-      const first = this.entryPlace + offset;
-      for (let place = first; place < first + 4; place++) bits[place >> 5] &= ~(1 << (place & 31));
+      const field = this.entryPlace + offset;
+      for (let place = field; place < field + 4; place++) bits[place >> 5] &= ~(1 << (place & 31));
     }
-    const entryCodeEnd = this.entryCodeEnd();
     for (let place = this.entryPlace; place < entryCodeEnd; place++) bits[place >> 5] |= 1 << (place & 31);
     return bits;
   }
@@ -345,8 +328,12 @@ export class RegionDiscovery implements DecodedCode {
     return record;
   }
 
-  private endsBefore(address: number, blockStart: boolean): boolean {
-    return this.isCut?.(address) === true || (blockStart && this.isEntry?.(address) === true);
+  private endsBefore(place: number, blockStart: boolean): boolean {
+    const address = this.entryAddress + place - this.entryPlace;
+    if (this.isCut?.(address) === true) return true;
+    if (!blockStart || this.isEntry === undefined) return false;
+    const index = place >> PAGE_SHIFT;
+    return this.pageReady(index) && this.isEntry(address, this.pages[index]);
   }
 
   /** Places of functions called, to be decoded for inlining. */
@@ -377,7 +364,7 @@ export class RegionDiscovery implements DecodedCode {
   /** Notes where the call at `place` goes, or usually does. What begins a region of its own is left to it. */
   private noteCall(place: number, target: number): void {
     if (target < 0 || target >= WINDOW_BYTES) return;
-    if (this.endsBefore(this.entryAddress + target - this.entryPlace, true)) return;
+    if (this.endsBefore(target, true)) return;
     this.markLeader(target);
     this.calledFrom.set(place, target);
     if (!this.callees.includes(target)) this.callees.push(target);
@@ -398,7 +385,7 @@ export class RegionDiscovery implements DecodedCode {
   /** Decodes what direct control flow reaches from `first`. */
   private decodeAll(first: number, mode: number): void {
     const { frontend, pending } = this;
-    pending.length = 0;
+    clear(pending);
     pending.push(first);
     this.markLeader(first);
     while (pending.length > 0) {
@@ -411,7 +398,7 @@ export class RegionDiscovery implements DecodedCode {
         }
         if (this.recordCount >= this.instructionLimit) break;
         // What begins a region of its own is left to it.
-        if (place !== first && this.endsBefore(this.entryAddress + place - this.entryPlace, blockStart)) break;
+        if (place !== first && this.endsBefore(place, blockStart)) break;
         blockStart = false;
         const record = this.decodeAt(place, mode);
         if (record < 0) break;
@@ -484,7 +471,7 @@ export class RegionDiscovery implements DecodedCode {
     this.liftedAs[block] = -1;
     const list = this.predecessors[block];
     if (list === undefined) this.predecessors[block] = [];
-    else list.length = 0;
+    else clear(list);
     let last = place;
     for (;;) {
       const record = this.recordAt[last];
@@ -540,10 +527,10 @@ export class RegionDiscovery implements DecodedCode {
   private orderBlocks(): void {
     const { stack, order } = this;
     this.blockCount = 0;
-    this.copiedBlocks.clear();
+    clearAll(this.copiedBlocks);
     this.inlining.begin(this.inlined);
-    order.length = 0;
-    stack.length = 0;
+    clear(order);
+    clear(stack);
     const first = this.enterBlock(this.entryPlace);
     stack.push(first, 0);
     this.walk();
@@ -620,7 +607,7 @@ export class RegionDiscovery implements DecodedCode {
   /** The builder's blocks that come to this one, or undefined unless all are lifted already. */
   private liftedPredecessors(block: number): readonly number[] | undefined {
     const { known } = this;
-    known.length = 0;
+    clear(known);
     if (this.threaded || (this.firstPlace[block] === this.entryPlace && this.copyOf[block] === 0)) return undefined;
     for (const predecessor of this.predecessors[block]) {
       const index = predecessor < 0 ? -1 : this.liftedAs[predecessor];

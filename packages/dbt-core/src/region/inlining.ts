@@ -6,7 +6,7 @@
  * context block, where caller and callee exchange all registers.
  */
 import { Flow } from "../port-frontend.ts";
-import { clear } from "../clear.ts";
+import { clear, clearAll } from "../clear.ts";
 
 /** Guest instructions of a function that is inlined, at most. */
 export const CALLEE_INSTRUCTIONS = 48;
@@ -47,7 +47,7 @@ export class Inlining {
   begin(instructions: number): void {
     clear(this.copies);
     this.copies.push({ caller: 0, returnPlace: -1, depth: 0 });
-    this.sizes.clear();
+    clearAll(this.sizes);
     this.left = instructions;
   }
 

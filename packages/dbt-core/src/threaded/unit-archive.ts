@@ -47,7 +47,8 @@ const GROUP_WORDS: number = GROUP_BYTES / 4;
 const BYTES_OF: Int32Array = Int32Array.from({ length: 16 }, (_, bits) =>
   [0, 1, 2, 3].reduce((word, byte) => word | ((bits >> byte) & 1 ? 0xff << (8 * byte) : 0), 0),
 );
-const GROWTH: number = 1 << 18;
+/** Words that an archive has room for when it begins to grow: what a kernel's boot fills. Untouched, they are no memory yet. */
+const GROWTH: number = 5 * 2 ** 20;
 /** More than a large compiler runs through. What is made anew in each run, by a compiler of its own, may not grow it further. */
 const DEFAULT_MAXIMUM_BYTES: number = 48 * 2 ** 20;
 
@@ -77,6 +78,8 @@ export type PageAt = (distance: number) => number;
 export class UnitArchive {
   /** All records, from `BUCKETS` words on. */
   private words: Int32Array;
+  /** The same. */
+  bytes: Uint8Array;
   private end: number = BUCKETS;
   private readonly maximumWords: number;
   /** Units added in this run. */
@@ -89,22 +92,20 @@ export class UnitArchive {
   constructor(maximumBytes: number = DEFAULT_MAXIMUM_BYTES) {
     this.maximumWords = maximumBytes >> 2;
     this.words = new Int32Array(BUCKETS);
+    this.bytes = bytesOf(this.words);
   }
 
-  /** Takes over what `contents` of an archive gave, which must be unchanged since. */
-  load(contents: Int32Array): void {
-    if (contents.length < BUCKETS) return;
-    this.words = contents;
-    this.end = contents.length;
+  /** Takes over what `contents` of an archive gave, which must be unchanged since; behind these `length` words there may be room for more. */
+  load(words: Int32Array, length: number = words.length): void {
+    if (length < BUCKETS) return;
+    this.words = words;
+    this.bytes = bytesOf(words);
+    this.end = length;
   }
 
   /** All of it, to be loaded in another run. */
   contents(): Int32Array {
     return this.words.subarray(0, this.end);
-  }
-
-  get bytes(): Uint8Array {
-    return new Uint8Array(this.words.buffer, this.words.byteOffset, this.words.byteLength);
   }
 
   /** A unit that was made from what is at `offset` in `page` of `memory` now. */
@@ -230,7 +231,12 @@ export class UnitArchive {
     const words = new Int32Array(length);
     words.set(this.contents());
     this.words = words;
+    this.bytes = bytesOf(words);
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /**

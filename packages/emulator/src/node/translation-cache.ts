@@ -36,6 +36,8 @@ const CRC_AT = 8;
 const IDENTITY_AT = 12;
 /** Of all programs together: beyond that, what was not used for longest goes. */
 const MAXIMUM_BYTES: number = 2 ** 30;
+/** For what a run adds, behind what was read: untouched, it is no memory yet, and nothing is copied to make it. */
+const ROOM_BYTES: number = 4 * 2 ** 20;
 /** A file is written again when one in so many units of this run was new, or is known better. */
 const WORTH_WRITING = 50;
 
@@ -65,8 +67,7 @@ export class TranslationCache {
     this.head.set(new TextEncoder().encode(MAGIC));
     new DataView(this.head.buffer).setUint32(IDENTITY_AT, text.length, true);
     this.head.set(text, IDENTITY_AT + 4);
-    const contents = this.read();
-    if (contents !== undefined) this.archive.load(contents);
+    this.read();
   }
 
   private fileOf(program: string): string {
@@ -74,25 +75,27 @@ export class TranslationCache {
     return join(this.directory, `${name}${UNITS}`);
   }
 
-  private read(): Int32Array | undefined {
+  private read(): void {
+    let room: ArrayBuffer;
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       const file = openSync(this.file, "r");
       try {
-        bytes = new Uint8Array(fstatSync(file).size & ~3);
-        if (readSync(file, bytes) < bytes.length) return undefined;
+        const size = fstatSync(file).size & ~3;
+        room = new ArrayBuffer(size + ROOM_BYTES);
+        bytes = new Uint8Array(room, 0, size);
+        if (readSync(file, bytes) < size) return;
       } finally {
         closeSync(file);
       }
     } catch {
-      return undefined;
+      return;
     }
     const { head } = this;
-    if (bytes.length < head.length) return undefined;
-    for (let at = 0; at < head.length; at++)
-      if (bytes[at] !== head[at] && (at < CRC_AT || at >= IDENTITY_AT)) return undefined;
-    if (new DataView(bytes.buffer).getUint32(CRC_AT, true) !== crc32(bytes.subarray(IDENTITY_AT))) return undefined;
-    return new Int32Array(bytes.buffer, head.length);
+    if (bytes.length < head.length) return;
+    for (let at = 0; at < head.length; at++) if (bytes[at] !== head[at] && (at < CRC_AT || at >= IDENTITY_AT)) return;
+    if (new DataView(room).getUint32(CRC_AT, true) !== crc32(bytes.subarray(IDENTITY_AT))) return;
+    this.archive.load(new Int32Array(room, head.length), (bytes.length - head.length) / 4);
   }
 
   /** Of code that was compiled with care; read when it is asked for. */

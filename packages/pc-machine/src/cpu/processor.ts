@@ -600,8 +600,9 @@ export class Processor implements ProcessorCore, ProcessorSignals, Stateful {
 
   forgetUserPages(): void {
     const { userPages } = this.walker;
-    for (const address of userPages) this.context.invalidateData(address);
-    userPages.length = 0;
+    // Emptied by pops: to set the length calls into V8's runtime.
+    for (let address = userPages.pop(); address !== undefined; address = userPages.pop())
+      this.context.invalidateData(address);
   }
 
   modeChanged(): void {
