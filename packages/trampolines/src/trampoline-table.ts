@@ -81,9 +81,8 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
     if (this.used.has(container.id)) return true;
     this.used.add(container.id);
     this.growTo(this.heap.slotCount);
-    if (this.instantiated.has(container.id)) return false;
+    if (container.module === undefined || this.instantiated.has(container.id)) return false;
     this.instantiated.add(container.id);
-    if (container.module === undefined) return false;
     instantiate(container.module, container.slots);
     // Those of the batch that were discarded since must not be reached by their slots.
     if (container.live.length < container.count) this.trapDiscarded(container);
