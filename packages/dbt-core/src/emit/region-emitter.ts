@@ -27,7 +27,9 @@ import {
   leadsBack,
   type LinkTarget,
   LocalPool,
+  NumberKind,
   Parameter,
+  pushNumber,
   type RegionImports,
 } from "./region-frame.ts";
 import { branchByHash, hashTargets } from "./target-hash.ts";
@@ -110,7 +112,7 @@ export class RegionEmitter {
     this.memory.begin(this.locals, code, imports, options.tlb);
     this.accesses.begin(region, this.graph, this.cold);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
-    this.profile.begin(this.locals, code);
+    this.profile.begin(this.locals, code, imports);
     this.result = this.locals.permanent("i64");
 
     code.reset();
@@ -162,10 +164,8 @@ export class RegionEmitter {
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     this.context.pushAddress(offset);
-    if (slotLocal < 0) {
-      out.u8(Wasm.i32Const);
-      out.s32(slot);
-    } else {
+    if (slotLocal < 0) this.pushSlot(slot);
+    else {
       out.u8(Wasm.localGet);
       out.u32(slotLocal);
     }
@@ -627,11 +627,7 @@ export class RegionEmitter {
   }
 
   private pushSlot(slot: number): void {
-    const { out } = this;
-    const global = this.imports.slotGlobal(slot);
-    out.u8(global < 0 ? Wasm.i32Const : Wasm.globalGet);
-    if (global < 0) out.s32(slot);
-    else out.u32(global);
+    pushNumber(this.out, this.imports, NumberKind.link, slot);
   }
 
   private callSlot(offset: number, opcode: number): void {
