@@ -14,7 +14,7 @@ export interface EmulatorStatistics {
     readonly threadedBytes: number;
     /** Those of them that had been made before, by an earlier run as a rule. */
     readonly keptRegions: number;
-    /** Modules that an earlier run compiled, taken over. */
+    /** Modules that an earlier run compiled with care, taken over. */
     readonly keptModules: number;
     /** Regions compiled. */
     readonly regions: number;

@@ -51,19 +51,16 @@ test(
   },
 );
 
-test.each([
-  ["with care", 0],
-  ["in haste", 1_000_000],
-])(
-  "random programs do what their instructions say: in modules that earlier ones compiled %s",
+test(
+  "random programs do what their instructions say in modules that earlier ones left",
   { timeout: 60_000 + programs * 50 },
-  (_tier, promoteAfter) => {
+  () => {
     let [used, added] = [0, 0];
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const store = new MemoryStore();
         const modules = new ModuleArchive(store);
-        play(seed, { compileAfter: 0, promoteAfter, modules });
+        play(seed, { compileAfter: 0, promoteAfter: 0, modules });
         const later = new ModuleArchive(store);
         later.load(modules.contents());
         play(seed, { compileAfter: 2, promoteAfter: 2, keptAfter: 1, modules: later });

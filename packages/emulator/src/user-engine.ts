@@ -92,7 +92,7 @@ export interface UserEngineOptions {
   readonly codeName?: (space: AddressSpacePort, address: number, hot: boolean) => string;
   /** Threaded code kept from run to run. */
   readonly archive?: UnitArchive;
-  /** Compiled modules kept from run to run. */
+  /** Modules compiled with care, kept from run to run. */
   readonly modules?: ModuleArchive;
 }
 

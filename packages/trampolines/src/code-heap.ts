@@ -22,8 +22,8 @@ export interface HeapModule<Module> {
   readonly count: number;
   /** Size, in whatever unit the heap's bound is in. */
   readonly size: number;
-  /** The numbers that it asks for: its own first slot, then links and what the composer wants; undefined where it has them in it. */
-  readonly numbers: readonly number[] | undefined;
+  /** The slots that it asks for by name: its own first one, then links; undefined where it has their numbers in it. */
+  readonly slots: readonly number[] | undefined;
   /** Its fragments that are not discarded. */
   readonly live: Fragment<Module>[];
 }
@@ -225,10 +225,10 @@ export class CodeHeap<Module> {
     firstSlot: number,
     count: number,
     size = 0,
-    numbers?: readonly number[],
+    slots?: readonly number[],
   ): HeapModule<Module> {
     this.statistics.modules++;
-    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, numbers, live: [] };
+    const container: HeapModule<Module> = { id: this.nextModule++, module, firstSlot, count, size, slots, live: [] };
     this.modules.set(container.id, container);
     this.size += size;
     return container;

@@ -76,14 +76,14 @@ export class TrampolineTable<Module> implements TableOfProcess<Module> {
   /** Whether the process has had the module before. If not, its fragments are in the table now: by `instantiate`, if need be. */
   ensure(
     container: HeapModule<Module>,
-    instantiate: (module: Module, numbers: readonly number[] | undefined) => void,
+    instantiate: (module: Module, slots: readonly number[] | undefined) => void,
   ): boolean {
     if (this.used.has(container.id)) return true;
     this.used.add(container.id);
     this.growTo(this.heap.slotCount);
     if (container.module === undefined || this.instantiated.has(container.id)) return false;
     this.instantiated.add(container.id);
-    instantiate(container.module, container.numbers);
+    instantiate(container.module, container.slots);
     // Those of the batch that were discarded since must not be reached by their slots.
     if (container.live.length < container.count) this.trapDiscarded(container);
     this.statistics.instances++;

@@ -8,7 +8,7 @@ import type { CodeLayout } from "../layout.ts";
 import { ByteWriter } from "../wasm/byte-writer.ts";
 import { ModuleName, writeNameSection } from "../wasm/name-section.ts";
 import { type EmitOptions, RegionEmitter } from "./region-emitter.ts";
-import { type LinkTarget, NumberKind, OTHER_ENTRY, Parameter, type RegionImports } from "./region-frame.ts";
+import { type LinkTarget, OTHER_ENTRY, Parameter, type RegionImports } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 import { clear } from "../clear.ts";
 
@@ -36,10 +36,10 @@ const FIXED_IMPORTS: readonly (readonly [string, readonly ValueType[], ValueType
 ];
 
 /**
- * Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. What numbers a portable module has
- * are globals "0", "1" and so on from `s`: the first home slot, and then the others in the order of their first use.
+ * Names under which modules import: memory, table and fixed functions from `e`, helpers from `h`. A portable module's table slots
+ * are globals "0", "1" and so on from `s`: the first home slot, and then the link slots in the order of their first use.
  */
-export const ImportModule = { engine: "e", helpers: "h", numbers: "s", memory: "memory", table: "table" } as const;
+export const ImportModule = { engine: "e", helpers: "h", slots: "s", memory: "memory", table: "table" } as const;
 
 export class ModuleEmitter implements RegionImports {
   readonly regionType = 0;
@@ -69,9 +69,8 @@ export class ModuleEmitter implements RegionImports {
   private readonly typeOfHelper: readonly number[];
   private readonly helperImports: number[] = [];
   private readonly helperIndex: Int32Array;
-  /** The numbers that a portable module imports, and of what kind each is; a placeholder for its first home slot is in front. */
-  private readonly numbers: number[] = [];
-  private readonly kinds: number[] = [];
+  /** The table slots that a portable module imports; a placeholder for its first home slot is in front. */
+  private readonly slots: number[] = [];
   isPortable = false;
   regionCount = 0;
 
@@ -98,12 +97,11 @@ export class ModuleEmitter implements RegionImports {
     this.fixedImports = this.out.toBytes();
   }
 
-  /** `portable`: nothing that is of one run is to be in the module, so that it is good for another as well. */
+  /** `portable`: nothing of a table's layout is to be in the module, so that it is good for another table as well. */
   begin(portable = false): void {
     this.isPortable = portable;
-    clear(this.numbers);
-    clear(this.kinds);
-    if (portable) this.addNumber(NumberKind.link, 0);
+    clear(this.slots);
+    if (portable) this.slots.push(0);
     this.code.reset();
     this.hints.reset();
     clear(this.hintStarts);
@@ -123,22 +121,15 @@ export class ModuleEmitter implements RegionImports {
     return imported;
   }
 
-  numberGlobal(kind: number, number: number): number {
+  slotGlobal(slot: number): number {
     if (!this.isPortable) return -1;
-    const { numbers, kinds } = this;
-    for (let known = 1; known < numbers.length; known++)
-      if (numbers[known] === number && kinds[known] === kind) return known;
-    return this.addNumber(kind, number);
+    const known = this.slots.indexOf(slot, 1);
+    return known > 0 ? known : this.slots.push(slot) - 1;
   }
 
-  private addNumber(kind: number, number: number): number {
-    this.kinds.push(kind);
-    return this.numbers.push(number) - 1;
-  }
-
-  /** The numbers that a portable module imports behind its first home slot, in the order of its globals. */
-  get imported(): readonly { readonly kind: number; readonly number: number }[] {
-    return this.numbers.slice(1).map((number, index) => ({ kind: this.kinds[index + 1], number }));
+  /** The link slots of a portable module, in the order of its globals from the second on. */
+  get linkSlots(): readonly number[] {
+    return this.slots.slice(1);
   }
 
   store(size: number): number {
@@ -246,7 +237,7 @@ export class ModuleEmitter implements RegionImports {
   }
 
   private writeImports(writer: ByteWriter): void {
-    writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length + this.numbers.length);
+    writer.u32(2 + FIXED_IMPORTS.length + this.helperImports.length + this.slots.length);
     writer.raw(this.fixedImports);
     for (const index of this.helperImports) {
       writer.name(ImportModule.helpers);
@@ -254,8 +245,8 @@ export class ModuleEmitter implements RegionImports {
       writer.u8(KIND.function);
       writer.u32(this.typeOfHelper[index]);
     }
-    for (let index = 0; index < this.numbers.length; index++) {
-      writer.name(ImportModule.numbers);
+    for (let index = 0; index < this.slots.length; index++) {
+      writer.name(ImportModule.slots);
       writer.name(String(index));
       writer.u8(KIND.global);
       writer.u8(VALUE_TYPE_CODE.i32);

@@ -1,26 +1,24 @@
 /** What code translated in haste finds out for when it is translated with care: how often it runs, and where it jumps to. */
 import { JumpRing } from "../engine/jump-profile.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
-import { type LocalPool, NumberKind, pushNumber, type RegionImports } from "./region-frame.ts";
+import type { LocalPool } from "./region-frame.ts";
 import { Wasm } from "./wasm-opcodes.ts";
 
 export class ProfileEmitter {
   private locals!: LocalPool;
   private out!: ByteWriter;
-  private imports!: RegionImports;
   private count = -1;
 
-  begin(locals: LocalPool, out: ByteWriter, imports: RegionImports): void {
+  begin(locals: LocalPool, out: ByteWriter): void {
     this.locals = locals;
     this.out = out;
-    this.imports = imports;
     this.count = -1;
   }
 
   /** Counts at a byte offset in memory; pushes whether the count is used up. */
   countDown(counter: number): void {
     const { out } = this;
-    this.step(NumberKind.counter, counter, () => {
+    this.step(counter, () => {
       out.u8(Wasm.i32Const);
       out.s32(1);
       out.u8(Wasm.i32Sub);
@@ -36,7 +34,7 @@ export class ProfileEmitter {
   noteTarget(site: number, target: number): void {
     if (site === 0) return;
     const { out } = this;
-    this.step(NumberKind.site, site, () => {
+    this.step(site, () => {
       out.u8(Wasm.i32Const);
       out.s32(JumpRing.step);
       out.u8(Wasm.i32Add);
@@ -46,22 +44,22 @@ export class ProfileEmitter {
     });
     out.u8(Wasm.localGet);
     out.u32(this.count);
-    pushNumber(out, this.imports, NumberKind.site, site);
-    out.u8(Wasm.i32Add);
     out.u8(Wasm.localGet);
     out.u32(target);
     out.u8(Wasm.i32WrapI64);
     out.u8(Wasm.i32Store);
     out.u8(2);
-    out.u32(JumpRing.first);
+    out.u32(site + JumpRing.first);
   }
 
   /** Changes a word of memory, and keeps it in `count`. */
-  private step(kind: number, at: number, change: () => void): void {
-    const { out, imports } = this;
+  private step(at: number, change: () => void): void {
+    const { out } = this;
     if (this.count < 0) this.count = this.locals.permanent("i32");
-    pushNumber(out, imports, kind, at);
-    pushNumber(out, imports, kind, at);
+    out.u8(Wasm.i32Const);
+    out.s32(at);
+    out.u8(Wasm.i32Const);
+    out.s32(at);
     out.u8(Wasm.i32Load);
     out.u8(2);
     out.u32(0);

@@ -27,9 +27,7 @@ import {
   leadsBack,
   type LinkTarget,
   LocalPool,
-  NumberKind,
   Parameter,
-  pushNumber,
   type RegionImports,
 } from "./region-frame.ts";
 import { branchByHash, hashTargets } from "./target-hash.ts";
@@ -112,7 +110,7 @@ export class RegionEmitter {
     this.memory.begin(this.locals, code, imports, options.tlb);
     this.accesses.begin(region, this.graph, this.cold);
     this.context.begin(this.locals, code, this.cold, options.narrowAddresses);
-    this.profile.begin(this.locals, code, imports);
+    this.profile.begin(this.locals, code);
     this.result = this.locals.permanent("i64");
 
     code.reset();
@@ -164,8 +162,10 @@ export class RegionEmitter {
     out.u8(Wasm.localGet);
     out.u32(Parameter.context);
     this.context.pushAddress(offset);
-    if (slotLocal < 0) this.pushSlot(slot);
-    else {
+    if (slotLocal < 0) {
+      out.u8(Wasm.i32Const);
+      out.s32(slot);
+    } else {
       out.u8(Wasm.localGet);
       out.u32(slotLocal);
     }
@@ -627,7 +627,11 @@ export class RegionEmitter {
   }
 
   private pushSlot(slot: number): void {
-    pushNumber(this.out, this.imports, NumberKind.link, slot);
+    const { out } = this;
+    const global = this.imports.slotGlobal(slot);
+    out.u8(global < 0 ? Wasm.i32Const : Wasm.globalGet);
+    if (global < 0) out.s32(slot);
+    else out.u32(global);
   }
 
   private callSlot(offset: number, opcode: number): void {

@@ -2,7 +2,6 @@
 import { VALUE_TYPE_CODE, type ValueType } from "../ir/operations.ts";
 import type { ByteWriter } from "../wasm/byte-writer.ts";
 import { clear } from "../clear.ts";
-import { Wasm } from "./wasm-opcodes.ts";
 
 /** `depth`: bytes of the host's stack that are left for calls; those that find none become jumps. */
 export const Parameter = { context: 0, address: 1, slot: 2, depth: 3, count: 4 } as const;
@@ -30,19 +29,8 @@ export interface RegionImports {
   readonly jump: number;
   /** The function index of helper n; asking for it makes the module import it. */
   helper(index: number): number;
-  /** The global that holds a number of some `NumberKind`; -1 where the number itself is to be in the code. */
-  numberGlobal(kind: number, number: number): number;
-}
-
-/** Numbers in code that are of one run: a link's table slot; byte offsets in memory of a count-down, and of notes on jumps. */
-export const NumberKind = { link: 0, counter: 1, site: 2 } as const;
-
-/** Pushes a number of some `NumberKind`. */
-export function pushNumber(out: ByteWriter, imports: RegionImports, kind: number, number: number): void {
-  const global = imports.numberGlobal(kind, number);
-  out.u8(global < 0 ? Wasm.i32Const : Wasm.globalGet);
-  if (global < 0) out.s32(number);
-  else out.u32(global);
+  /** The global that holds the number of a table slot; -1 where its number itself is to be in the code. */
+  slotGlobal(slot: number): number;
 }
 
 /**

@@ -390,9 +390,9 @@ class EngineContext<F extends FragmentPort> implements Context, CodeView, TableO
       return this.cannotFetch(low, high, at | 0, Math.floor(at / TWO_32) | 0, fault < 0 ? fault : FAULT_NON_CANONICAL);
     }
     const { codeUse } = this;
-    const hadIt = this.table.ensure(fragment.container, (module, numbers) => {
+    const hadIt = this.table.ensure(fragment.container, (module, slots) => {
       const started = performance.now();
-      void new WebAssembly.Instance(module, this.current.importsWith(numbers));
+      void new WebAssembly.Instance(module, this.current.importsWith(slots));
       engine.statistics.instantiateMs += performance.now() - started;
     });
     if (!found) codeUse.translated += fragment.container.count;

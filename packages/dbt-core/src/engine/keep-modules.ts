@@ -1,4 +1,4 @@
-/** At the end of a run: what was compiled goes into the archive of modules. */
+/** At the end of a run: what was compiled with care goes into the archive of modules. */
 import { ImportModule } from "../emit/module-emitter.ts";
 import type { SupportExports } from "../emit/support-module.ts";
 import { enterThreaded } from "../threaded/instance.ts";
@@ -35,17 +35,17 @@ class IdleInstances<F extends FragmentPort> {
     return exports as unknown as SupportExports;
   }
 
-  private importsWith(table: WebAssembly.Table, numbers: readonly number[]): WebAssembly.Imports {
+  private importsWith(table: WebAssembly.Table, slots: readonly number[]): WebAssembly.Imports {
     return {
       [ImportModule.engine]: { ...this.environment, ...this.exports, service: nothing, table },
       [ImportModule.helpers]: this.engine.options.helpers,
-      [ImportModule.numbers]: numbers.map(() => 0) as unknown as WebAssembly.ModuleImports,
+      [ImportModule.slots]: slots.map(() => 0) as unknown as WebAssembly.ModuleImports,
     };
   }
 
-  functionOf({ module, count, numbers = [] }: ModulePort): CallableFunction {
+  functionOf({ module, count, slots = [] }: ModulePort): CallableFunction {
     const table = new WebAssembly.Table({ initial: count, element: "anyfunc" });
-    void new WebAssembly.Instance(module!, this.importsWith(table, numbers));
+    void new WebAssembly.Instance(module!, this.importsWith(table, slots));
     return table.get(0) as CallableFunction;
   }
 

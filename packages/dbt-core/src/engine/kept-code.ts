@@ -1,5 +1,5 @@
 /**
- * What a translator takes over from earlier runs and leaves to later ones: units of threaded code, and compiled modules.
+ * What a translator takes over from earlier runs and leaves to later ones: units of threaded code, and modules compiled with care.
  *
  * Both are found by the bytes they were made from. Not kept is what depends on anything else: code that tests its guard bits,
  * whose places are in it; code near breakpoints; code with somebody's own ahead of it that has no name of its own, and modules with
@@ -113,11 +113,10 @@ export class KeptCode {
     return this.findModule(address, view) !== undefined;
   }
 
-  /** A module of at least this tier that was made from the same bytes, which are guarded now. */
-  moduleAt(address: number, view: CodeView, tier: number): KeptModule | undefined {
-    // Of several the newest is found, which is of the highest tier.
+  /** A module that was made from the same bytes, which are guarded now. */
+  moduleAt(address: number, view: CodeView): KeptModule | undefined {
     const kept = this.findModule(address, view);
-    if (kept === undefined || kept.tier < tier || !this.guard(kept.sources)) return undefined;
+    if (kept === undefined || !this.guard(kept.sources)) return undefined;
     return { ...kept, ignoredMode: kept.ignoredMode / NARROW };
   }
 
@@ -129,27 +128,22 @@ export class KeptCode {
     return kept !== undefined && this.isPlain(address, page, view) ? kept : undefined;
   }
 
-  /** `imports`: what numbers the module imports, `entries`: where its further functions begin. Returns whether it is kept. */
+  /** `links`: where the module's link slots lead, `entries`: where its further functions begin. */
   addModule(
     address: number,
     view: CodeView,
     region: TranslatedRegion,
-    { tier, imports, entries }: Pick<KeptModule, "tier" | "imports" | "entries">,
+    { links, entries }: Pick<KeptModule, "links" | "entries">,
     bytes: Uint8Array<ArrayBuffer>,
     container: ModulePort,
-  ): boolean {
+  ): void {
     const { modules } = this;
     const { page, offset } = region;
-    if (modules === undefined || region.checked || !this.isPlain(address, page, view)) return false;
+    if (modules === undefined || region.checked || !this.isPlain(address, page, view)) return;
     const sources = this.sources(region, []);
-    if (sources === undefined) return false;
-    const parts = { ignoredMode: region.ignoredMode * NARROW, tier, imports, entries, sources };
-    return modules.add(this.words, archiveMode(view), page, offset, parts, bytes, container);
-  }
-
-  /** There is better code than the module's. */
-  supersede(container: ModulePort): void {
-    this.modules?.supersede(container);
+    if (sources === undefined) return;
+    const parts = { ignoredMode: region.ignoredMode * NARROW, links, entries, sources };
+    modules.add(this.words, archiveMode(view), page, offset, parts, bytes, container);
   }
 
   /** Whether a module made for the place depends on nothing but its bytes. */

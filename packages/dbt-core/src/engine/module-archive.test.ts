@@ -11,7 +11,7 @@ const containerOf = (bytes: Uint8Array<ArrayBuffer>, id: number): ModulePort => 
   id,
   module: new WebAssembly.Module(bytes),
   count: 1,
-  numbers: [8],
+  slots: [8],
 });
 
 class Store implements ByteStore {
@@ -35,7 +35,7 @@ const codec = (isOptimized: () => boolean, accepts: () => boolean = () => true):
 
 const memory: Int32Array = Int32Array.from({ length: 2048 }, (_, at) => Math.imul(at, 0x9e3779b1));
 const sources = [{ distance: 0, page: 1, start: 64, end: 192, bits: [-1, -1, -1, -1] }];
-const parts = { ignoredMode: 0, tier: 2, imports: [0, -40, 1, 12], entries: [7], sources };
+const parts = { ignoredMode: 0, links: [-40, 12], entries: [7], sources };
 const find = (archive: ModuleArchive): ReturnType<ModuleArchive["find"]> => archive.find(memory, 6, 1, 70, () => 1);
 const entry = (): CallableFunction => () => 0;
 
@@ -59,7 +59,7 @@ test("a module is found in another run by the bytes it was made from, with where
   const store = new Store();
   const later = reopened(filled(store), store);
   const kept = find(later)!;
-  expect(kept).toMatchObject({ tier: 2, imports: parts.imports, entries: parts.entries });
+  expect(kept).toMatchObject({ links: parts.links, entries: parts.entries });
   expect(numberOf(later.open(kept.number)!.module)).toBe(1);
   memory[1024 + 20] ^= 1;
   expect(find(later)).toBeUndefined();

@@ -1,5 +1,5 @@
 /**
- * Compiled code from one run to the next: modules, each found by the bytes it was made from, as units of
+ * Hot code from one run to the next: modules that were compiled with care, each found by the bytes it was made from, as units of
  * threaded code are (`UnitArchive`). With each there may be the machine code that the host made of it, where it gives that out:
  * then the next run has in its first entries what this one has in the end, and compiles nothing.
  *
@@ -7,12 +7,10 @@
  *
  * ```text
  *   +0  module   i32       its number
- *   +4  tier     i32       how it was compiled: a `TierNumber`
- *   +8  entries  i32 × n   guest offsets of its further functions' entries, in the order of their slots
+ *   +4  entries  i32 × n   guest offsets of its further functions' entries, in the order of their slots
  * ```
  *
- * and its relocations say what the numbers are that it imports, in the order of its globals: of what `NumberKind`, and for which guest
- * offset. The modules themselves are wherever the owner
+ * and its relocations say where its link slots lead, in the order of its globals. The modules themselves are wherever the owner
  * keeps bytes (`ByteStore`); by number, the archive knows where:
  *
  * ```text
@@ -51,9 +49,8 @@ export interface CodeCodec {
 /** What a module was made from and where it leads. */
 export interface ModuleParts {
   readonly ignoredMode: number;
-  readonly tier: number;
-  /** Pairs, in the order of its globals: a `NumberKind`, and the guest offset where a link leads or a jump is. */
-  readonly imports: readonly number[];
+  /** Where its link slots lead, in the order of its globals: guest offsets. */
+  readonly links: readonly number[];
   readonly entries: readonly number[];
   readonly sources: readonly NewUnitSource[];
 }
@@ -96,7 +93,6 @@ export class ModuleArchive {
   private surroundings = "";
   private readonly own: OwnModule[] = [];
   private readonly unsaved: WeakMap<ModulePort, UnsavedModule> = new WeakMap();
-  private readonly numbers: WeakMap<ModulePort, number> = new WeakMap();
   /** Modules added in this run, and found in it. */
   added = 0;
   used = 0;
@@ -134,10 +130,11 @@ export class ModuleArchive {
     const parts = places.find(memory, mode, page, offset, pageAt);
     if (parts === undefined) return undefined;
     const words = new Int32Array(places.bytes.buffer, places.bytes.byteOffset + parts.start, parts.length >> 2);
-    const [number, tier, ...entries] = words;
+    const [number, ...entries] = words;
     if (this.modules[number * PLACE_WORDS] === NOWHERE) return undefined;
     const { relocations, sources, ignoredMode } = parts;
-    return { number, tier, entries, imports: relocations, sources, ignoredMode };
+    const links = relocations.filter((_, index) => index % 2 !== 0);
+    return { number, entries, links, sources, ignoredMode };
   }
 
   /** A module that depends on nothing but the surroundings, by a number below `OWN_MODULES`. */
@@ -169,43 +166,30 @@ export class ModuleArchive {
     }
     this.used++;
     const ready = this.decoded(at, bytes);
-    const adopt = (container: ModulePort): void => {
-      this.numbers.set(container, number);
-      if (ready === undefined) this.unsaved.set(container, { number, bytes });
-    };
-    return { module: ready ?? new WebAssembly.Module(bytes), size, adopt };
+    if (ready !== undefined) return { module: ready, size, adopt: () => {} };
+    const adopt = (container: ModulePort): void => void this.unsaved.set(container, { number, bytes });
+    return { module: new WebAssembly.Module(bytes), size, adopt };
   }
 
-  /**
-   * Keeps the place of a module just compiled; the module itself is kept when it is known what became of it (`save`). False when there
-   * is no room.
-   */
+  /** Keeps the place of a module just compiled; the module itself is kept when it is known what became of it (`save`). */
   add(
     memory: Int32Array,
     mode: number,
     page: number,
     offset: number,
-    { ignoredMode, tier, imports, entries, sources }: ModuleParts,
+    { ignoredMode, links, entries, sources }: ModuleParts,
     bytes: Uint8Array<ArrayBuffer>,
     container: ModulePort,
-  ): boolean {
+  ): void {
     const number = this.modules.length / PLACE_WORDS;
-    const words = Int32Array.of(number, tier, ...entries);
-    const parts = { start: 0, length: words.byteLength, ignoredMode, relocations: imports, fields: [], sources };
+    const words = Int32Array.of(number, ...entries);
+    const relocations = links.flatMap((target, index) => [index, target]);
+    const parts = { start: 0, length: words.byteLength, ignoredMode, relocations, fields: [], sources };
     const before = this.places.added;
     this.places.add(memory, mode, page, offset, parts, new Uint8Array(words.buffer));
-    if (this.places.added === before) return false;
+    if (this.places.added === before) return;
     this.modules.push(NOWHERE, 0, 0, 0);
-    this.numbers.set(container, number);
     this.unsaved.set(container, { number, bytes });
-    return true;
-  }
-
-  /** There is better code: the module is not kept, or not any more. */
-  supersede(container: ModulePort): void {
-    const number = this.numbers.get(container);
-    this.unsaved.delete(container);
-    if (number !== undefined) this.modules[number * PLACE_WORDS] = NOWHERE;
   }
 
   /** Keeps modules that are still there at the end of a run, with their machine code if that is worth it by now. */

@@ -57,9 +57,6 @@ export interface TlbFactory {
 
 export interface FragmentPort {
   readonly homeSlot: number;
-  /** Physical page and offset of its entry. */
-  readonly page: number;
-  readonly offset: number;
   readonly mode: number;
   /** Bits of the mode that it does not go by: it is as good in modes that differ in these. */
   readonly ignoredMode: number;
@@ -74,8 +71,6 @@ export interface FragmentPort {
   readonly sources: readonly SourceRange[];
   /** It tests its guard bits whenever it is used, and may be stale. */
   readonly checked: boolean;
-  /** Of code compiled in haste: byte offset in memory of the count-down to its promotion. 0: none. */
-  readonly counter: number;
 }
 
 /** Whether a fragment is one for a heap mode (`CodeView.heapMode`). */
@@ -100,8 +95,8 @@ export interface ModulePort {
   readonly module: WebAssembly.Module | undefined;
   /** Fragments that it holds. */
   readonly count: number;
-  /** Of a portable module: the numbers that it imports. */
-  readonly numbers: readonly number[] | undefined;
+  /** Of a portable module: the slots that it imports. */
+  readonly slots: readonly number[] | undefined;
 }
 
 export interface HeapPort<F extends FragmentPort> {
@@ -114,7 +109,7 @@ export interface HeapPort<F extends FragmentPort> {
     firstSlot: number,
     count: number,
     size: number,
-    numbers?: readonly number[],
+    slots?: readonly number[],
   ): F["container"];
   /** The modules that are there, numbered above `id`. */
   modulesAfter(id: number): Iterable<F["container"]>;
@@ -156,7 +151,7 @@ export interface TablePort<F extends FragmentPort> {
   /** Whether the process has had the module before. */
   ensure(
     container: F["container"],
-    instantiate: (module: WebAssembly.Module, numbers: readonly number[] | undefined) => void,
+    instantiate: (module: WebAssembly.Module, slots: readonly number[] | undefined) => void,
   ): boolean;
   growTo(slots: number): void;
   link(slot: number, fragment: F): void;

@@ -9,12 +9,11 @@ import { separateEntry } from "../emit/loop-entry.ts";
 import { unrollLoops } from "../emit/loop-unrolling.ts";
 import { ModuleEmitter } from "../emit/module-emitter.ts";
 import type { GuardMask } from "../emit/region-emitter.ts";
-import { CountDowns } from "./count-downs.ts";
 import { type Emitted, entriesOf, entryPairs, guardMasks, pagesBeyond, type PlacedPage } from "./emitted.ts";
 import { KeptCode } from "./kept-code.ts";
 import type { ModuleArchive } from "./module-archive.ts";
 import { TierNumber } from "./tier.ts";
-import { type LinkTarget, NumberKind } from "../emit/region-frame.ts";
+import type { LinkTarget } from "../emit/region-frame.ts";
 import { RegionBuilder } from "../ir/region.ts";
 import type { CodeLayout, TlbLayout } from "../layout.ts";
 import type { EntryCode } from "../port-entry-code.ts";
@@ -66,7 +65,7 @@ export interface TranslatorOptions {
    * code that an earlier run did not know of may be missed where a region jumps to it within itself.
    */
   readonly archive?: UnitArchive;
-  /** The same of compiled modules. */
+  /** The same of modules compiled with care. */
   readonly modules?: ModuleArchive;
   /** Entries of threaded code until a module is used that is kept for the place. */
   readonly keptAfter: number;
@@ -113,7 +112,7 @@ export interface TranslatorStatistics {
   threadedBytes: number;
   /** Those of them that had been made before, by an earlier run as a rule. */
   keptRegions: number;
-  /** Modules that an earlier run compiled. */
+  /** Modules that an earlier run compiled with care. */
   keptModules: number;
   /** Regions compiled. */
   regions: number;
@@ -162,12 +161,9 @@ export class Translator<F extends FragmentPort> {
   private readonly units: UnitStore;
   private readonly kept: KeptCode;
   private readonly jumps: JumpProfile;
-  private readonly countDowns: CountDowns;
   readonly options: TranslatorOptions;
   /** By link slot of the region that is translated: the guest offset where it leads. */
   private readonly linkTargets: Map<number, number> = new Map();
-  /** By site of notes: the guest offset of the jump. */
-  private readonly siteOffsets: Map<number, number> = new Map();
   private readonly frontend: Frontend;
   /** Where the last failed translation faulted. */
   faultAddress = -1;
@@ -186,7 +182,6 @@ export class Translator<F extends FragmentPort> {
     this.builder = new RegionBuilder(frontend.slots, frontend.helpers);
     this.discovery = new RegionDiscovery(frontend, memory);
     this.jumps = new JumpProfile(memory);
-    this.countDowns = new CountDowns(memory);
     this.emitter = new ModuleEmitter(layout, frontend.helpers, memory.bytes.length / 65536);
     this.assembler = new ThreadedAssembler(layout.cells);
     this.units = new UnitStore(memory);
@@ -248,26 +243,21 @@ export class Translator<F extends FragmentPort> {
     statistics.emitMs += performance.now() - discovered;
     const otherPages = pages.filter((source) => source.distance !== 0);
     const entries = entriesOf(assembler.entries, unit, offset);
-    this.awaitModules(address, view, unit, offset, entries);
-    return this.addThreaded(view.threadedSlot, unit, length, { ...region, otherPages, entries });
-  }
-
-  /** Entries of a unit just made that there are modules for are to ask for them soon, in later runs as well. */
-  private awaitModules(address: number, view: CodeView, unit: number, offset: number, entries: EntryPort[]): void {
-    const { keptAfter } = this.options;
-    for (const entry of entries) {
-      if (!this.kept.hasModule(address - offset + entry.offset, view)) continue;
-      this.memory.view.setInt32(entry.data + EntryField.count, keptAfter, true);
-      this.kept.setCount(unit, entry.data, keptAfter);
-    }
+    return this.addThreaded(address, view, unit, length, { ...region, otherPages, entries });
   }
 
   private addThreaded(
-    threadedSlot: number,
+    address: number,
+    view: CodeView,
     unit: number,
     length: number,
     fragment: Omit<Emitted, "tier" | "counter"> & { entries: EntryPort[] },
   ): F {
+    const { threadedSlot } = view;
+    // What there are modules for is to ask for them soon.
+    for (const { offset, data } of fragment.entries)
+      if (this.kept.hasModule(address - fragment.offset + offset, view))
+        this.memory.view.setInt32(data + EntryField.count, this.options.keptAfter, true);
     this.statistics.threadedRegions++;
     this.statistics.threadedBytes += length;
     return this.heap.add({
@@ -306,13 +296,13 @@ export class Translator<F extends FragmentPort> {
     const entries = entriesOf(entryPairs(bytes, start, length), unit, offset);
     const otherPages = pagesBeyond(sources);
     const region = { page, offset, mode, ignoredMode, otherPages, sources, checked: false, linkSlots };
-    return this.addThreaded(view.threadedSlot, unit, length, { ...region, entries });
+    return this.addThreaded(address, view, unit, length, { ...region, entries });
   }
 
-  /** A module of at least this tier that an earlier run made from the same bytes. */
-  private recallModule(address: number, view: CodeView, tier: number): F | undefined {
+  /** A module that an earlier run made from the same bytes, with care. */
+  private recallModule(address: number, view: CodeView): F | undefined {
     const { heap, statistics } = this;
-    const kept = this.kept.moduleAt(address, view, tier);
+    const kept = this.kept.moduleAt(address, view);
     if (kept === undefined) return undefined;
     const started = performance.now();
     const opened = this.options.modules?.open(kept.number);
@@ -321,78 +311,31 @@ export class Translator<F extends FragmentPort> {
     const page = view.fetch(address);
     const mode = view.heapMode(page, address);
     const offset = address & PAGE_MASK;
-    this.memory.noteTranslation(page, kept.tier === TierNumber.hot);
+    this.memory.noteTranslation(page, true);
     const { ignoredMode, sources } = kept;
     const linkSlots: number[] = [];
-    // As many entries as it had when it was not compiled ahead of time.
-    const count = this.options.compileAfter + this.options.promoteAfter;
-    const counter = kept.tier === TierNumber.cold ? this.countDowns.take(count) : 0;
-    const numbers = this.numbersFor(
-      kept.imports,
-      address,
-      counter,
-      this.linkTarget(page, mode, offset, linkSlots),
-      view,
-    );
-    // There is no room in memory for what it counts or notes.
-    if (numbers.includes(0)) return undefined;
-    const region = { page, offset, mode, ignoredMode, sources, checked: false, linkSlots, counter };
-    const main: Emitted = { ...region, tier: kept.tier, otherPages: pagesBeyond(sources) };
+    const link = this.linkTarget(page, mode, offset, linkSlots);
+    for (const target of kept.links) link.slotFor(target);
+    const region = { page, offset, mode, ignoredMode, sources, checked: false, linkSlots, counter: 0 };
+    const main: Emitted = { ...region, tier: TierNumber.hot, otherPages: pagesBeyond(sources) };
     const batch = [main, ...kept.entries.map((entry) => this.otherEntry(address, entry, main, sources, view))];
     const firstSlot = heap.reserveHomeSlots(batch.length);
-    const container = heap.addModule(opened.module, firstSlot, batch.length, opened.size, [firstSlot, ...numbers]);
+    const slots = [firstSlot, ...linkSlots];
+    const container = heap.addModule(opened.module, firstSlot, batch.length, opened.size, slots);
     opened.adopt(container);
     statistics.keptModules++;
     return this.addBatch(batch, container, firstSlot);
   }
 
-  /** What the numbers are in this run that a kept module imports. */
-  private numbersFor(
-    imports: readonly number[],
-    address: number,
-    counter: number,
-    link: LinkTarget,
-    view: CodeView,
-  ): number[] {
-    const numbers: number[] = [];
-    for (let index = 0; index < imports.length; index += 2) {
-      const offset = imports[index + 1];
-      if (imports[index] === NumberKind.link) numbers.push(link.slotFor(offset));
-      else numbers.push(imports[index] === NumberKind.counter ? counter : this.siteAt(address + offset, view));
-    }
-    return numbers;
-  }
-
-  /** For which guest offset of the region just emitted a number is. */
-  private offsetOf(kind: number, number: number): number {
-    const offsets = kind === NumberKind.link ? this.linkTargets : this.siteOffsets;
-    return kind === NumberKind.counter ? 0 : offsets.get(number)!;
-  }
-
-  private siteAt(address: number, view: CodeView): number {
-    return this.jumps.site(view.fetch(address), address & PAGE_MASK);
-  }
-
-  /** Where the code that begins there is met in a later run, it is to be compiled after so many entries. */
-  private noteCount(page: number, offset: number, mode: number, count: number): void {
+  /** What begins there is compiled: where the same code is met in a later run, that will be worth it sooner. */
+  private noteCompiled(page: number, offset: number, mode: number): void {
+    const { compileKnownAfter } = this.options;
+    if (compileKnownAfter === undefined) return;
     for (const fragment of this.heap.at(page, offset)) {
       const entry = fragment.entries?.find((known) => known.offset === offset);
       if (fragment.data === undefined || entry === undefined || !isForMode(fragment, mode)) continue;
-      this.kept.setCount(fragment.data, entry.data, count);
+      this.kept.setCount(fragment.data, entry.data, compileKnownAfter);
     }
-  }
-
-  /**
-   * Hot code that is kept begins at a place: in a later run it is to be asked for soon. Code compiled in haste that led there is not
-   * to be kept: it would count first, and threaded code does not.
-   */
-  private noteHot({ page, offset, mode }: Pick<FragmentPort, "page" | "offset" | "mode">): void {
-    for (const { tier, counter, container, ...known } of this.heap.madeFrom(page, offset, 1, 0)) {
-      if (tier !== TierNumber.cold || counter === 0 || !this.countDowns.isUsedUp(counter)) continue;
-      this.kept.supersede(container);
-      this.noteCount(known.page, known.offset, known.mode, this.options.compileAfter);
-    }
-    this.noteCount(page, offset, mode, this.options.keptAfter);
   }
 
   /** Of the unit just assembled: fields that may hold something else without anything but their words being different. */
@@ -427,25 +370,19 @@ export class Translator<F extends FragmentPort> {
   }
 
   private compile(address: number, view: CodeView, tier: number, brief = false): F | undefined {
-    const recalled = this.recallModule(address, view, tier);
+    const recalled = this.recallModule(address, view);
+    if (recalled !== undefined) return recalled;
     const { statistics, options } = this;
     const cold = tier === TierNumber.cold;
-    if (recalled !== undefined) {
-      if (!cold) this.noteHot(recalled);
-      return recalled;
-    }
-    // Modules of several regions would have to be found by each.
-    const batchRegions =
-      options.modules !== undefined ? 1 : cold ? options.cold.batchRegions : options.hot.batchRegions;
+    const { batchRegions } = cold ? options.cold : options.hot;
     const { regionInstructions } = cold ? options.cold : brief ? options.brief : options.hot;
     const { inlinedInstructions } = brief ? options.brief : options;
     const batch: Emitted[] = [];
     const queue: number[] = [address];
     const queued = new Set<number>(queue);
-    const isKept = options.modules !== undefined;
+    const isKept = !cold && batchRegions === 1 && options.modules !== undefined;
     this.emitter.begin(isKept);
     clearAll(this.linkTargets);
-    clearAll(this.siteOffsets);
     for (let head = 0; head < queue.length && batch.length < batchRegions; head++) {
       const entry = queue[head];
       const page = view.fetch(entry);
@@ -478,8 +415,7 @@ export class Translator<F extends FragmentPort> {
       }
       const emitted = this.emit(entry, page, offset, mode, tier, view);
       batch.push(emitted);
-      if (cold && options.compileKnownAfter !== undefined)
-        this.noteCount(page, offset, mode, options.compileKnownAfter);
+      if (cold) this.noteCompiled(page, offset, mode);
       this.emitEntries(entry, batch, view);
       statistics.emitMs += performance.now() - discovered;
       if (batchRegions === 1) break;
@@ -492,13 +428,10 @@ export class Translator<F extends FragmentPort> {
     }
     const { fragment, bytes } = this.finish(batch);
     if (isKept) {
-      const imports = this.emitter.imported.flatMap(({ kind, number }) => [kind, this.offsetOf(kind, number)]);
+      const { linkSlots } = this.emitter;
+      const links = linkSlots.map((slot) => this.linkTargets.get(slot)!);
       const entries = batch.slice(1).map((other) => other.entry!);
-      if (this.kept.addModule(address, view, batch[0], { tier, imports, entries }, bytes, fragment.container)) {
-        const { page, offset, mode } = batch[0];
-        if (cold) this.noteCount(page, offset, mode, options.keptAfter);
-        else this.noteHot(batch[0]);
-      }
+      this.kept.addModule(address, view, batch[0], { links, entries }, bytes, fragment.container);
     }
     return fragment;
   }
@@ -585,16 +518,13 @@ export class Translator<F extends FragmentPort> {
     const sources = this.discovery.sourceRanges();
     const checked = this.discovery.checksGuards;
     const linkSlots: number[] = [];
-    const siteFor = (target: number): number => {
-      const site = this.siteAt(address + target, view);
-      this.siteOffsets.set(site, target);
-      return site;
-    };
+    const siteFor = (target: number): number =>
+      this.jumps.site(view.fetch(address + target), (address + target) & PAGE_MASK);
     const usualTarget = (from: number): number | undefined => {
       const distance = this.usualDistance(address + from, view);
       return distance === undefined ? undefined : from + distance;
     };
-    const counter = tier === TierNumber.cold ? this.countDowns.take(this.options.promoteAfter) : 0;
+    const counter = tier === TierNumber.cold ? this.newCounter() : 0;
     if (tier === TierNumber.hot) {
       separateEntry(this.builder);
       unrollLoops(this.builder);
@@ -665,10 +595,30 @@ export class Translator<F extends FragmentPort> {
     };
   }
 
+  private counters = 0;
+  private countersLeft = 0;
+  private readonly freeCounters: number[] = [];
+
   /** A count-down that no code uses any more, or, negative, a unit of threaded code. */
   releaseCounter(counter: number): void {
     if (counter < 0) this.units.release(-counter);
-    else this.countDowns.release(counter);
+    else this.freeCounters.push(counter);
+  }
+
+  /** Byte offset of a fresh count-down in guest memory; 0, for a region that is never promoted, when that is full. */
+  private newCounter(): number {
+    const counter = this.freeCounters.pop() ?? this.freshCounter();
+    if (counter !== 0) this.memory.view.setInt32(counter, this.options.promoteAfter, true);
+    return counter;
+  }
+
+  private freshCounter(): number {
+    if (this.countersLeft === 0) {
+      this.counters = this.memory.allocateBlock(1);
+      if (this.counters === 0) return 0;
+      this.countersLeft = PAGE_BYTES / 4;
+    }
+    return this.counters + 4 * --this.countersLeft;
   }
 
   private finish(batch: readonly Emitted[]): { fragment: F; bytes: Uint8Array<ArrayBuffer> } {
@@ -676,8 +626,8 @@ export class Translator<F extends FragmentPort> {
     const firstSlot = heap.reserveHomeSlots(batch.length);
     const bytes = emitter.finish(firstSlot);
     const started = performance.now();
-    const numbers = emitter.isPortable ? [firstSlot, ...emitter.imported.map(({ number }) => number)] : undefined;
-    const container = heap.addModule(new WebAssembly.Module(bytes), firstSlot, batch.length, bytes.length, numbers);
+    const slots = emitter.isPortable ? [firstSlot, ...emitter.linkSlots] : undefined;
+    const container = heap.addModule(new WebAssembly.Module(bytes), firstSlot, batch.length, bytes.length, slots);
     statistics.compileMs += performance.now() - started;
     statistics.modules++;
     statistics.wasmBytes += bytes.length;

@@ -46,11 +46,11 @@ export class View {
     this.code = code;
   }
 
-  /** What a module imports here, which may ask for numbers. */
-  importsWith(numbers: readonly number[] | undefined): WebAssembly.Imports {
+  /** What a module imports here, which may ask for slots. */
+  importsWith(slots: readonly number[] | undefined): WebAssembly.Imports {
     const { imports } = this.code;
-    if (numbers === undefined) return imports;
-    return { ...imports, [ImportModule.numbers]: numbers as unknown as WebAssembly.ModuleImports };
+    if (slots === undefined) return imports;
+    return { ...imports, [ImportModule.slots]: slots as unknown as WebAssembly.ModuleImports };
   }
 
   /**

@@ -23,7 +23,7 @@ const MEMORY_PAGES = 2;
 const Slot = { trap: 1, leave: 2, threaded: 3, transfer: 6, promoted: 7, firstLink: 8, firstRegion: 128 } as const;
 const TLB_BITS = 3;
 const TLB_ENTRY = 32;
-export const layout: CodeLayout = {
+const layout: CodeLayout = {
   cells: 4096,
   tlb: {
     offset: 4096 + CELL_BYTES,

@@ -20,7 +20,7 @@ import { crc32 } from "node:zlib";
 import { type ByteStore, ModuleArchive } from "@doppel/dbt-core";
 import { machineCode } from "./machine-code.ts";
 
-const MAGIC = "dplmods4";
+const MAGIC = "dplmods3";
 const Head = { crc: 8, text: 12, places: 16, modules: 20, pieces: 24, end: 28 } as const;
 const PIECE_HEAD = 8;
 /** Of one program's pieces: beyond that none are added, and a file that is about as long is not read, so that one is begun anew. */

@@ -98,7 +98,7 @@ export class TranslationCache {
     this.archive.load(new Int32Array(room, head.length), (bytes.length - head.length) / 4);
   }
 
-  /** Of code that was compiled; read when it is asked for. */
+  /** Of code that was compiled with care; read when it is asked for. */
   get modules(): ModuleArchive {
     this.moduleFile ??= new ModuleFile(this.modulePath, this.identity);
     return this.moduleFile.archive;
