@@ -137,7 +137,7 @@ export const controls: readonly Control[] = [
   {
     name: "slots are used again while code refers to them",
     file: "packages/trampolines/src/code-heap.ts",
-    text: "this.unusedLinkSlots.filter((slot) => this.linkSlotOf.get(slot)?.users === 0)",
+    text: "this.unusedLinkSlots.filter((slot) => this.linkSlotOf[slot]?.users === 0)",
     instead: "this.unusedLinkSlots",
     tests: trampolineTests,
     notices: ["T10"],
