@@ -52,6 +52,17 @@ describe("reports of benchmarks", () => {
     ]);
   });
 
+  it("what took less than a tick has no mean of processor time", () => {
+    const runs = [
+      { contender: "doppel", wallSeconds: [0.2], userSeconds: [0.2] },
+      { contender: "native", wallSeconds: [0.002], userSeconds: [0] },
+    ];
+    const starts: SuiteResult = { ...tasks, tasks: [{ name: "true", runs, failures: [] }] };
+    const summary = summarise(starts);
+    expect(summary).toEqual([{ contender: "native", wall: expect.closeTo(0.01), tasks: 1 }]);
+    expect(table({ ...starts, summary })).toMatch(/^geometric mean +0\.010$/m);
+  });
+
   it("the table has a line for each task, and says what failed", () => {
     const text = table(suite);
     expect(text).toMatch(/^a<b +1\.10 s +2\.20 s +2\.00 \(2\.00…2\.20\)/m);

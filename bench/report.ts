@@ -33,7 +33,9 @@ function cells(suite: SuiteResult): readonly [readonly string[], readonly (reado
       const summary = suite.summary.find(({ contender }) => contender === name);
       return summary === undefined ? "" : factor(summary.wall);
     }),
-    suite.summary.map(({ contender, user }) => `${contender} / ${OURS} ${factor(user)}`).join(", "),
+    suite.summary
+      .flatMap(({ contender, user }) => (user === undefined ? [] : `${contender} / ${OURS} ${factor(user)}`))
+      .join(", "),
   ];
   return [head, [...rows, mean]];
 }

@@ -24,7 +24,8 @@ export interface TaskResult {
 export interface Summary {
   readonly contender: string;
   readonly wall: number;
-  readonly user: number;
+  /** Absent where all that one of both took is less than the system counts. */
+  readonly user?: number;
   /** Tasks that both could do. */
   readonly tasks: number;
 }
@@ -78,6 +79,7 @@ export function summarise(suite: SuiteResult): Summary[] {
       // Ticks of 10 ms: what used none has no ratio.
       const user = tasks.flatMap((task) => userRatio(task, contender)?.value ?? []).filter((value) => value > 0);
       if (wall.length === 0) return [];
-      return { contender, wall: geometricMean(wall), user: geometricMean(user), tasks: wall.length };
+      const ofUser = user.length === 0 ? {} : { user: geometricMean(user) };
+      return { contender, wall: geometricMean(wall), ...ofUser, tasks: wall.length };
     });
 }
